@@ -1,0 +1,39 @@
+"""Recordings of a rig and splits of a dataset, shared by all studies."""
+
+
+rule recordings:
+    output:
+        store="data/{rig}/recordings.h5",
+        table="data/{rig}/recordings.csv",
+        manifest="data/{rig}/manifest.json",
+    log:
+        "data/logs/{rig}.recordings.log",
+    benchmark:
+        "data/benchmarks/{rig}.recordings.tsv"
+    params:
+        rig=T.rig_json,
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=2000, minutes=60),
+    shell:
+        "{T.command} recordings --name {wildcards.rig} --rig {params.rig:q} {T.sources} > {log} 2>&1"
+
+
+rule split:
+    input:
+        table=T.table_of,
+    output:
+        table="data/{dataset}/split.csv",
+        facts="data/{dataset}/split.json",
+    log:
+        "data/logs/{dataset}.split.log",
+    benchmark:
+        "data/benchmarks/{dataset}.split.tsv"
+    params:
+        split=T.split_json,
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=1000, minutes=10),
+    shell:
+        "{T.command} split --name {wildcards.dataset} --dataset {params.split:q} {T.sources}"
+        " > {log} 2>&1"

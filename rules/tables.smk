@@ -1,0 +1,60 @@
+"""From the scores of all cells to the tables of a paper."""
+
+
+localrules:
+    results,
+    paper_tables,
+    partial_tables,
+
+
+rule results:
+    input:
+        T.every("metrics.json"),
+        T.every("training.json"),
+        T.splits(),
+    output:
+        f"{T.study}/results.csv",
+    log:
+        f"{T.study}/logs/results.log",
+    benchmark:
+        f"{T.study}/benchmarks/results.tsv"
+    params:
+        cells=T.plan_json(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "{T.command} results --plan {params.cells:q} > {log} 2>&1"
+
+
+rule paper_tables:
+    input:
+        f"{T.study}/results.csv",
+    output:
+        T.table_files(),
+    log:
+        f"{T.study}/logs/paper_tables.log",
+    benchmark:
+        f"{T.study}/benchmarks/paper_tables.tsv"
+    params:
+        cells=T.plan_json(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "{T.command} tables --plan {params.cells:q} > {log} 2>&1"
+
+
+# No input and no output: tables of what exists, without pulling a retraining into the graph.
+rule partial_tables:
+    log:
+        f"{T.study}/logs/partial_tables.log",
+    benchmark:
+        f"{T.study}/benchmarks/partial_tables.tsv"
+    params:
+        cells=T.plan_json(),
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "{T.command} tables --plan {params.cells:q} --partial 2>&1 | tee {log}"

@@ -1,0 +1,86 @@
+"""One cell: its resolved configuration, its training or baseline, its scores."""
+
+
+localrules:
+    cell,
+    evaluate,
+
+
+# The whole of what decides a cell's numbers is this one param: training reads the file it is
+# written to and nothing else, so that an edit of the config cannot reach a job that waits.
+rule cell:
+    output:
+        T.result("cell.json"),
+    log:
+        T.log("cell"),
+    benchmark:
+        T.benchmark("cell")
+    params:
+        resolved=T.cell_json,
+    threads: 1
+    resources:
+        mem_mb=100,
+    shell:
+        "{{ printf '%s\\n' {params.resolved:q} > {output}.writing && mv {output}.writing {output}; }}"
+        " 2> {log}"
+
+
+rule train:
+    input:
+        cell=T.result("cell.json"),
+        store=T.store_of,
+        split="data/{dataset}/split.csv",
+    output:
+        weights=T.result("model.safetensors"),
+        predictions=T.result("predictions.h5"),
+        report=T.result("training.json"),
+    log:
+        T.log("train"),
+    benchmark:
+        T.benchmark("train")
+    wildcard_constraints:
+        model=T.one_of(T.models("network")),
+    threads: T.training_threads
+    resources:
+        **T.training_resources(),
+    shell:
+        "{T.command} train {input.cell} --accelerator {T.accelerator}"
+        " --micro-batch {resources.micro_batch} > {log} 2>&1"
+
+
+rule classic:
+    input:
+        cell=T.result("cell.json"),
+        store=T.store_of,
+        split="data/{dataset}/split.csv",
+    output:
+        predictions=T.result("predictions.h5"),
+        report=T.result("training.json"),
+    log:
+        T.log("classic"),
+    benchmark:
+        T.benchmark("classic")
+    wildcard_constraints:
+        model=T.one_of(T.models("classic")),
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=2000, minutes=60),
+    shell:
+        "{T.command} classic {input.cell} > {log} 2>&1"
+
+
+rule evaluate:
+    input:
+        cell=T.result("cell.json"),
+        predictions=T.result("predictions.h5"),
+    output:
+        T.result("metrics.json"),
+    log:
+        T.log("evaluate"),
+    benchmark:
+        T.benchmark("evaluate")
+    threads: 1
+    resources:
+        mem_mb=1000,
+    shell:
+        "{T.command} evaluate {input.cell} > {log} 2>&1"

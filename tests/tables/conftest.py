@@ -1,0 +1,128 @@
+"""A study on disk as the workflow leaves it, small and with chosen scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow_src import cells as paths
+from workflow_src.cells import Cell
+from workflow_src.tables.layout import SCORES
+from workflow_src.tables.plan import DatasetEntry, ModelEntry, TablePlan, TaskSetEntry
+
+
+def facts(**changes: Any) -> dict[str, Any]:
+    """What split.json says; a split by unit with two classes."""
+    return {
+        "strength": "unit",
+        "declared": "unit",
+        "reasons": [],
+        "units_per_class": {
+            "normal": {"train": 3, "val": 1, "test": 2},
+            "inner": {"train": 3, "val": 1, "test": 2},
+        },
+        "training_lives_s": {"r1": 100.0, "r2": 300.0},
+        "warnings": [],
+        "supported": dict.fromkeys(SCORES),
+        **changes,
+    }
+
+
+@dataclass
+class Study:
+    """Writes files below the current folder and gives the plan."""
+
+    datasets: dict[str, DatasetEntry] = field(default_factory=dict)
+    models: dict[str, ModelEntry] = field(
+        default_factory=lambda: {
+            "patchtst": ModelEntry("PatchTST", "network"),
+            "fno": ModelEntry("FNO", "network"),
+            "trivial": ModelEntry("trivial", "classic"),
+        }
+    )
+    task_sets: dict[str, TaskSetEntry] = field(
+        default_factory=lambda: {"all": TaskSetEntry(("classification",), False)}
+    )
+    seeds: tuple[int, ...] = (42, 43, 44)
+    name: str = "demo"
+
+    def dataset(self, name: str, split: dict[str, Any] | None = None, **entry: Any) -> None:
+        """Add a dataset and write its split.json."""
+        base = paths.rotation_of(name)[0]
+        given = {"label": base, "note": "", "rig": base, "origin": "real", **entry}
+        self.datasets[name] = DatasetEntry(**given)
+        folder = paths.split_folder(name)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "split.json").write_text(json.dumps(split or facts()))
+
+    @property
+    def plan(self) -> TablePlan:
+        """All combinations."""
+        cells = tuple(
+            Cell(d, m, t, s)
+            for d in self.datasets
+            for m in self.models
+            for t in self.task_sets
+            for s in self.seeds
+        )
+        return TablePlan(self.name, cells, self.models, self.datasets, self.task_sets)
+
+    def score(self, cell: Cell, scores: dict[str, dict[str, dict[str, Any]]]) -> None:
+        """Write metrics.json: task -> row -> metric -> number, or the reason why there is none."""
+        content = {
+            task: {
+                row: {
+                    "values": {k: None if isinstance(v, str) else v for k, v in metrics.items()},
+                    "undefined": {k: v for k, v in metrics.items() if isinstance(v, str)},
+                }
+                for row, metrics in rows.items()
+            }
+            for task, rows in scores.items()
+        }
+        folder = paths.results(self.name, cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps({"cell": vars(cell), "scores": content})
+        (folder / "metrics.json").write_text(text)
+
+    def classify(
+        self, dataset: str, model: str, values: tuple[Any, ...], row: str = "model"
+    ) -> None:
+        """Macro F1 of a row, a value a seed."""
+        for seed, value in zip(self.seeds, values, strict=True):
+            for task_set in self.task_sets:
+                cell = Cell(dataset, model, task_set, seed)
+                self.score(cell, {"classification": {row: {"macro_f1": value}}})
+
+    def train(self, cell: Cell, **report: Any) -> None:
+        """Write training.json."""
+        folder = paths.results(self.name, cell)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "training.json").write_text(json.dumps(report))
+
+
+@pytest.fixture
+def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
+    """An empty study in a folder of its own."""
+    monkeypatch.chdir(tmp_path)
+    return Study()
+
+
+@pytest.fixture
+def bearing(study: Study) -> Study:
+    """One real dataset: PatchTST 0.8 to 0.9, FNO 0.7 throughout, majority class 0.4."""
+    study.dataset("bearing")
+    study.classify("bearing", "patchtst", (0.8, 0.85, 0.9))
+    study.classify("bearing", "fno", (0.7, 0.7, 0.7))
+    study.classify("bearing", "trivial", (0.4, 0.4, 0.4), row="majority class")
+    return study
+
+
+@pytest.fixture
+def split_facts() -> Callable[..., dict[str, Any]]:
+    """Makes what split.json says, with some keys changed."""
+    return facts

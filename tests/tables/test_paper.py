@@ -1,0 +1,382 @@
+from __future__ import annotations
+
+import itertools
+import re
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from workflow_src.cells import Cell
+from workflow_src.scheduling.journal import Journal
+from workflow_src.tables.paper import main_tables, number, write_tables
+from workflow_src.tables.plan import ModelEntry, TaskSetEntry, table_files
+from workflow_src.tables.render import Entry, Table
+from workflow_src.tables.results import read_results
+
+TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
+
+
+def only(study: Any, partial: bool = False) -> Table:
+    (table,) = tables(study, partial)
+    return table
+
+
+def tables(study: Any, partial: bool = False) -> list[Table]:
+    plan = study.plan
+    return main_tables(plan, read_results(plan.cells, plan.study, partial=partial))
+
+
+def entries(table: Table) -> dict[str, list[Entry]]:
+    return {row.label: list(row.entries) for block in table.blocks for row in block}
+
+
+def noted(table: Table) -> str:
+    return "\n".join([*table.notes, *(text for _, text in table.lettered)])
+
+
+# ------------------------------------------------------------------------------- numbers
+
+
+def test_mean_spread_and_marks(bearing: Any) -> None:
+    table = only(bearing)
+    assert entries(table) == {
+        "PatchTST": [Entry("0.850 ± 0.050", "best")],
+        "FNO": [Entry("0.700 ± 0.000", "second")],
+        "majority class": [Entry("0.400")],
+    }
+    assert [len(block) for block in table.blocks] == [2, 1, 0]
+    assert table.columns[0].facts == ("unit", "3/2 units a class", "3 seeds")
+    assert table.title == "Classification, macro F1"
+    assert "Every model beats the best trivial row" in noted(table)
+
+
+def test_no_spread_and_no_claim_below_three_seeds(study: Any) -> None:
+    study.seeds = (1, 2)
+    study.dataset("bearing")
+    study.classify("bearing", "patchtst", (0.8, 0.9))
+    study.classify("bearing", "fno", (0.7, 0.7))
+    study.classify("bearing", "trivial", (0.4, 0.4), row="majority class")
+    table = only(study)
+    assert entries(table)["PatchTST"] == [Entry("0.850", "best")]
+    assert "No claim against the trivial rows" in noted(table)
+    assert "beats the best" not in noted(table)
+
+
+def test_a_trivial_row_that_wins_is_marked_and_said(study: Any) -> None:
+    study.task_sets = {"all": TaskSetEntry(("rul_prediction",), age=True)}
+    study.dataset("femto")
+    for model, row, value in (
+        ("patchtst", "model", 0.25),
+        ("fno", "model", 0.3),
+        ("trivial", "clock", 0.2),
+    ):
+        for seed in study.seeds:
+            scores = {"rul_prediction": {row: {"rmse": value}}}
+            study.score(Cell("femto", model, "all", seed), scores)
+    table = only(study)
+    found = entries(table)
+    assert found["clock"] == [Entry("0.200", "best")]
+    assert found["PatchTST +age"] == [Entry("0.250 ± 0.000", "second")]
+    assert table.columns[0].facts == ("unit", "2 training runs", "3 seeds")
+    assert "Does not beat the best trivial row by more than two standard errors: " in noted(table)
+    assert "PatchTST +age on femto; FNO +age on femto" in noted(table)
+
+
+def test_models_at_the_ceiling_are_not_ranked(bearing: Any) -> None:
+    bearing.classify("bearing", "patchtst", (0.99, 0.99, 1.0))
+    bearing.classify("bearing", "fno", (0.98, 0.99, 0.98))
+    table = only(bearing)
+    assert [row[0].mark for row in entries(table).values()] == ["", "", ""]
+    assert "Not ranked, as all models reach 0.98: bearing." in table.notes
+
+
+def test_rotations_make_one_column_with_mean_and_range(study: Any) -> None:
+    study.models.pop("fno")
+    for fold, values in enumerate([(0.2, 0.4, 0.6), (0.8, 1.0, 0.6)]):
+        study.dataset(f"uestc.fold{fold}")
+        study.classify(f"uestc.fold{fold}", "patchtst", values)
+        study.classify(f"uestc.fold{fold}", "trivial", (0.1, 0.1, 0.1), row="majority class")
+    table = only(study)
+    assert [column.label for column in table.columns] == ["uestc"]
+    assert table.columns[0].facts[-1] == "3 seeds, 2 rotations"
+    # Seeds: 0.5, 0.7, 0.6. Rotations: 0.4, 0.8.
+    assert entries(table)["PatchTST"][0].text == "0.600 ± 0.100 [0.400, 0.800]"
+    row = table.data.set_index("row").loc["PatchTST"]
+    assert row[["uestc", "uestc sd", "uestc min", "uestc max"]].tolist() == pytest.approx(
+        [0.6, 0.1, 0.4, 0.8]
+    )
+    assert row["uestc n"] == 3
+
+
+def test_rotations_of_unlike_strength_are_never_averaged(study: Any, split_facts: Any) -> None:
+    study.models = {"patchtst": ModelEntry("PatchTST", "network")}
+    study.dataset("uestc.fold0")
+    study.dataset("uestc.fold1", split_facts(strength="time_block"))
+    study.classify("uestc.fold0", "patchtst", (0.5, 0.5, 0.5))
+    study.classify("uestc.fold1", "patchtst", (0.9, 0.9, 0.9))
+    table = only(study)
+    assert [column.label for column in table.columns] == ["uestc, fold 0", "uestc, fold 1"]
+    assert [column.facts[0] for column in table.columns] == ["unit", "time_block"]
+    assert [e.text for e in entries(table)["PatchTST"]] == ["0.500 ± 0.000", "0.900 ± 0.000"]
+
+
+def test_a_seed_without_all_rotations_is_left_out_and_named(study: Any) -> None:
+    study.models.pop("fno")
+    for fold, value in enumerate([0.2, 0.8]):
+        study.dataset(f"uestc.fold{fold}")
+        study.classify(f"uestc.fold{fold}", "patchtst", (value, value, value))
+        study.classify(f"uestc.fold{fold}", "trivial", (0.1, 0.1, 0.1), row="majority class")
+    study.score(
+        Cell("uestc.fold1", "patchtst", "all", 43),
+        {"classification": {"model": {"macro_f1": "absent from test: inner"}}},
+    )
+    table = only(study)
+    assert entries(table)["PatchTST"] == [Entry("0.500 [0.200, 0.800]", "best", "a")]
+    expected = "2 of 3 seeds; undefined: absent from test: inner (seed 43; fold 1)"
+    assert table.lettered == (("a", expected),)
+
+
+# ------------------------------------------------------------------------------- what is missing
+
+
+def test_every_dash_has_a_note(study: Any, split_facts: Any) -> None:
+    supported = {**dict.fromkeys(TASKS), "classification": "fewer than two classes"}
+    study.dataset("bearing")
+    study.dataset("femto", split_facts(supported=supported))
+    study.classify("bearing", "patchtst", ("one class",) * 3)
+    study.classify("bearing", "fno", (0.7, 0.7, 0.7))
+    study.classify("bearing", "trivial", (0.4, 0.4, 0.4), row="majority class")
+    for model, seed in itertools.product(study.models, study.seeds):
+        study.score(Cell("femto", model, "all", seed), {})
+    table = only(study)
+    assert entries(table)["PatchTST"] == [Entry("–", "", "a"), Entry("–", "", "b")]
+    assert entries(table)["majority class"] == [Entry("0.400", "second"), Entry("–", "", "b")]
+    assert dict(table.lettered) == {
+        "a": "undefined: one class",
+        "b": "task dropped: fewer than two classes",
+    }
+
+
+def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> None:
+    journals = {
+        seed: Journal(Path("demo/runs/bearing/fno/all", f"seed{seed}", "attempts.jsonl"))
+        for seed in bearing.seeds
+    }
+    for seed in bearing.seeds:
+        Path(f"demo/results/bearing/fno/all/seed{seed}/metrics.json").unlink()
+    for _ in range(2):
+        journals[42].append("started")
+        journals[42].append("ended", cause="gpu_oom")
+    journals[43].append("started")
+    table = only(bearing, partial=True)
+    assert entries(table)["FNO"] == [Entry("–", "", "a")]
+    assert table.lettered[0][1] == (
+        "no result: out of GPU memory (2 attempts) (seed 42); "
+        "no result: running, or stopped without an end (seed 43); no result: not run (seed 44)"
+    )
+    assert "Partial: 6 of the study's 9 cells have scores." in table.notes
+
+
+# ------------------------------------------------------------------------------- which tables
+
+
+def test_simulated_and_real_rigs_never_share_a_table(bearing: Any) -> None:
+    bearing.dataset("gearbox", origin="simulated")
+    for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
+        bearing.classify("gearbox", model, (0.5, 0.6, 0.7), row=row)
+    made = tables(bearing)
+    assert [table.name for table in made] == ["classification", "classification_simulated"]
+    assert [[c.label for c in table.columns] for table in made] == [["bearing"], ["gearbox"]]
+    assert made[1].title.endswith("(simulated rigs)")
+
+
+def test_the_files_are_those_that_the_plan_names(bearing: Any) -> None:
+    bearing.dataset("gearbox", origin="simulated")
+    bearing.task_sets = {"all": TaskSetEntry(("classification", "signal_prediction"), False)}
+    for partial in (True, False):
+        if not partial:
+            for cell in bearing.plan.cells:
+                bearing.score(cell, {})
+        written = write_tables(bearing.plan.to_json(), partial=partial)
+        assert written == table_files(bearing.plan, partial)
+        assert all(path.exists() for path in written)
+    assert len(written) == (2 * 2 + 2) * 3
+    assert {p for p in Path("demo/tables").iterdir() if p.is_file()} == set(written)
+
+
+def test_same_inputs_same_bytes(bearing: Any) -> None:
+    first = [path.read_bytes() for path in write_tables(bearing.plan.to_json())]
+    assert first == [path.read_bytes() for path in write_tables(bearing.plan.to_json())]
+
+
+def test_task_sets_stand_in_brackets_but_trivial_rows_once(bearing: Any) -> None:
+    bearing.task_sets["single"] = TaskSetEntry(("classification",), False)
+    bearing.task_sets["signal"] = TaskSetEntry(("signal_prediction",), False)
+    for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
+        bearing.classify("bearing", model, (0.5, 0.5, 0.5), row=row)
+    bearing.classify("bearing", "trivial", (0.4, 0.4, 0.4), row="majority class")
+    labels = list(entries(tables(bearing)[0]))
+    expected = ["PatchTST (all)", "PatchTST (single)", "FNO (all)", "FNO (single)"]
+    assert labels == [*expected, "majority class"]
+
+
+def test_false_alarms_stand_beside_auroc(study: Any) -> None:
+    study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}
+    study.dataset("bearing")
+    scores = {"auroc": 0.9, "false_alarm_rate": 0.57}
+    for cell in study.plan.cells:
+        row = "RMS stump" if cell.model == "trivial" else "model"
+        study.score(cell, {"anomaly_detection": {row: scores}})
+    table = only(study)
+    assert table.columns[0].subs == ("AUROC", "false alarms")
+    assert [entry.text for entry in entries(table)["FNO"]] == ["0.900 ± 0.000", "0.570 ± 0.000"]
+    assert entries(table)["FNO"][1].mark == ""
+    assert table.data["bearing false alarms"].tolist() == [0.57] * 3
+
+
+def test_the_autoregression_stands_beneath_a_rule(study: Any) -> None:
+    study.task_sets = {"all": TaskSetEntry(("signal_prediction",), False)}
+    study.dataset("bearing")
+    for cell in study.plan.cells:
+        rows = ("input mean", "AR(32)") if cell.model == "trivial" else ("model",)
+        study.score(cell, {"signal_prediction": {row: {"skill": -0.0001} for row in rows}})
+    table = only(study)
+    assert [[row.label for row in block] for block in table.blocks] == [
+        ["PatchTST", "FNO"],
+        ["input mean"],
+        ["AR(32)"],
+    ]
+    assert entries(table)["AR(32)"][0].text == "0.000"
+
+
+# ------------------------------------------------------------------------------- notes
+
+
+def test_one_specimen_a_class_is_said(study: Any, split_facts: Any) -> None:
+    units = {"normal": {"train": 2, "val": 1, "test": 1}, "ball": {"train": 1, "val": 1, "test": 1}}
+    study.dataset(
+        "cwru",
+        split_facts(
+            strength="time_block",
+            units_per_class=units,
+            reasons=["not by unit: only one unit bears ball"],
+            warnings=["sampling rates are mixed"],
+        ),
+        note="last fifth of each recording",
+    )
+    for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
+        study.classify("cwru", model, (0.5, 0.6, 0.7), row=row)
+    table = only(study)
+    assert table.columns[0].facts[:2] == ("time_block", "normal 2/1, ball 1/1")
+    text = noted(table)
+    assert "one specimen of ball: a score says “recognises this specimen”, not “diagnoses" in text
+    assert "cwru: last fifth of each recording; not by unit: only one unit bears ball" in text
+    assert "warning: sampling rates are mixed" in text
+
+
+def test_two_specimens_apart_are_not_one(bearing: Any) -> None:
+    assert "recognises" not in noted(only(bearing))
+
+
+# ------------------------------------------------------------------------------- formats
+
+
+@pytest.fixture
+def awkward(study: Any) -> Any:
+    """Labels and notes with everything that LaTeX and Markdown read as markup."""
+    nasty = r"a_b & 50% #1 $x$ {y} ~z ^w <v> |u| \t *s* ±°µ"
+    study.models["patchtst"] = ModelEntry(nasty, "network")
+    study.dataset("bearing", label=nasty, note=nasty)
+    study.dataset("other", label=nasty)
+    for dataset in ("bearing", "other"):
+        study.classify(dataset, "patchtst", (0.8, 0.85, 0.9))
+        study.classify(dataset, "fno", (nasty,) * 3)
+        study.classify(dataset, "trivial", (0.4, 0.4, 0.4), row="majority class")
+    return study
+
+
+def test_markdown(bearing: Any) -> None:
+    write_tables(bearing.plan.to_json())
+    text = Path("demo/tables/classification.md").read_text()
+    assert "| | bearing<br>unit<br>3/2 units a class<br>3 seeds |" in text
+    assert "| PatchTST | **0.850 ± 0.050** |" in text
+    assert "| FNO | <u>0.700 ± 0.000</u> |" in text
+
+
+def test_markdown_keeps_its_columns(awkward: Any) -> None:
+    write_tables(awkward.plan.to_json())
+    lines = Path("demo/tables/classification.md").read_text().splitlines()
+    rows = [line for line in lines if line.startswith("|")]
+    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {4}
+
+
+def test_latex(bearing: Any) -> None:
+    write_tables(bearing.plan.to_json())
+    text = Path("demo/tables/classification.tex").read_text()
+    assert r"PatchTST & \textbf{0.850 $\pm$ 0.050} \\" in text
+    assert r"FNO & \underline{0.700 $\pm$ 0.000} \\" in text
+    assert text.count(r"\midrule") == 2
+
+
+def test_latex_is_well_formed(awkward: Any) -> None:
+    for path in write_tables(awkward.plan.to_json()):
+        if path.suffix == ".tex":
+            check_latex(path.read_text(encoding="utf-8"))
+
+
+def check_latex(text: str) -> None:
+    """Balanced braces, environments and mathematics, no bare special, equal columns."""
+    plain = re.sub(r"\\[\\{}&%$#_]", lambda m: r"\\" if m[0] == r"\\" else "", text)
+    depth = 0
+    for char in plain:
+        depth += {"{": 1, "}": -1}.get(char, 0)
+        assert depth >= 0
+    assert depth == 0
+    opened: list[str] = []
+    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", plain):
+        if kind == "begin":
+            opened.append(name)
+        else:
+            assert opened.pop() == name
+    assert not opened
+    assert plain.count("$") % 2 == 0
+    outside = re.sub(r"\$[^$]*\$", "", plain)
+    assert not re.search(r"[#%_<>|~±µ°]|(?<!\\)\^", outside)
+    (columns,) = re.findall(r"\\begin\{tabular\}\{(l?r*)\}", plain)
+    for line in plain.splitlines():
+        if line.endswith(r"\\"):
+            spans = sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", line))
+            assert line.count("&") + 1 + spans == len(columns)
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_latex_compiles(awkward: Any, tmp_path: Path) -> None:
+    inputs = [p for p in write_tables(awkward.plan.to_json()) if p.suffix == ".tex"]
+    body = "\n".join(p.read_text(encoding="utf-8") for p in inputs)
+    preamble = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
+    (tmp_path / "all.tex").write_text(preamble + body + "\\end{document}\n", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_csv_is_for_machines(awkward: Any) -> None:
+    write_tables(awkward.plan.to_json())
+    table = pd.read_csv("demo/tables/classification.csv")
+    label = awkward.datasets["bearing"].label
+    assert table["group"].tolist() == ["model", "model", "trivial"]
+    assert table[f"{label} (bearing)"].tolist() == pytest.approx(
+        [0.85, float("nan"), 0.4], nan_ok=True
+    )
+    assert table[f"{label} (bearing) sd"][0] == pytest.approx(0.05)
+    assert table[f"{label} (bearing) mark"].tolist()[0] == "best"
+    assert table[f"{label} (bearing) note"][1].startswith("undefined: ")
+
+
+def test_no_negative_zero() -> None:
+    assert number(-0.0004, 3) == "0.000"
+    assert number(-0.0006, 3) == "-0.001"

@@ -1,0 +1,115 @@
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from workflow_src.evaluation import SCORE, evaluate, write_metrics
+from workflow_src.predictions import (
+    SPAN_COLUMNS,
+    Predictions,
+    TaskPredictions,
+    write_predictions,
+)
+from workflow_src.tasks import TASKS
+from workflow_src.tasks.anomaly_detection import score as anomaly_detection
+from workflow_src.tasks.classification import score as classification
+from workflow_src.tasks.rul_prediction import score as rul_prediction
+from workflow_src.tasks.signal_prediction import score as signal_prediction
+
+MODULES = (classification, anomaly_detection, signal_prediction, rul_prediction)
+CELL = {"dataset": "d", "model": "m", "task_set": "t", "seed": 7}
+
+
+@pytest.fixture
+def predictions():
+    rng = np.random.default_rng(0)
+    count = 40
+    spans = pd.DataFrame({column: ["x"] * count for column in SPAN_COLUMNS})
+    spans["recording_id"] = [f"r{i // 2}" for i in range(count)]
+    spans["run_id"] = [f"run{i // 10}" for i in range(count)]
+    spans["part"] = ["val", "test"] * (count // 2)
+    for column in ("start", "time_s", "life_s", "onset_s"):
+        spans[column] = np.arange(count, dtype=float)
+    everything = np.ones(count, bool)
+
+    def task(shape, target=None, columns=()):
+        output = np.abs(rng.normal(size=shape)).astype(np.float32) + 0.1
+        rows = {"model": output, "baseline": output[::-1].copy()}
+        return TaskPredictions(everything, rows, target, columns)
+
+    signal = task((count, len(signal_prediction.STATISTICS)), columns=signal_prediction.STATISTICS)
+    for output in signal.outputs.values():
+        output[:, :2] = (40, 2)
+    return Predictions(
+        spans,
+        {
+            "classification": task((count, 3), np.arange(count) // 2 % 2),
+            "anomaly_detection": task(count, np.arange(count) // 2 % 2),
+            "signal_prediction": signal,
+            "rul_prediction": task(count, rng.random(count)),
+        },
+        {"classes": ["normal", "inner", "outer"]},
+    )
+
+
+def test_every_task_has_a_score():
+    assert tuple(SCORE) == TASKS
+
+
+@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.TASK)
+def test_metrics_have_names_of_their_own_and_the_main_one_is_among_them(module):
+    names = [metric.name for metric in module.METRICS]
+    assert module.MAIN in names
+    assert len(set(names)) == len(names) >= 4
+    assert len({metric.label for metric in module.METRICS}) == len(names)
+
+
+def test_each_row_of_each_task_has_a_value_or_a_reason_for_every_metric(predictions):
+    found = evaluate(predictions)
+    assert list(found) == list(predictions.tasks)
+    for module in MODULES:
+        for row in ("model", "baseline"):
+            scores = found[module.TASK][row]
+            assert list(scores["values"]) == [metric.name for metric in module.METRICS]
+            none = {name for name, value in scores["values"].items() if value is None}
+            assert none == set(scores["undefined"])
+    assert "outer" in found["classification"]["model"]["undefined"]["macro_f1"]
+
+
+def test_metrics_are_written_whole_with_full_precision_and_bytes_that_repeat(tmp_path, predictions):
+    write_predictions(tmp_path / "predictions.h5", predictions)
+    texts = []
+    for name in ("one.json", "two.json"):
+        write_metrics(tmp_path / "predictions.h5", tmp_path / name, {**CELL, "window": 2048})
+        texts.append((tmp_path / name).read_text())
+    assert texts[0] == texts[1]
+    content = json.loads(texts[0])
+    assert content == {"cell": CELL, "scores": evaluate(predictions)}
+    assert list(content["scores"]) == sorted(content["scores"])
+    assert {path.name for path in tmp_path.iterdir()} == {"predictions.h5", "one.json", "two.json"}
+
+
+def test_a_failure_keeps_the_metrics_before(tmp_path, predictions):
+    path = tmp_path / "metrics.json"
+    path.write_text("before")
+    predictions.tasks["rul_prediction"].outputs["model"][:] = np.nan
+    write_predictions(tmp_path / "predictions.h5", predictions)
+    with pytest.raises(Exception, match="not finite"):
+        write_metrics(tmp_path / "predictions.h5", path, CELL)
+    assert path.read_text() == "before"
+
+
+def test_evaluation_and_baselines_import_neither_torch_nor_sklearn():
+    code = (
+        "import sys; import workflow_src.evaluation, workflow_src.classic.trivial;"
+        "print(sorted({'torch', 'sklearn', 'matplotlib'} & set(sys.modules)))"
+    )
+    root = Path(__file__).parents[1]
+    found = subprocess.run(
+        [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == "[]"

@@ -1,0 +1,1 @@
+"""A Snakemake workflow that trains multi-task vibration models cell by cell."""

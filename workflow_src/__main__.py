@@ -1,0 +1,166 @@
+"""The verbs that rules and users call; alone turns an error or a Cause into an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_src.errors import BadData, UserError
+from workflow_src.scheduling.journal import Cause
+
+
+def _recordings(options: argparse.Namespace) -> Cause:
+    from workflow_src.configuration import Rig
+    from workflow_src.data.prepare import prepare_rig
+
+    rig = Rig.model_validate({"description": "", **json.loads(options.rig)})
+    prepare_rig(options.name, rig, options.data_root, options.config_folder / "rigs")
+    return Cause.DONE
+
+
+def _split(options: argparse.Namespace) -> Cause:
+    from workflow_src.data.prepare import prepare_split
+
+    prepare_split(options.name, json.loads(options.dataset), options.config_folder / "datasets")
+    return Cause.DONE
+
+
+def _train(options: argparse.Namespace) -> Cause:
+    from workflow_src.training.run import Told, attempt
+
+    told = Told(options.accelerator, options.micro_batch, options.checkpoint_minutes)
+    return attempt(options.cell, told)
+
+
+def _classic(options: argparse.Namespace) -> Cause:
+    from workflow_src.classic.run import run_classic
+
+    run_classic(options.cell)
+    return Cause.DONE
+
+
+def _evaluate(options: argparse.Namespace) -> Cause:
+    from workflow_src.evaluation import write_metrics
+
+    cell = json.loads(options.cell.read_text(encoding="utf-8"))["cell"]
+    folder = options.cell.parent
+    write_metrics(folder / "predictions.h5", folder / "metrics.json", cell)
+    return Cause.DONE
+
+
+def _results(options: argparse.Namespace) -> Cause:
+    from workflow_src.tables.results import write_results
+
+    write_results(json.loads(options.plan))
+    return Cause.DONE
+
+
+def _tables(options: argparse.Namespace) -> Cause:
+    from workflow_src.tables.paper import write_tables
+    from workflow_src.tables.show import show
+
+    plan = json.loads(options.plan)
+    if options.partial:
+        from workflow_src.tables.results import write_results
+
+        write_results(plan, partial=True)
+        write_tables(plan, partial=True)
+        print(show(plan, partial=True))
+    else:
+        write_tables(plan)
+    return Cause.DONE
+
+
+def _show(options: argparse.Namespace) -> Cause:
+    from workflow_src.tables.show import show
+
+    print(show(json.loads(options.plan)))
+    return Cause.DONE
+
+
+def _forget(options: argparse.Namespace) -> Cause:
+    from workflow_src.forget import forget
+
+    for path in forget(options.cell):
+        print(f"removed {path}")
+    return Cause.DONE
+
+
+def _schema(options: argparse.Namespace) -> Cause:
+    from workflow_src.configuration.schema import write_schemas
+
+    for path in write_schemas(options.folder):
+        print(path)
+    return Cause.DONE
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m workflow_src", description=__doc__)
+    verbs = parser.add_subparsers(required=True, metavar="verb")
+
+    def verb(name: str, run: Any, text: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text)
+        made.set_defaults(run=run)
+        return made
+
+    recordings = verb("recordings", _recordings, "Write a rig's recordings to data/<name>/.")
+    recordings.add_argument("--rig", required=True, help="the rig's configuration, as JSON")
+    split = verb("split", _split, "Write a dataset's split to data/<name>/.")
+    split.add_argument("--dataset", required=True, help="what decides the split, as JSON")
+    for made in (recordings, split):
+        made.add_argument("--name", required=True)
+        made.add_argument("--data-root", type=Path, help="folder of the real rigs")
+        made.add_argument("--config-folder", type=Path, required=True)
+
+    train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
+    train.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
+    train.add_argument("--micro-batch", type=int, default=0, help="0: the whole batch")
+    train.add_argument("--checkpoint-minutes", type=float, default=10.0)
+    classic = verb("classic", _classic, "Run the baseline of a cell.json.")
+    evaluate = verb("evaluate", _evaluate, "Score the predictions beside a cell.json.")
+    for made in (train, classic, evaluate):
+        made.add_argument("cell", type=Path, help="<study>/results/.../cell.json")
+
+    results = verb("results", _results, "Gather all scores in <study>/results.csv.")
+    tables = verb("tables", _tables, "Write the tables of a study.")
+    tables.add_argument("--partial", action="store_true", help="of what exists")
+    show = verb("show", _show, "Print the tables of a study.")
+    for made in (results, tables, show):
+        made.add_argument("--plan", required=True, help="what decides the tables, as JSON")
+
+    forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
+    forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
+    schema = verb("schema", _schema, "Write the JSON schemas of the configuration.")
+    schema.add_argument("folder", type=Path)
+    return parser
+
+
+def _terminate(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one verb; 0 done, 75 worth another try, 1 not worth one."""
+    options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        cause: Cause = options.run(options)
+    except BadData as error:
+        print(f"{error}", file=sys.stderr)
+        return Cause.BAD_DATA.exit_code
+    except UserError as error:
+        print(f"{error}", file=sys.stderr)
+        return Cause.ERROR.exit_code
+    except KeyboardInterrupt:
+        print("Stopped before the end; the same command goes on from here.", file=sys.stderr)
+        return Cause.TERMINATED.exit_code
+    return cause.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,122 @@
+"""The grid of cells, their names, and every path of the workflow (relative to its folder)."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from workflow_src.configuration import Configuration
+from workflow_src.errors import UserError
+
+DATA = Path("data")
+
+
+@dataclass(frozen=True, order=True)
+class Cell:
+    """One training target."""
+
+    dataset: str
+    model: str
+    task_set: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """`dataset/model/task_set/seed`: what patterns match and messages show."""
+        return f"{self.dataset}/{self.model}/{self.task_set}/{self.seed}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the cell lies below results/, runs/ and logs/."""
+        return Path(self.dataset, self.model, self.task_set, f"seed{self.seed}")
+
+
+def combine(
+    datasets: Iterable[str],
+    models: Iterable[str],
+    task_sets: Iterable[str],
+    seeds: Iterable[int],
+    include: Sequence[str] = ("*",),
+    exclude: Sequence[str] = (),
+) -> list[Cell]:
+    """datasets x models x task sets x seeds, as far as included and not excluded."""
+    cells = itertools.starmap(Cell, itertools.product(datasets, models, task_sets, seeds))
+    return [cell for cell in cells if _chosen(cell.name, include, exclude)]
+
+
+def grid(configuration: Configuration) -> list[Cell]:
+    """The cells of the run.
+
+    Raises UserError for a pattern of `include`, `exclude`, `overrides` or `requests` that matches
+    no cell, and for an empty grid.
+    """
+    run = configuration.run
+    axes = (configuration.datasets, run.models, run.task_sets, run.seeds)
+    names = [cell.name for cell in combine(*axes)]
+    for key, patterns in (
+        ("include", run.include),
+        ("exclude", run.exclude),
+        ("overrides", [override.cells for override in run.overrides]),
+        ("requests", [request.cells for request in run.requests]),
+    ):
+        for pattern in patterns:
+            if not fnmatch.filter(names, pattern):
+                raise UserError(
+                    f"The pattern `{pattern}` of `{key}` matches no cell.",
+                    expected=f"dataset/model/task_set/seed, such as {names[0]}",
+                    remedy=f"correct or remove the pattern under `{key}:`",
+                )
+    chosen = combine(*axes, run.include, run.exclude)
+    if not chosen:
+        raise UserError(
+            "No cell is left: `exclude` takes away all that `include` names.",
+            found=f"include: {run.include}, exclude: {run.exclude}",
+            remedy="exclude: []",
+        )
+    return chosen
+
+
+def _chosen(name: str, include: Sequence[str], exclude: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, p) for p in include) and not any(
+        fnmatch.fnmatchcase(name, p) for p in exclude
+    )
+
+
+def rotation_of(dataset: str) -> tuple[str, int | None]:
+    """`name.fold3` -> (`name`, 3); a dataset without rotations -> (its name, None)."""
+    name, dot, fold = dataset.rpartition(".fold")
+    return (name, int(fold)) if dot and fold.isdigit() else (dataset, None)
+
+
+def results(study: str, cell: Cell) -> Path:
+    """Declared outputs of a cell."""
+    return Path(study, "results") / cell.folder
+
+
+def runs(study: str, cell: Cell) -> Path:
+    """What survives a failure: checkpoints, attempts, history, final weights and predictions."""
+    return Path(study, "runs") / cell.folder
+
+
+def tables(study: str) -> Path:
+    """Tables of a study."""
+    return Path(study, "tables")
+
+
+def rig_folder(rig: str) -> Path:
+    """The store of a rig, shared by all studies."""
+    return DATA / rig
+
+
+def split_folder(dataset: str) -> Path:
+    """The split of a dataset, shared by all studies."""
+    return DATA / dataset
+
+
+def runs_beside(cell_file: Path) -> Path:
+    """The runs/ folder of the cell whose `<study>/results/.../cell.json` is given."""
+    study = cell_file.parents[5]
+    return study / "runs" / cell_file.parent.relative_to(study / "results")

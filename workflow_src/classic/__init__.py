@@ -1,0 +1,1 @@
+"""Baselines without a network; they write the same predictions file as a network."""

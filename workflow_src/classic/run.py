@@ -1,0 +1,43 @@
+"""A classic cell: a baseline's predictions and report, as a network's, without torch."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import platform
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from workflow_src.cells import rig_folder, split_folder
+from workflow_src.classic.trivial import predict_trivial
+from workflow_src.configuration import Dataset
+from workflow_src.data.labels import require
+from workflow_src.data.splits import read_split
+from workflow_src.data.windows import SpanReader
+from workflow_src.files import write_text
+from workflow_src.predictions import write_predictions
+
+
+def run_classic(cell_file: Path) -> None:
+    """Write predictions.h5 and training.json beside the cell.json of a classic model."""
+    begun = time.monotonic()
+    cell = json.loads(cell_file.read_text(encoding="utf-8"))
+    dataset = Dataset.model_validate(cell["dataset"])
+    split = read_split(split_folder(cell["cell"]["dataset"]))
+    kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)
+    with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
+        predictions = predict_trivial(
+            reader, kept, classes=reader.classes, strength=split.facts["strength"]
+        )
+    write_predictions(cell_file.parent / "predictions.h5", predictions)
+    report = {
+        "cell": cell["cell"],
+        "identity": cell["identity"],
+        "seconds": round(time.monotonic() - begun, 3),
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "versions": {"python": platform.python_version(), "numpy": np.__version__},
+    }
+    write_text(cell_file.parent / "training.json", json.dumps(report, indent=1, sort_keys=True))

@@ -1,0 +1,264 @@
+"""The rows that every table needs beside a network: what costs no learning worth the name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workflow_src.classic.autoregression import Autoregression, forecast
+from workflow_src.errors import BadData
+from workflow_src.predictions import Labels, Predictions, TaskPredictions, task_labels
+from workflow_src.tasks.anomaly_detection.score import roc_curve
+from workflow_src.tasks.rul_prediction.score import clock
+from workflow_src.tasks.scores import group_ids, recording_weights
+from workflow_src.tasks.signal_prediction.score import STATISTICS, forecast_statistics
+
+Floats = NDArray[np.float64]
+
+_ORDER = 32
+_SILENCE = 1e-12  # least RMS, so that a dead channel has a logarithm
+
+
+class SpanArrays(Labels, Protocol):
+    """Signals and labels of n spans."""
+
+    @property
+    def window(self) -> NDArray[np.float32]:
+        """(n, L, C) in the rig's unit."""
+
+    @property
+    def horizon(self) -> NDArray[np.float32]:
+        """(n, H, C) in the rig's unit."""
+
+
+class SpanSource(Protocol):
+    """The spans of a dataset, numbered by the rows of its split."""
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """Rows of the part ``train``, ``val`` or ``test``."""
+
+    def read(self, rows: NDArray[np.int64]) -> SpanArrays:
+        """Signals and labels of `rows`, in their order."""
+
+    def frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
+        """The columns SPAN_COLUMNS of `rows`, in their order."""
+
+
+@dataclass(frozen=True)
+class _Labels:
+    """Of n spans what fits in memory however many there are."""
+
+    spans: pd.DataFrame
+    fault: NDArray[np.int64]  # (n,)
+    anomaly: NDArray[np.float32]  # (n,)
+    rul: NDArray[np.float32]  # (n,)
+    log_rms: Floats  # (n, C), of the window less its mean
+
+    def where(self, keep: NDArray[np.bool_]) -> _Labels:
+        return _Labels(
+            self.spans[keep],
+            self.fault[keep],
+            self.anomaly[keep],
+            self.rul[keep],
+            self.log_rms[keep],
+        )
+
+
+def predict_trivial(
+    source: SpanSource,
+    tasks: Sequence[str],
+    *,
+    classes: Sequence[str],
+    strength: str = "",
+    batch_size: int = 64,
+) -> Predictions:
+    """Fit the trivial rows of `tasks` on the training part, predict validation and test.
+
+    Reads `batch_size` spans at a time. A training part without a label that a task needs, or a
+    life without times, is BadData.
+    """
+    batches = _Batches(source, batch_size)
+    signal = "signal_prediction" in tasks
+    autoregression = Autoregression(_ORDER)
+    train = batches.gather(
+        source.rows("train"), lambda spans: autoregression.add(spans.window) if signal else None
+    )
+    statistics = _Statistics(autoregression)
+    held = batches.gather(
+        np.concatenate([source.rows("val"), source.rows("test")]),
+        statistics.add if signal else lambda spans: None,
+    )
+    facts: dict[str, Any] = {"classes": list(classes), "strength": strength}
+    content = {}
+    for task in tasks:
+        if task == "classification":
+            content[task] = _classification(train, held, len(classes))
+        elif task == "anomaly_detection":
+            content[task] = _anomaly(train, held)
+        elif task == "signal_prediction":
+            content[task] = statistics.predictions()
+        else:
+            content[task] = _rul(train, held, facts)
+    return Predictions(held.spans, content, facts)
+
+
+class _Batches:
+    """Reads spans a batch at a time and keeps their labels."""
+
+    def __init__(self, source: SpanSource, batch_size: int) -> None:
+        self.source, self.batch_size = source, batch_size
+
+    def gather(self, rows: NDArray[np.int64], each: Callable[[SpanArrays], None]) -> _Labels:
+        """Labels of `rows`; `each` sees every batch in passing."""
+        if not len(rows):
+            raise BadData(
+                "A part of the split holds no span.",
+                expected="spans to learn from in train, and to predict in val or test",
+                remedy="choose another split in the dataset's file",
+            )
+        parts: list[tuple[NDArray[Any], ...]] = []
+        for spans in self._read(rows):
+            each(spans)
+            rms = spans.window.std(1, dtype=np.float64)  # (n, L, C) -> (n, C)
+            log_rms = np.log(np.maximum(rms, _SILENCE))
+            parts.append((spans.fault, spans.anomaly, spans.rul, log_rms))
+        fault, anomaly, rul, log_rms = (
+            np.concatenate(column) for column in zip(*parts, strict=True)
+        )
+        return _Labels(self.source.frame(rows), fault, anomaly, rul, log_rms)
+
+    def _read(self, rows: NDArray[np.int64]) -> Iterator[SpanArrays]:
+        for start in range(0, len(rows), self.batch_size):
+            yield self.source.read(rows[start : start + self.batch_size])
+
+
+class _Statistics:
+    """Statistics of the two signal rows, a batch at a time."""
+
+    def __init__(self, autoregression: Autoregression) -> None:
+        self.autoregression = autoregression
+        self.matrices: Floats | None = None  # (C, H, p), once the horizon is known
+        self.rows: dict[str, list[NDArray[np.float32]]] = {"input mean": [], "AR(32)": []}
+
+    def add(self, spans: SpanArrays) -> None:
+        window, horizon = spans.window, spans.horizon
+        if self.matrices is None:
+            self.matrices = self.autoregression.forecaster(horizon.shape[1])
+        mean = window.mean(1, dtype=np.float64)  # (n, C)
+        deviation = window.std(1, dtype=np.float64)  # (n, C)
+        forecasts = {
+            "input mean": np.broadcast_to(mean[:, None], horizon.shape),
+            "AR(32)": forecast(self.matrices, window),
+        }
+        for row, values in forecasts.items():
+            self.rows[row].append(
+                forecast_statistics(
+                    values, horizon, mean=mean, deviation=deviation, last=window[:, -1]
+                )
+            )
+
+    def predictions(self) -> TaskPredictions:
+        outputs = {row: np.concatenate(parts) for row, parts in self.rows.items()}
+        count = len(outputs["input mean"])
+        return TaskPredictions(np.ones(count, np.bool_), outputs, columns=STATISTICS)
+
+
+def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredictions:
+    """`majority class`: the log of the share of training recordings, for every span."""
+    train = _labelled(train, train.fault >= 0, "a fault class")
+    share = np.bincount(train.fault, recording_weights(train.spans), minlength=classes)
+    logits = np.log(np.maximum(share, 1e-3)).astype(np.float32)  # (K,)
+    target, mask = task_labels("classification", held)
+    return TaskPredictions(mask, {"majority class": np.tile(logits, (len(held.spans), 1))}, target)
+
+
+def _anomaly(train: _Labels, held: _Labels) -> TaskPredictions:
+    """`always the majority`: one logit for all; `RMS stump`: see `stump`."""
+    train = _labelled(train, ~np.isnan(train.anomaly), "a label of healthy or faulty")
+    faulty = train.anomaly > 0.5
+    weights = recording_weights(train.spans)
+    share = np.clip(weights @ faulty, 1e-3, 1 - 1e-3)
+    if faulty.all() or not faulty.any():
+        raise BadData(
+            "A stump on the RMS needs healthy and faulty spans in the training part.",
+            found=f"only {'faulty' if faulty[0] else 'healthy'} ones",
+            remedy="choose another split, or a task set without `anomaly_detection:`",
+        )
+    channel, direction, threshold = stump(train.log_rms, faulty, weights)
+    constant = np.full(len(held.spans), np.log(share / (1 - share)), np.float32)
+    distance = (direction * (held.log_rms[:, channel] - threshold)).astype(np.float32)
+    target, mask = task_labels("anomaly_detection", held)
+    outputs = {"always the majority": constant, "RMS stump": distance}
+    return TaskPredictions(mask, outputs, target)
+
+
+def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple[int, float, float]:
+    """Feature, direction (1: faulty above, -1: below) and threshold of best balanced accuracy.
+
+    `features` is (n, F); the threshold lies midway between two neighbouring values.
+    """
+    best = (0.0, 0, 1.0, float(features[:, 0].max()))
+    for index, values in enumerate(features.T):
+        distinct = np.unique(values)[::-1]
+        if len(distinct) == 1:
+            continue
+        false, true = roc_curve(values, faulty, weights)  # a point a distinct value, from the top
+        gain = (true - false)[1:-1]  # (distinct - 1,)
+        at = int(np.abs(gain).argmax())
+        if abs(gain[at]) > best[0]:
+            midway = float(distinct[at] + distinct[at + 1]) / 2
+            best = (abs(gain[at]), index, float(np.sign(gain[at])), midway)
+    return best[1:]
+
+
+def _rul(train: _Labels, held: _Labels, facts: dict[str, Any]) -> TaskPredictions:
+    """`training mean`: mean over runs; `clock`: 1 - t / mean training life, not below 0."""
+    train = _labelled(train, ~np.isnan(train.rul), "a remaining life")
+    target, mask = task_labels("rul_prediction", held)
+    life = _mean_life_s(train.spans)
+    time = held.spans["time_s"].to_numpy(np.float64)  # (n,)
+    if np.isnan(time[mask]).any() or np.isnan(life):
+        raise BadData(
+            "The clock needs times in life.",
+            found="spans with a remaining life, but without a time or the length of that life",
+            remedy="give `time_s` and `life_s` to every recording of a run to failure",
+        )
+    facts["mean_training_life_s"] = life
+    mean = np.full(
+        len(time), _mean_over_runs(train.spans, train.rul.astype(np.float64)), np.float32
+    )
+    ticking = clock(np.where(np.isnan(time), 0.0, time), life).astype(np.float32)
+    return TaskPredictions(mask, {"training mean": mean, "clock": ticking}, target)
+
+
+def _mean_life_s(spans: pd.DataFrame) -> float:
+    """Mean over runs of their life in seconds, of labelled training `spans`; NaN if unknown."""
+    lives = spans.groupby(["rig", "run_id"])["life_s"].first(skipna=False)
+    return float(lives.mean(skipna=False))
+
+
+def _mean_over_runs(spans: pd.DataFrame, values: Floats) -> float:
+    """Mean of `values` (n,) over the spans of a snapshot, then over a run, then over runs."""
+    table = pd.DataFrame(
+        {
+            "run": group_ids(spans, "run_id"),
+            "recording": group_ids(spans, "recording_id"),
+            "value": values,
+        }
+    )
+    per_recording = table.groupby(["run", "recording"])["value"].mean()
+    return float(per_recording.groupby("run").mean().mean())
+
+
+def _labelled(train: _Labels, keep: NDArray[np.bool_], what: str) -> _Labels:
+    if not keep.any():
+        raise BadData(
+            f"No span of the training part has {what}.",
+            remedy="choose another split, or a task set without the tasks that need it",
+        )
+    return train.where(keep)

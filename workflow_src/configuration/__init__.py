@@ -1,0 +1,27 @@
+"""Every key that a user may set, how the files combine, and what is said when one is wrong."""
+
+from workflow_src.configuration.keys import (
+    Dataset,
+    Hardware,
+    Model,
+    Request,
+    Rig,
+    Run,
+    Split,
+    Training,
+)
+from workflow_src.configuration.loading import Configuration, identity, load
+
+__all__ = [
+    "Configuration",
+    "Dataset",
+    "Hardware",
+    "Model",
+    "Request",
+    "Rig",
+    "Run",
+    "Split",
+    "Training",
+    "identity",
+    "load",
+]

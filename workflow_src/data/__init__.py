@@ -1,0 +1,1 @@
+"""Recordings, their sources, splits and spans (numpy; no torch)."""

@@ -1,0 +1,255 @@
+"""From a list of files to the fields of their recordings; no sample is read here."""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from workflow_src.data.sources.folder.options import OWN_FIELDS, FolderOptions, Lookup
+from workflow_src.data.sources.folder.pattern import compile_pattern, fill, natural_key
+from workflow_src.data.sources.folder.text import decode, separator
+from workflow_src.errors import BadData, UserError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One recording to be read: its file below the folder, its fields, and where these stand."""
+
+    file: str
+    fields: Mapping[str, str]
+    array: str | None
+    where: str
+    time_s: float | None = None
+    life_s: float | None = None
+
+
+def list_entries(
+    options: FolderOptions, folder: Path, config_folder: Path
+) -> tuple[list[Entry], list[str]]:
+    """The recordings of a folder, by run, time and number, and notes on what was left out."""
+    present = _files_below(folder)
+    if options.table is not None:
+        entries = _from_table(options, config_folder / options.table, present, folder)
+    else:
+        entries = _from_pattern(options, present, folder)
+    entries = _with_life([_with_time(options, entry) for entry in entries], options)
+    _refuse_duplicates(entries)
+    entries.sort(
+        key=lambda e: (natural_key(e.fields["run_id"]), e.time_s or 0.0, natural_key(e.file))
+    )
+    return entries, _ignored(present, entries)
+
+
+def _files_below(folder: Path) -> list[str]:
+    if not folder.is_dir():
+        raise UserError(
+            "The folder of a rig is missing.",
+            where=str(folder),
+            remedy="mend `path:` under `folder:` of the rig, or `data_root:` of the config (or "
+            "the environment variable PHM_DATA_ROOT)",
+        )
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return sorted((path.relative_to(folder).as_posix() for path in files), key=natural_key)
+
+
+def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> list[Entry]:
+    pattern = options.files or ""
+    expression = compile_pattern(pattern)
+    matches = [match for file in present if (match := expression.fullmatch(file))]
+    if not matches:
+        raise UserError(
+            "No file matches the pattern of a rig.",
+            where=str(folder),
+            found=f"{len(present)} files; the nearest name: {_nearest(pattern, present)}",
+            expected=f"files: {pattern!r}",
+            remedy="mend `files:` or `path:` under `folder:` of the rig",
+        )
+    return [
+        _entry(options, match.string, match.groupdict(), options.fields, match.string)
+        for match in matches
+    ]
+
+
+def _from_table(
+    options: FolderOptions, table: Path, present: list[str], folder: Path
+) -> list[Entry]:
+    known, entries = set(present), []
+    for line, row in _table_rows(table, options.encoding):
+        where, file = f"{table.name}, line {line}", row.pop("file")
+        if file not in known:
+            raise BadData(
+                "A file that a rig's table names is missing.",
+                where=where,
+                found=f"no {folder / file}; the nearest name: {_nearest(file, present)}",
+                remedy="mend the column `file`, or fetch the file",
+            )
+        own = {name: "{" + name + "}" for name in row if name != "array"}
+        entries.append(_entry(options, file, row, {**own, **options.fields}, where))
+    return entries
+
+
+def _table_rows(table: Path, encoding: str) -> list[tuple[int, dict[str, str]]]:
+    """Number of the line and cells by column, for each line of a rig's table."""
+    if not table.is_file():
+        raise UserError(
+            "The table of a rig is missing.",
+            where=str(table),
+            remedy="mend `table:` under `folder:` of the rig (a CSV beside its YAML)",
+        )
+    text = decode(table, encoding)
+    reader = csv.reader(text.splitlines(), delimiter=_delimiter(text))
+    lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
+    names = lines[0][1]
+    if "file" not in names or len(set(names)) != len(names) or len(lines) == 1:
+        raise BadData(
+            "A rig's table needs a column `file`, each column once, and a line a recording.",
+            where=str(table),
+            found=f"columns {names}, {len(lines) - 1} lines",
+        )
+    for number, cells in lines[1:]:
+        if len(cells) != len(names):
+            raise BadData(
+                "A line of a rig's table has the wrong number of cells.",
+                where=f"{table}, line {number}",
+                found=f"{len(cells)} cells for {len(names)} columns",
+            )
+    return [(number, dict(zip(names, cells, strict=True))) for number, cells in lines[1:]]
+
+
+def _delimiter(text: str) -> str:
+    # The header decides: cells further down may hold any of the separators.
+    found = separator(text.strip().splitlines()[0])
+    return " " if found == r"\s+" else found
+
+
+def _entry(
+    options: FolderOptions,
+    file: str,
+    groups: Mapping[str, str],
+    rules: Mapping[str, str | Lookup],
+    where: str,
+) -> Entry:
+    fields: dict[str, str] = {}
+    for name, rule in rules.items():
+        try:
+            text = groups[rule.group] if isinstance(rule, Lookup) else fill(rule, groups)
+        except KeyError as error:
+            raise UserError(
+                f"The field {name} uses a name that there is not.",
+                where=where,
+                found=str(error),
+                expected=f"one of {', '.join(groups)}",
+                remedy=f"mend `{name}:` under `fields:` of the rig",
+            ) from error
+        if isinstance(rule, Lookup):
+            if text not in rule.values:
+                raise UserError(
+                    f"No value for {name}.",
+                    where=where,
+                    found=f"{rule.group} = {text!r}",
+                    expected=f"one of {', '.join(rule.values)}",
+                    remedy=f"add `{text}: VALUE` to the values of `{name}:` under `fields:`",
+                )
+            text = rule.values[text]
+        if text or name not in OWN_FIELDS:
+            fields[name] = text
+    for name in ("unit_id", "condition", "run_id"):
+        if name not in fields:
+            raise BadData(
+                f"A recording has no {name}.",
+                where=where,
+                remedy=f"give `{name}` under `fields:` of the rig, or as a column of its table",
+            )
+    fields.setdefault("recording_id", re.sub(r"(\.\w+)(\.gz)?$", "", file).replace("/", "."))
+    number = groups.get(options.time.group, "") if options.time else ""
+    time_s = _index_time(options, number, where) if options.time else None
+    return Entry(file, fields, groups.get("array") or options.array, where, time_s)
+
+
+def _index_time(options: FolderOptions, number: str, where: str) -> float:
+    assert options.time is not None
+    if not number.isdecimal():
+        raise BadData(
+            "The number of a snapshot is not a number.",
+            where=where,
+            found=f"{options.time.group} = {number!r}",
+            remedy="mend `time:` under `folder:` of the rig",
+        )
+    return (int(number) - options.time.first) * options.time.step_s
+
+
+def number_of(entry: Entry, name: str) -> float | None:
+    """A field as a number, None if it is absent; ``BadData`` if it is something else."""
+    text = entry.fields.get(name)
+    try:
+        return None if text is None else float(text)
+    except ValueError as error:
+        raise BadData(
+            f"{name} is not a number.", where=entry.where, found=f"{name} = {text!r}"
+        ) from error
+
+
+def _with_time(options: FolderOptions, entry: Entry) -> Entry:
+    time_s = entry.time_s if options.time else number_of(entry, "time_s")
+    return replace(entry, time_s=time_s, life_s=number_of(entry, "life_s"))
+
+
+def _with_life(entries: list[Entry], options: FolderOptions) -> list[Entry]:
+    """Give the runs that end in failure their life: the time of the last recording."""
+    failing = options.ends_in_failure
+    lives: dict[str, float] = {}
+    for entry in entries:
+        run = entry.fields["run_id"]
+        if failing is True or (failing and run in failing):
+            if entry.time_s is None:
+                raise BadData(
+                    f"Run {run} ends in failure, but a recording has no time in life.",
+                    where=entry.where,
+                    remedy="give `time:` under `folder:` of the rig, or the field `time_s`",
+                )
+            lives[run] = max(lives.get(run, 0.0), entry.time_s)
+    absent = [run for run in (failing if isinstance(failing, tuple) else ()) if run not in lives]
+    if absent:
+        runs = sorted({entry.fields["run_id"] for entry in entries}, key=natural_key)
+        raise UserError(
+            "`ends_in_failure` names runs that there are not.",
+            found=", ".join(absent),
+            expected=f"of {', '.join(runs)}",
+            remedy="mend `ends_in_failure:` under `folder:` of the rig",
+        )
+    return [replace(e, life_s=lives.get(e.fields["run_id"], e.life_s)) for e in entries]
+
+
+def _refuse_duplicates(entries: list[Entry]) -> None:
+    first: dict[str, Entry] = {}
+    for entry in entries:
+        name = entry.fields["recording_id"]
+        if name in first:
+            raise BadData(
+                "Two recordings have one recording_id.",
+                where=f"{first[name].where} and {entry.where}",
+                found=f"{name!r} twice",
+                remedy="give each its own `recording_id` under `fields:` of the rig",
+            )
+        first[name] = entry
+
+
+def _nearest(name: str, present: list[str]) -> str:
+    near = difflib.get_close_matches(name, present[:2000], n=1, cutoff=0.0)
+    return near[0] if near else "none, the folder is empty"
+
+
+def _ignored(present: list[str], entries: list[Entry]) -> list[str]:
+    """One note with the number of files that are no recording, by name without numbers."""
+    used = {entry.file for entry in entries}
+    left = [file.rpartition("/")[2] for file in present if file not in used]
+    if not left:
+        return []
+    kinds = Counter(re.sub(r"[0-9]+", "*", name) for name in left).most_common(10)
+    counts = ", ".join(f"{kind}: {count}" for kind, count in kinds)
+    return [f"{len(left)} files match no rule of the rig and were left out ({counts})"]

@@ -1,0 +1,428 @@
+"""Which span of which recording trains, validates and tests; and the proof that they are apart."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from workflow_src.configuration.keys import Dataset, Selector
+from workflow_src.configuration.messages import as_yaml
+from workflow_src.data.labels import (
+    COLUMN_OF,
+    PARTS,
+    STRENGTHS,
+    common_channels,
+    draw_strongest,
+    figures,
+    label_facts,
+    select,
+    task_facts,
+)
+from workflow_src.errors import BadData, UserError
+
+ROW_COLUMNS = ("span", "recording_id", "unit_id", "run_id", "condition", "start", "part")
+_TABLE, _FACTS = "split.csv", "split.json"
+_TEST_DRAW, _VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """A row a span, and what was found about the parts.
+
+    ``rows`` has the columns ROW_COLUMNS; ``span`` counts from 0, ``start`` is in samples,
+    ``part`` is train, val or test. ``facts`` is plain JSON.
+    """
+
+    rows: pd.DataFrame
+    facts: dict[str, Any]
+
+
+class _Plan(NamedTuple):
+    """The part of each recording that is used, and what is cut inside recordings."""
+
+    strategy: str
+    parts: dict[str, str]
+    passed: list[str]  # why stronger strategies were passed over
+
+
+def make_split(
+    table: pd.DataFrame, dataset: Dataset, name: str, folder: Path = Path()
+) -> SplitTable:
+    """Split the recordings of `table` (a row a recording) as `dataset` says.
+
+    The parts do not depend on the order of the rows. `folder` is where the file of a ``fixed``
+    split lies. Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which
+    tasks the labels support is a fact, judged by ``labels.require``.
+    """
+    where = f"dataset `{name}`"
+    used = table[select(table, dataset.select, f"{where}, key `select`")]
+    excluded = {"not in `select`": len(table) - len(used)}
+    channel_kinds = common_channels(used, dataset.channel_kinds, where)
+    plan = _plan_test(used, dataset, where, folder)
+    excluded["in no part"] = len(used) - len(plan.parts)
+    used = used[used["recording_id"].isin(list(plan.parts))]
+    validation, parts = _plan_validation(used, dataset, plan.parts, where)
+    span = dataset.span.window + dataset.span.horizon
+    strategies = (plan.strategy, validation["strategy"])
+    rows = _spans(used, dataset, parts, strategies, where)
+    gap = span + dataset.split.gap if "time_block" in strategies else 0
+    guard(rows, used, span, gap)
+    _require_parts(rows, validation["strategy"], where)
+    facts = {
+        "dataset": name,
+        "rig": dataset.rig,
+        **_claim(rows, used, dataset.split.strategy, plan),
+        "validation": validation,
+        "excluded": {reason: count for reason, count in excluded.items() if count},
+        "window": dataset.span.window,
+        "horizon": dataset.span.horizon,
+        "span": span,
+        "gap": gap,
+        "channels": len(channel_kinds),
+        "channel_kinds": channel_kinds,
+        **label_facts(rows, used),
+        **task_facts(rows, used, dataset, where),
+        **figures(used, dataset, blocks="time_block" in strategies),
+    }
+    return SplitTable(rows, facts)
+
+
+def _claim(
+    rows: pd.DataFrame, used: pd.DataFrame, declared: str, plan: _Plan
+) -> dict[str, str | list[str]]:
+    """The declared and the proven strength, and why they differ."""
+    proven, reasons = strength(rows, used), list(plan.passed)
+    if plan.strategy in STRENGTHS and STRENGTHS.index(proven) > STRENGTHS.index(plan.strategy):
+        column = COLUMN_OF[plan.strategy]
+        is_test = rows["part"] == "test"
+        shared = sorted(set(rows[column][is_test]) & set(rows[column][~is_test]))
+        reasons.append(
+            f"declared {declared}, proven {proven}: {len(shared)} values of {column} are on both "
+            f"sides, among them {shared[0]}"
+        )
+    if plan.strategy == "time_block" and used["run_id"].duplicated().any():
+        reasons.append("recordings of one run are cut each by itself")
+    return {"declared": declared, "strength": proven, "reasons": reasons}
+
+
+# ------------------------------------------------------------------------------- parts
+
+
+def _plan_test(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _Plan:
+    """Train or test for each recording; under ``time_block`` all train, and are cut later."""
+    split = dataset.split
+    _refuse_unused_keys(dataset, where)
+    if split.strategy == "fixed":
+        return _Plan("fixed", _fixed(used, folder / str(split.file), where), [])
+    if split.test is not None:
+        return _Plan(split.strategy, _selected(used, split.test, split.train, where), [])
+    strategy, drawn, passed = draw_strongest(
+        used, split.strategy, split.test_share, (split.seed, _TEST_DRAW)
+    )
+    parts = {name: "test" if name in drawn else "train" for name in used["recording_id"]}
+    return _Plan(strategy, parts, passed)
+
+
+def _refuse_unused_keys(dataset: Dataset, where: str) -> None:
+    """A key that this strategy does not read is an error, not an ornament."""
+    split = dataset.split
+    if (split.strategy == "fixed") != (split.file is not None):
+        raise UserError(
+            "`file` and strategy `fixed` need each other.",
+            where=f"{where}, key `split`",
+            found=f"strategy: {split.strategy}, file: {split.file}",
+            remedy=as_yaml(("split",), {"strategy": "fixed", "file": split.file or "my.csv"}),
+        )
+    if split.strategy in ("fixed", "time_block") and (split.test or split.train):
+        raise UserError(
+            f"Strategy {split.strategy} reads neither `test` nor `train`.",
+            where=f"{where}, key `split`",
+            remedy="remove `test:` and `train:`, or use strategy unit, condition or run",
+        )
+    if split.train is not None and split.test is None:
+        keys = {"test": {"unit_id": ["..."]}, "train": dict(split.train)}
+        raise UserError(
+            "`train` is given, but not `test`.", where=where, remedy=as_yaml(("split",), keys)
+        )
+
+
+def _selected(
+    used: pd.DataFrame, test: Selector, train: Selector | None, where: str
+) -> dict[str, str]:
+    is_test = select(used, test, f"{where}, key `split.test`")
+    is_train = ~is_test if train is None else select(used, train, f"{where}, key `split.train`")
+    names = used["recording_id"].to_numpy()
+    if (is_test & is_train).any():
+        raise UserError(
+            f"{int((is_test & is_train).sum())} recordings are in `test` and in `train`.",
+            where=f"{where}, key `split`",
+            found=f"first: {names[is_test & is_train][0]!r}",
+            expected="selectors that no recording satisfies both",
+        )
+    parts = dict.fromkeys(names[is_train], "train")
+    return {**parts, **dict.fromkeys(names[is_test], "test")}
+
+
+def _fixed(used: pd.DataFrame, path: Path, where: str) -> dict[str, str]:
+    """The parts in the CSV at `path`; a recording that it does not name is excluded."""
+    where = f"{where}, file {path}"
+    try:
+        listed = pd.read_csv(path, dtype=str, keep_default_na=False)
+        parts = dict(zip(listed["recording_id"], listed["part"], strict=True))
+    except (OSError, KeyError, ValueError) as error:
+        raise UserError(
+            "The file of a fixed split cannot be read.",
+            where=where,
+            found=f"{type(error).__name__}: {error}",
+            expected="a CSV with the columns recording_id and part",
+        ) from error
+    names = set(used["recording_id"])
+    wrong = [f"part {part!r} of {name!r}" for name, part in parts.items() if part not in PARTS]
+    wrong += [f"{name!r}, which the dataset does not have" for name in parts if name not in names]
+    wrong += [
+        f"{name!r} twice" for name in listed["recording_id"][listed.duplicated("recording_id")]
+    ]
+    if wrong:
+        raise UserError(
+            "The file of a fixed split does not fit the dataset.",
+            where=where,
+            found="\n".join(wrong[:5] + [f"... {len(wrong) - 5} more"] * (len(wrong) > 5)),
+            expected=f"each recording at most once, part one of {', '.join(PARTS)}",
+        )
+    return parts
+
+
+def _plan_validation(
+    used: pd.DataFrame, dataset: Dataset, parts: dict[str, str], where: str
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What is held out of the training part: facts, and the part of each recording."""
+    asked = dataset.split.validation
+    train = used[used["recording_id"].map(parts) == "train"]
+    if "val" in parts.values():
+        return {"declared": "fixed", "strategy": "fixed", "reason": "the file names it"}, parts
+    if asked.strategy == "none" or train.empty:
+        if asked.select is not None:
+            raise UserError(
+                "validation: strategy none reads no `select`.",
+                where=f"{where}, key `split.validation`",
+                remedy=as_yaml(("split", "validation"), {"strategy": "run"}),
+            )
+        return {"declared": "none", "strategy": "none", "reason": "as declared"}, parts
+    if asked.select is not None:
+        chosen = select(train, asked.select, f"{where}, key `split.validation.select`")
+        held = set(train["recording_id"][chosen])
+        facts = {"declared": asked.strategy, "strategy": "select", "reason": "as declared"}
+    else:
+        strategy, held, passed = draw_strongest(
+            train, asked.strategy, asked.share, (dataset.split.seed, _VALIDATION_DRAW)
+        )
+        reason = "; ".join(passed) or "as declared"
+        facts = {"declared": asked.strategy, "strategy": strategy, "reason": reason}
+    return facts, {name: "val" if name in held else part for name, part in parts.items()}
+
+
+# ------------------------------------------------------------------------------- spans
+
+
+def _spans(
+    used: pd.DataFrame,
+    dataset: Dataset,
+    parts: Mapping[str, str],
+    strategies: tuple[str, str],
+    where: str,
+) -> pd.DataFrame:
+    """A row a span, by recording and start; `strategies` are those of test and validation."""
+    span = dataset.span.window + dataset.span.horizon
+    stride = dataset.span.stride or span
+    most = dataset.span.per_recording
+    starts, names, recordings = [], [], []
+    for i, (recording, length) in enumerate(zip(used["recording_id"], used["length"], strict=True)):
+        blocks = _blocks(recording, length, parts[recording], dataset, strategies, where)
+        for begin, end, part in blocks:
+            first = np.arange(begin, end - span + 1, stride)
+            if most is not None and len(first) > most:
+                first = first[np.linspace(0, len(first) - 1, most).round().astype(np.int64)]
+            starts.append(first)
+            names += [part] * len(first)
+            recordings += [i] * len(first)
+    rows = used[["recording_id", "unit_id", "run_id", "condition"]].iloc[recordings]
+    rows = rows.assign(start=np.concatenate(starts), part=names).reset_index(drop=True)
+    rows.insert(0, "span", np.arange(len(rows)))
+    return rows
+
+
+def _blocks(
+    recording: str,
+    length: int,
+    part: str,
+    dataset: Dataset,
+    strategies: tuple[str, str],
+    where: str,
+) -> list[tuple[int, int, str]]:
+    """Begin, end and part of a recording's blocks: `part`, then, where time is cut, val and test.
+
+    Between two lie span + `gap` samples. Each block holds at least one span.
+    """
+    split, span = dataset.split, dataset.span.window + dataset.span.horizon
+    gap = span + split.gap
+    cuts = [("test", split.test_share)] if strategies[0] == "time_block" else []
+    if strategies[1] == "time_block" and part == "train":
+        cuts.append(("val", split.validation.share))
+    least = span + len(cuts) * (span + gap)
+    if length < least:
+        raise _too_short(recording, length, least, dataset, [cut for cut, _ in cuts], where)
+    blocks, end = [], length
+    for cut, share in cuts:
+        least -= span + gap  # what the blocks before this one need
+        size = min(max(round(share * (end - gap)), span), end - gap - least)
+        blocks.append((end - size, end, cut))
+        end -= size + gap
+    return [(0, end, part), *reversed(blocks)]
+
+
+def _too_short(
+    recording: str, length: int, least: int, dataset: Dataset, cuts: list[str], where: str
+) -> BadData:
+    window, horizon = dataset.span.window, dataset.span.horizon
+    if length < window + horizon:
+        shorter = min(horizon, max(1, length // 8))
+        remedy = as_yaml(("span",), {"window": max(length - shorter, 2), "horizon": shorter})
+        what, needed = "is shorter than a span", f"window {window} + horizon {horizon}"
+        least = window + horizon
+    else:
+        whole = {"validation": {"strategy": "run"}} if "val" in cuts else {}
+        keys = {"strategy": "run"} | whole if "test" in cuts else whole
+        remedy = as_yaml(("split",), keys) + "\nor a shorter window under `span:`"
+        what, gap = "is too short to be cut into time blocks", window + horizon + dataset.split.gap
+        needed = f"a span in train, {' and '.join(cuts)}, and {gap} samples between two blocks"
+    return BadData(
+        f"A recording {what}.",
+        where=f"{where}, recording {recording!r}",
+        found=f"{length} samples",
+        expected=f"at least {least}: {needed}",
+        remedy=remedy + "\nor leave it out by `select:`",
+    )
+
+
+# ------------------------------------------------------------------------------- proof
+
+
+def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 0) -> None:
+    """Prove that the parts are apart, or raise ``UserError`` naming two spans that are not.
+
+    Every span lies within its recording; two spans of different parts in one recording have at
+    least `gap` samples between them; the recordings of one run lie in the same parts.
+    """
+    recordings = table.set_index("recording_id")
+    ends = rows["start"] + span_length
+    outside = (rows["start"] < 0) | (ends > rows["recording_id"].map(recordings["length"]))
+    if outside.any():
+        raise _not_apart("A span does not lie within its recording.", rows[outside].head(1))
+    # Spans are equally long: if any two are too near, so are two that are neighbours by start.
+    ordered = rows.sort_values(["recording_id", "start"], kind="stable")
+    before, after = ordered.iloc[:-1], ordered.iloc[1:]
+    distance = after["start"].to_numpy() - before["start"].to_numpy() - span_length
+    same = after["recording_id"].to_numpy() == before["recording_id"].to_numpy()
+    near = same & (after["part"].to_numpy() != before["part"].to_numpy()) & (distance < gap)
+    if near.any():
+        i = int(np.argmax(near))
+        raise _not_apart(
+            f"Two spans of different parts are {distance[i]} samples apart, {gap} are needed.",
+            ordered.iloc[i : i + 2],
+        )
+    parts = rows.groupby("recording_id", sort=False)["part"].agg(frozenset)
+    runs = recordings["run_id"].loc[parts.index]
+    kinds = parts.groupby(runs).nunique()
+    if (kinds > 1).any():
+        run = kinds.index[kinds > 1][0]
+        inside = parts[runs == run]
+        other = inside.index[inside != inside.iloc[0]][0]
+        pair = [inside.index[0], other]
+        raise _not_apart(
+            f"Recordings of the run {run!r} lie in different parts.",
+            rows[rows["recording_id"].isin(pair)].drop_duplicates("recording_id"),
+        )
+
+
+def _not_apart(what: str, spans: pd.DataFrame) -> UserError:
+    found = [
+        f"{row.part}: span {row.span}, recording {row.recording_id!r}, start {row.start}"
+        for row in spans.itertuples()
+    ]
+    return UserError(
+        what,
+        found="\n".join(found),
+        expected="parts that share no sample; all recordings of one run_id in one part",
+        remedy="change `split:` of the dataset, or `run_id` under `fields:` of the rig",
+    )
+
+
+def strength(rows: pd.DataFrame, table: pd.DataFrame) -> str:
+    """The strongest of STRENGTHS that separates the test part from train and val together."""
+    recordings = table.set_index("recording_id")
+    is_test = rows["part"] == "test"
+    for name, column in COLUMN_OF.items():
+        values = rows["recording_id"].map(recordings[column])
+        if not set(values[is_test]) & set(values[~is_test]):
+            return name
+    return "time_block"
+
+
+def _require_parts(rows: pd.DataFrame, validation: str, where: str) -> None:
+    for part in PARTS:
+        if (rows["part"] == part).any() or (part == "val" and validation == "none"):
+            continue
+        raise UserError(
+            f"The {part} part has no span.",
+            where=f"{where}, key `split`",
+            found=f"spans by part: {rows['part'].value_counts().to_dict()}",
+            remedy="select recordings for it, or none for validation:\n"
+            + as_yaml(("split", "validation"), {"strategy": "none"}),
+        )
+
+
+# ------------------------------------------------------------------------------- files
+
+
+def write_split(split: SplitTable, folder: Path) -> None:
+    """Write ``split.csv`` and ``split.json`` to `folder`, each complete or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write(folder / _TABLE, split.rows.to_csv(index=False, lineterminator="\n"))
+    _write(folder / _FACTS, json.dumps(split.facts, indent=1) + "\n")
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def read_split(folder: Path) -> SplitTable:
+    """Read what ``write_split`` wrote; missing or damaged files are ``BadData``."""
+    try:
+        rows = pd.read_csv(folder / _TABLE, dtype=str, keep_default_na=False)[list(ROW_COLUMNS)]
+        rows = rows.astype({"span": np.int64, "start": np.int64})
+        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        if len(rows) != sum(facts["spans"].values()):
+            raise ValueError(f"{len(rows)} rows, {facts['spans']} spans")
+    except (OSError, KeyError, ValueError) as error:
+        raise BadData(
+            "A split cannot be read.",
+            where=str(folder),
+            found=f"{type(error).__name__}: {error}",
+            remedy=f"rm {folder / _TABLE} {folder / _FACTS}   # the next run makes it again",
+        ) from error
+    return SplitTable(rows, facts)

@@ -1,0 +1,331 @@
+"""The store of a rig's recordings: ``recordings.h5``, ``recordings.csv``, ``manifest.json``."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager
+from functools import cached_property
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workflow_src.data.recordings import Recording, check
+from workflow_src.errors import BadData, UserError
+
+SIGNALS, TABLE, MANIFEST = "recordings.h5", "recordings.csv", "manifest.json"
+TEXT_COLUMNS = ("recording_id", "unit_id", "condition", "run_id", "fault")
+NUMBER_COLUMNS = ("rate_hz", "length", "channels")
+TIME_COLUMNS = ("time_s", "life_s", "onset_s")
+COLUMNS = (*TEXT_COLUMNS, *NUMBER_COLUMNS, "channel_kinds", *TIME_COLUMNS)
+CHUNK_BYTES = 1 << 16  # some windows long; a read touches at most two chunks more than it needs
+
+
+def write_store(
+    recordings: Iterable[Recording], folder: Path, facts: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Check the recordings, write the three files, complete or not at all; return the manifest.
+
+    One recording is in memory at a time. ``facts`` holds at least ``rig`` and ``source``, perhaps
+    ``versions``, ``files`` (name -> sha256) and ``notes``; it is read after the last recording,
+    so that a source may fill these while it is read. The manifest adds ``recordings`` (count),
+    ``bytes`` (of samples) and ``sha256`` of the content: identifiers, shapes, samples, table.
+
+    Raises ``BadData`` for a recording that fails ``check``, for two of one name and for none at
+    all; ``UserError`` for a full disk.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    names = (SIGNALS, TABLE, MANIFEST)
+    # One name for every attempt: what a killed writer left is overwritten by the next.
+    temporary = {name: folder / f".{name}.partial" for name in names}
+    try:
+        with _full_disk_named(folder):
+            rows, digest = _write_signals(recordings, temporary[SIGNALS])
+            table = _table_text(rows)
+            digest.update(table.encode())
+            manifest: dict[str, Any] = {
+                "rig": facts["rig"],
+                "source": facts["source"],
+                "versions": dict(facts.get("versions", {})),
+                "recordings": len(rows),
+                "bytes": sum(4 * row["length"] * row["channels"] for row in rows),
+                "sha256": digest.hexdigest(),
+                "files": dict(facts.get("files", {})),
+                "notes": list(facts.get("notes", [])),
+            }
+            _write_text(temporary[TABLE], table)
+            _write_text(temporary[MANIFEST], json.dumps(manifest, indent=1) + "\n")
+            # The manifest goes first and comes last: a store without it was never finished.
+            (folder / MANIFEST).unlink(missing_ok=True)
+            for name in names:
+                temporary[name].rename(folder / name)
+            _sync(folder)
+    finally:
+        for path in temporary.values():
+            path.unlink(missing_ok=True)
+    return manifest
+
+
+def _write_signals(
+    recordings: Iterable[Recording], path: Path
+) -> tuple[list[dict[str, Any]], hashlib._Hash]:
+    """Write each signal (L, C) to ``/recordings/<id>``; return the table's rows and the digest."""
+    rows: list[dict[str, Any]] = []
+    seen: set[str] = set()
+    digest = hashlib.sha256()
+    with closing(_Sink(path)) as sink:
+        with h5py.File(sink, "w") as file:
+            group = file.create_group("recordings")
+            for recording in recordings:
+                check(recording)
+                _refuse_second(recording.recording_id, seen)
+                _write_signal(group, recording, digest)
+                rows.append(_row(recording))
+                file.flush()
+                sink.raise_failure()
+                del recording  # before the source reads the next one
+        sink.raise_failure()
+        sink.sync()
+    if not rows:
+        raise BadData("The source gave no recording.", where=str(path.parent))
+    return rows, digest
+
+
+def _refuse_second(recording_id: str, seen: set[str]) -> None:
+    if recording_id in seen:
+        raise BadData(
+            "Two recordings have one recording_id.",
+            found=f"{recording_id!r} twice",
+            remedy="give each its own `recording_id` under `fields:` of the rig",
+        )
+    seen.add(recording_id)
+
+
+def _write_signal(group: h5py.Group, recording: Recording, digest: hashlib._Hash) -> None:
+    signal = np.ascontiguousarray(recording.signal)  # (L, C)
+    length, channels = signal.shape
+    group.create_dataset(
+        recording.recording_id,
+        data=signal,
+        chunks=(min(length, max(1, CHUNK_BYTES // (4 * channels))), channels),
+        fletcher32=True,  # damage on disk is an error when it is read, not a signal
+    )
+    digest.update(f"{recording.recording_id}\0{signal.shape}\0".encode())
+    digest.update(signal.astype("<f4", copy=False).data)
+
+
+def _row(recording: Recording) -> dict[str, Any]:
+    reserved = set(COLUMNS) & set(recording.attributes)
+    if reserved:
+        raise BadData(
+            "Attributes bear names of the table's own columns.",
+            where=f"recording {recording.recording_id!r}",
+            found=", ".join(sorted(reserved)),
+        )
+    length, channels = recording.signal.shape
+    own = {name: getattr(recording, name) for name in (*TEXT_COLUMNS, "rate_hz", *TIME_COLUMNS)}
+    return {
+        **own,
+        "length": length,
+        "channels": channels,
+        "channel_kinds": "|".join(recording.channel_kinds),
+        **recording.attributes,
+    }
+
+
+def _table_text(rows: list[dict[str, Any]]) -> str:
+    """One line a recording; the columns are ``COLUMNS``, then the union of the attributes."""
+    names = dict.fromkeys((*COLUMNS, *(name for row in rows for name in row)))
+    text = StringIO(newline="")
+    writer = csv.DictWriter(
+        text, fieldnames=list(names), lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC
+    )
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write_text(path: Path, text: str) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class _Sink:
+    """The file that HDF5 writes to, which takes everything and remembers the first failure.
+
+    HDF5 cannot close a file that it cannot write to, and may crash the process later on. So what
+    does not fit on the disk is dropped here, HDF5 closes, and the failure is raised afterwards.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("w+b", buffering=0)
+        self._error: OSError | None = None
+        self.seek, self.tell = self._file.seek, self._file.tell
+        self.read, self.readinto = self._file.read, self._file.readinto
+
+    def write(self, data: bytes | memoryview) -> int:
+        left = memoryview(data)
+        while left.nbytes and self._error is None:
+            try:
+                left = left[self._file.write(left) :]
+            except OSError as error:
+                self._error = error
+        return memoryview(data).nbytes
+
+    def truncate(self, size: int) -> int:
+        try:
+            self._file.truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+        return size
+
+    def flush(self) -> None:
+        """Nothing is held back here."""
+
+    def raise_failure(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def close(self) -> None:
+        self._file.close()
+
+    def sync(self) -> None:
+        os.fsync(self._file.fileno())
+
+
+@contextmanager
+def _full_disk_named(folder: Path) -> Iterator[None]:
+    free = shutil.disk_usage(folder).free
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            "The disk is full, or a quota is used up.",
+            where=str(folder.resolve()),
+            found=f"{error.strerror}, {free} bytes were free at the start",
+            expected="room for 4 bytes a sample of every channel and some more",
+            remedy="free space, or make this folder a symbolic link to one on another disk",
+        ) from error
+
+
+class Store:
+    """A rig's recordings, read by span.
+
+    HDF5 is opened without a lock at the first read, anew in each process, so that a store may be
+    pickled or inherited by a worker.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._file: h5py.File | None = None
+        self._opened_by = 0
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        """What ``write_store`` returned when the store was written."""
+        path = self._existing(MANIFEST)
+        try:
+            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise self._damaged(path, str(error)) from error
+        return manifest
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One row a recording; text as str with "" for missing, numbers with NaN for missing."""
+        path = self._existing(TABLE)
+        try:
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+            for name in (*NUMBER_COLUMNS, *TIME_COLUMNS):
+                frame[name] = pd.to_numeric(frame[name]).astype("float64")
+            frame = frame.astype({"length": "int64", "channels": "int64"})
+        except (ValueError, KeyError) as error:
+            raise self._damaged(path, str(error)) from error
+        if len(frame) != self.manifest["recordings"]:
+            found = f"{len(frame)} rows for {self.manifest['recordings']} recordings"
+            raise self._damaged(path, found)
+        return frame
+
+    def read(self, recording_id: str, start: int, stop: int) -> NDArray[np.float32]:
+        """Samples start..stop-1 of a recording, (stop - start, C).
+
+        Raises ``BadData`` if the file is damaged or has no such recording, ``ValueError`` if the
+        span does not lie within the recording.
+        """
+        path = self.folder / SIGNALS
+        try:
+            group = self._open()["recordings"]
+            if recording_id not in group:
+                raise self._damaged(path, f"no recording {recording_id!r}")
+            dataset = group[recording_id]
+            if not 0 <= start < stop <= dataset.shape[0]:
+                raise ValueError(
+                    f"span {start}..{stop} outside of {recording_id!r}, {dataset.shape[0]} samples"
+                )
+            span: NDArray[np.float32] = dataset[start:stop]
+        except (OSError, KeyError, RuntimeError) as error:
+            raise self._damaged(path, str(error)) from error
+        return span
+
+    def close(self) -> None:
+        """Close HDF5; a later read opens it again."""
+        if self._file is not None and self._opened_by == os.getpid():
+            self._file.close()
+        self._file = None
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"folder": self.folder, "_file": None, "_opened_by": 0}
+
+    def _open(self) -> h5py.File:
+        if self._file is None or self._opened_by != os.getpid():
+            self._existing(MANIFEST)
+            self._file = h5py.File(self._existing(SIGNALS), "r", locking=False)
+            self._opened_by = os.getpid()
+        return self._file
+
+    def _existing(self, name: str) -> Path:
+        path = self.folder / name
+        if not path.is_file():
+            raise BadData(
+                "A file of a rig's store is missing.", where=str(path), remedy=self._remedy()
+            )
+        return path
+
+    def _damaged(self, path: Path, found: str) -> BadData:
+        return BadData(
+            "A file of a rig's store is damaged or was cut short.",
+            where=str(path),
+            found=found,
+            remedy=self._remedy(),
+        )
+
+    def _remedy(self) -> str:
+        return f"build it again: snakemake --cores 1 --force {self.folder / SIGNALS}"

@@ -1,0 +1,276 @@
+"""Reads the spans of a split as arrays, with their labels, in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike, NDArray
+
+from workflow_src.configuration.keys import Dataset
+from workflow_src.data.labels import channel_indexes
+from workflow_src.data.recordings import NORMAL
+from workflow_src.data.splits import SplitTable
+from workflow_src.data.store import Store
+from workflow_src.errors import BadData
+from workflow_src.predictions import SPAN_COLUMNS
+
+Floats = NDArray[np.float32]
+_REFERENCE_SPANS = 2048  # evenly spaced training spans behind the `absolute` statistics
+_FIRST_RECORDINGS = 3  # snapshots behind the `relative` amplitude
+_SILENCE = 1e-4  # 80 dB below the usual deviation: what a constant window is taken for
+
+
+@dataclass(frozen=True)
+class SpanArrays:
+    """n spans, labels masked where a span bears none; the field names are those of a batch."""
+
+    window: Floats  # (n, L, C), in the rig's unit
+    horizon: Floats  # (n, H, C)
+    fault: NDArray[np.int64]  # (n,), index into the classes, -1: none
+    anomaly: Floats  # (n,), 0 healthy, 1 not, NaN: none
+    rul: Floats  # (n,), fraction of life left, NaN: none
+    log_amplitude: Floats  # (n, C), log of the window's deviation, as the dataset's `amplitude`
+    age: Floats  # (n,), time in life over the mean training life, NaN: unknown
+    time_s: NDArray[np.float64]  # (n,), time in life at the span's first sample, NaN: unknown
+    index: NDArray[np.int64]  # (n,), row of the span in the split
+
+
+class SpanReader:
+    """Reads spans of the store in `store_folder` by their row in `split`.
+
+    What a row holds depends on nothing but the store, the split and the keys ``channel_kinds``,
+    ``amplitude`` and ``test_noise_db`` of `dataset`: not on the order of reading, on other rows
+    or on the process. May be pickled; a copy opens the store anew and starts with an empty cache.
+
+    At most `cache_mb` of recordings are kept, those that came first: kept ones never make room
+    for others. With spans in random order this hits as often as any other rule and, unlike the
+    least recently used, never reads a whole recording for one span of it over and over.
+    """
+
+    def __init__(
+        self, store_folder: Path, split: SplitTable, dataset: Dataset, cache_mb: int = 256
+    ) -> None:
+        self._store = Store(store_folder)
+        self._noise_db = dataset.test_noise_db
+        self._amplitude = dataset.amplitude
+        self._facts = split.facts
+        self._length = int(split.facts["window"])
+        self._span = int(split.facts["span"])
+        self._starts = split.rows["start"].to_numpy(np.int64)
+        self._parts = split.rows["part"].to_numpy(np.str_)
+        self._which, self._recordings = self._recordings_of(split, store_folder)
+        self._names = [str(name) for name in self._recordings["recording_id"]]
+        self._lengths = [int(length) for length in self._recordings["length"]]
+        self._channels = [
+            channel_indexes(kinds, dataset.channel_kinds)
+            for kinds in self._recordings["channel_kinds"]
+        ]
+        self.channels: int = split.facts["channels"]
+        self.classes: tuple[str, ...] = tuple(split.facts["classes"])
+        self._label()
+        self._capacity = cache_mb * 2**20
+        self._cache: dict[int, Floats] = {}
+        self._cached_bytes = 0
+        self._references: dict[tuple[str, str], NDArray[np.float64]] = {}
+        self._floor: NDArray[np.float64] = np.zeros(self.channels)
+        self._scale: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
+        if self._amplitude != "none":
+            self._measure_amplitude()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_cache": {}, "_cached_bytes": 0}
+
+    def close(self) -> None:
+        """Close the store and let go of the cache; a later read opens it again."""
+        self._store.close()
+        self._cache, self._cached_bytes = {}, 0
+
+    def rows(self, part: str) -> NDArray[np.int64]:
+        """The rows of the spans of a part (train, val, test), in the order of the split."""
+        return np.flatnonzero(self._parts == part)
+
+    def read(self, rows: ArrayLike) -> SpanArrays:
+        """The spans of `rows` (n,), in that order."""
+        index = np.asarray(rows, dtype=np.int64)
+        spans = np.empty((len(index), self._span, self.channels), np.float32)  # (n, L + H, C)
+        for i, row in enumerate(index):
+            self._read_span(int(row), spans[i])
+        which = self._which[index]
+        time_s = self._time_s(index)
+        window = spans[:, : self._length]  # (n, L, C)
+        return SpanArrays(
+            window=window,
+            horizon=spans[:, self._length :],  # (n, H, C)
+            fault=self._fault[which],
+            anomaly=self._anomaly[which],
+            rul=np.clip(1 - time_s / self._lives[which], 0, 1).astype(np.float32),
+            log_amplitude=self._log_amplitude(index, window),
+            age=(time_s / (self._facts["mean_training_life_s"] or np.nan)).astype(np.float32),
+            time_s=time_s,
+            index=index,
+        )
+
+    def frame(self, rows: ArrayLike) -> pd.DataFrame:
+        """What a predictions file says of the spans of `rows`: the columns SPAN_COLUMNS."""
+        index = np.asarray(rows, dtype=np.int64)
+        frame = self._recordings.iloc[self._which[index]].reset_index(drop=True)
+        frame = frame.assign(
+            rig=self._facts["rig"],
+            part=self._parts[index],
+            start=self._starts[index],
+            time_s=self._time_s(index),
+        )
+        return frame[list(SPAN_COLUMNS)]
+
+    # --------------------------------------------------------------------------- labels
+
+    def _recordings_of(
+        self, split: SplitTable, folder: Path
+    ) -> tuple[NDArray[np.int64], pd.DataFrame]:
+        """For each row the place of its recording in the table of those in use, and that table."""
+        which, names = pd.factorize(split.rows["recording_id"])
+        table = self._store.table.set_index("recording_id", drop=False)
+        ends = split.rows["start"].groupby(which).max() + self._span  # in the order of `names`
+        lengths = table["length"].reindex(list(names), fill_value=0).to_numpy()
+        for name, end, length in zip(names, ends, lengths, strict=True):
+            if end > length:
+                raise BadData(
+                    "A split does not fit the store.",
+                    where=f"{folder}, recording {name!r}",
+                    found=f"{length} samples" if length else "no such recording",
+                    expected=f"at least {end} samples",
+                    remedy="make the split again: remove split.csv and split.json of the dataset",
+                )
+        return which.astype(np.int64), table.loc[list(names)].reset_index(drop=True)
+
+    def _label(self) -> None:
+        """Class, anomaly and times of each recording, (recordings,) each."""
+        faults = self._recordings["fault"]
+        codes = {name: i for i, name in enumerate(self.classes)}
+        self._fault = np.array([codes.get(fault, -1) for fault in faults], np.int64)
+        self._anomaly = np.array(
+            [float(fault != NORMAL) if fault else np.nan for fault in faults], np.float32
+        )
+        rate, time, life = (
+            self._recordings[name].to_numpy(np.float64) for name in ("rate_hz", "time_s", "life_s")
+        )
+        self._period_s = np.where(np.isfinite(rate), 1 / rate, 0.0)  # unknown rate: its start
+        self._begins, self._lives = time, life
+
+    def _time_s(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
+        which = self._which[index]
+        time: NDArray[np.float64] = (
+            self._begins[which] + self._starts[index] * self._period_s[which]
+        )
+        return time
+
+    # --------------------------------------------------------------------------- signals
+
+    def _read_span(self, row: int, out: Floats) -> None:
+        """Samples of one span into `out` (L + H, C); in the test part with noise on the window."""
+        which, start = int(self._which[row]), int(self._starts[row])
+        recording = self._cached(which)
+        if recording is not None:
+            out[:] = recording[start : start + self._span]
+        else:
+            samples = self._store.read(self._names[which], start, start + self._span)
+            out[:] = samples[:, self._channels[which]]
+        if self._noise_db is not None and self._parts[row] == "test":
+            self._add_noise(which, start, out[: self._length])
+
+    def _cached(self, which: int) -> Floats | None:
+        """A recording (length, C), kept while there is room; else None."""
+        if which in self._cache:
+            return self._cache[which]
+        length = self._lengths[which]
+        used = 4 * length * self.channels
+        if self._cached_bytes + used > self._capacity:
+            return None
+        samples = self._store.read(self._names[which], 0, length)
+        if samples.shape[1] != self.channels:
+            samples = samples[:, self._channels[which]]
+        self._cache[which] = samples
+        self._cached_bytes += used
+        return samples
+
+    def _add_noise(self, which: int, start: int, window: Floats) -> None:
+        """White noise on `window` (L, C), a share of each channel's deviation, drawn by name."""
+        assert self._noise_db is not None
+        words = np.frombuffer(hashlib.sha256(self._names[which].encode()).digest(), np.uint32)
+        rng = np.random.default_rng([*words.tolist(), start])
+        deviation = _deviation(window[None])[0] * 10 ** (-self._noise_db / 20)  # (C,)
+        window += (deviation * rng.standard_normal(window.shape)).astype(np.float32)
+
+    # --------------------------------------------------------------------------- amplitude
+
+    def _measure_amplitude(self) -> None:
+        """Floor, mean and deviation of the log amplitude over training spans, (C,) each."""
+        train = self.rows("train")
+        count = min(len(train), _REFERENCE_SPANS)
+        chosen = train[np.linspace(0, len(train) - 1, count).round().astype(np.int64)]
+        deviations = np.empty((count, self.channels))
+        span = np.empty((self._span, self.channels), np.float32)
+        for i, row in enumerate(chosen):
+            self._read_span(int(row), span)
+            deviations[i] = _deviation(span[None, : self._length])[0]
+        heard = [channel[channel > 0] for channel in deviations.T]
+        self._floor = np.array([_SILENCE * (np.median(c) if len(c) else 1.0) for c in heard])
+        logs = self._log(deviations)  # (count, C)
+        spread = logs.std(0)
+        self._scale = logs.mean(0), np.where(spread > 1e-6, spread, 1.0)
+
+    def _log(self, deviation: NDArray[np.float64]) -> NDArray[np.float64]:
+        logs: NDArray[np.float64] = np.log(np.maximum(deviation, self._floor))
+        return logs
+
+    def _log_amplitude(self, index: NDArray[np.int64], window: Floats) -> Floats:
+        """(n, C) of windows (n, L, C): zeros, standardised, or less the unit's first ones."""
+        if self._scale is None:
+            return np.zeros((len(index), self.channels), np.float32)
+        logs = self._log(_deviation(window))  # (n, C)
+        if self._amplitude == "absolute":
+            mean, spread = self._scale
+            logs -= mean
+            logs /= spread
+            return logs.astype(np.float32)
+        units = self._recordings["unit_id"].to_numpy()[self._which[index]]
+        keys = zip(units, self._parts[index], strict=True)
+        for i, (unit, part) in enumerate(keys):
+            logs[i] -= self._reference(unit, part)
+        return logs.astype(np.float32)
+
+    def _reference(self, unit: str, part: str) -> NDArray[np.float64]:
+        """Mean log amplitude (C,) of the first span of a unit's first recordings in a part.
+
+        Within the part, so that no statistic of a test span is in training.
+        """
+        key = (str(unit), str(part))
+        if key not in self._references:
+            rows = np.flatnonzero(
+                (self._recordings["unit_id"].to_numpy()[self._which] == unit)
+                & (self._parts == part)
+            )
+            order = np.lexsort((rows, self._begins[self._which[rows]]))  # NaN last: by row
+            _, places = np.unique(self._which[rows[order]], return_index=True)
+            first = rows[order][np.sort(places)[:_FIRST_RECORDINGS]]
+            spans = np.empty((len(first), self._span, self.channels), np.float32)
+            for i, row in enumerate(first):
+                self._read_span(int(row), spans[i])
+            self._references[key] = self._log(_deviation(spans[:, : self._length])).mean(0)
+        return self._references[key]
+
+
+def _deviation(window: Floats) -> NDArray[np.float64]:
+    """Standard deviation (n, C) of windows (n, L, C); float64, for an offset may be large."""
+    samples = window.transpose(0, 2, 1).astype(np.float64, order="C")  # (n, C, L)
+    samples -= samples.mean(-1, keepdims=True)
+    # window.std(1) steps over C and takes twenty times as long.
+    deviation: NDArray[np.float64] = np.sqrt(
+        np.einsum("ncl,ncl->nc", samples, samples) / samples.shape[-1]
+    )
+    return deviation

@@ -1,0 +1,1 @@
+"""The trunk (normalisation, embedding, backbone) and the network that carries the heads."""

@@ -1,0 +1,166 @@
+"""The file between models and scores: one row a span, one group a task.
+
+Networks and baselines write it, evaluation reads it; nothing else passes between them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workflow_src.errors import BadData
+from workflow_src.files import write_whole
+
+MODEL_ROW = "model"
+SPAN_COLUMNS = (
+    "rig",
+    "recording_id",
+    "unit_id",
+    "run_id",
+    "condition",
+    "part",
+    "start",
+    "time_s",
+    "life_s",
+    "onset_s",
+)
+_NUMBERS = ("start", "time_s", "life_s", "onset_s")
+
+
+@dataclass
+class TaskPredictions:
+    """What was predicted for one task, a row a span.
+
+    ``mask`` (n,) says which spans bear a label; ``target`` is (n,): class index, 0/1 or fraction
+    of life left (absent for signal prediction, whose targets are too large to keep). ``outputs``
+    maps a table row (``model`` for a network, else the baseline's name) to (n, ...): logits
+    (n, classes), a logit (n,), a fraction (n,), or streaming statistics (n, statistics) whose
+    names are `columns`.
+    """
+
+    mask: NDArray[np.bool_]
+    outputs: dict[str, NDArray[np.float32]]
+    target: NDArray[np.float64] | None = None
+    columns: tuple[str, ...] = ()
+
+
+@dataclass
+class Predictions:
+    """All predictions of a cell on the validation and test parts.
+
+    ``spans`` has the columns SPAN_COLUMNS (times in seconds, NaN where unknown; ``part`` is
+    ``val`` or ``test``); ``facts`` holds what scores need beside them: ``classes``,
+    ``mean_training_life_s``, ``strength``.
+    """
+
+    spans: pd.DataFrame
+    tasks: dict[str, TaskPredictions]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Refuse tables whose rows do not line up."""
+        for name, task in self.tasks.items():
+            arrays = {"mask": task.mask, **task.outputs}
+            if task.target is not None:
+                arrays["target"] = task.target
+            for label, array in arrays.items():
+                if len(array) != len(self.spans):
+                    raise ValueError(
+                        f"{name}/{label} has {len(array)} rows, the spans have {len(self.spans)}"
+                    )
+
+
+class Labels(Protocol):
+    """Labels of n spans, as the span reader gives them."""
+
+    @property
+    def fault(self) -> NDArray[np.int64]:
+        """Class index, -1 where there is none."""
+
+    @property
+    def anomaly(self) -> NDArray[np.float32]:
+        """0 or 1, NaN where there is none."""
+
+    @property
+    def rul(self) -> NDArray[np.float32]:
+        """Fraction of life left, NaN where there is none."""
+
+
+def task_labels(
+    task: str, spans: Labels
+) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
+    """(target, mask) of `task`; signal prediction keeps no target and every span bears a label."""
+    if task == "signal_prediction":
+        return None, np.ones(len(spans.fault), dtype=np.bool_)
+    if task == "classification":
+        return spans.fault.astype(np.float64), spans.fault >= 0
+    values = spans.anomaly if task == "anomaly_detection" else spans.rul
+    return values.astype(np.float64), ~np.isnan(values)
+
+
+def write_predictions(path: Path, predictions: Predictions) -> None:
+    """Write `predictions` to `path`, complete or not at all."""
+    write_whole(path, lambda temporary: _write(temporary, predictions))
+
+
+def _write(path: Path, predictions: Predictions) -> None:
+    with h5py.File(path, "w", track_order=True) as file:
+        file.attrs["facts"] = json.dumps(predictions.facts, sort_keys=True)
+        spans = file.create_group("spans")
+        for column in SPAN_COLUMNS:
+            values = predictions.spans[column]
+            if column in _NUMBERS:
+                spans[column] = values.to_numpy(np.float64)
+            else:
+                texts = values.astype(str).tolist()
+                spans.create_dataset(column, data=texts, dtype=h5py.string_dtype())
+        for name, task in predictions.tasks.items():
+            _write_task(file.create_group(f"tasks/{name}"), task)
+
+
+def _write_task(group: h5py.Group, task: TaskPredictions) -> None:
+    group["mask"] = task.mask
+    if task.target is not None:
+        group["target"] = task.target
+    group.attrs["columns"] = json.dumps(task.columns)
+    outputs = group.create_group("outputs", track_order=True)
+    for row, output in task.outputs.items():
+        outputs.create_dataset(row, data=output.astype(np.float32, copy=False))
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read what `write_predictions` wrote; a damaged file is BadData."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            spans = {}
+            for column in SPAN_COLUMNS:
+                data = file["spans"][column]
+                spans[column] = data[:] if column in _NUMBERS else data.asstr()[:]
+            return Predictions(
+                spans=pd.DataFrame(spans),
+                tasks={name: _read_task(group) for name, group in file["tasks"].items()},
+                facts=json.loads(file.attrs["facts"]),
+            )
+    except (OSError, KeyError) as error:
+        raise BadData(
+            "A predictions file cannot be read.",
+            where=str(path),
+            found=str(error),
+            remedy=f"rm {path}   # the next run writes it again from the finished weights",
+        ) from error
+
+
+def _read_task(group: h5py.Group) -> TaskPredictions:
+    return TaskPredictions(
+        mask=group["mask"][:],
+        outputs={row: data[:] for row, data in group["outputs"].items()},
+        target=group["target"][:] if "target" in group else None,
+        columns=tuple(json.loads(group.attrs["columns"])),
+    )

@@ -1,0 +1,85 @@
+"""The attempts of a cell: one line an event, and how an attempt ended."""
+
+from __future__ import annotations
+
+import enum
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+
+class Cause(enum.Enum):
+    """How an attempt ended; the second value is its exit code: 0 done, 75 again, 1 do not."""
+
+    DONE = ("done", 0)
+    GPU_OOM = ("gpu_oom", 75)
+    HOST_OOM = ("host_oom", 75)
+    DEADLINE = ("deadline", 75)
+    TERMINATED = ("terminated", 75)
+    NODE_LOST = ("node_lost", 75)
+    DIVERGED = ("diverged", 1)
+    BAD_DATA = ("bad_data", 1)
+    ERROR = ("error", 1)
+
+    @property
+    def text(self) -> str:
+        """The name in the journal."""
+        return self.value[0]
+
+    @property
+    def exit_code(self) -> int:
+        """What the process ends with."""
+        return self.value[1]
+
+
+class Journal:
+    """Append-only `attempts.jsonl`; each event is one line, written and synced at once."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def append(self, event: str, **facts: Any) -> None:
+        """Add one event with the time (s since the epoch) and `facts`."""
+        line = json.dumps({"event": event, "time": round(time.time(), 3), **facts}) + "\n"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        # A line torn by a kill must not swallow the next one.
+        if not self._ends_with_newline():
+            line = "\n" + line
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            os.write(descriptor, line.encode())
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _ends_with_newline(self) -> bool:
+        try:
+            with self.path.open("rb") as file:
+                if file.seek(0, os.SEEK_END) == 0:
+                    return True
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) == b"\n"
+        except FileNotFoundError:
+            return True
+
+    def events(self) -> list[dict[str, Any]]:
+        """All complete events, the oldest first; a torn line is passed over."""
+        try:
+            text = self.path.read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in text.splitlines():
+            try:
+                event = json.loads(line)
+            except json.JSONDecodeError:
+                continue
+            if isinstance(event, dict) and "event" in event:
+                found.append(event)
+        return found
+
+    def attempts(self) -> int:
+        """Number of attempts that were started."""
+        return sum(event["event"] == "started" for event in self.events())

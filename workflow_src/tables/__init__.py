@@ -1,0 +1,1 @@
+"""From metrics to the tables of a paper (no torch)."""

@@ -1,0 +1,121 @@
+"""The score of one row in one column, or why there is none."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import pandas as pd
+
+from workflow_src.cells import Cell, rotation_of
+from workflow_src.tables.layout import DataColumn, DataRow
+from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.results import Results
+from workflow_src.tables.statistics import Summary, summarise
+
+
+@dataclass(frozen=True)
+class Score:
+    """A summary, or None; ``note`` says what is missing, empty where nothing is."""
+
+    summary: Summary | None
+    note: str = ""
+
+
+class _Key(NamedTuple):
+    cell: Cell
+    task: str
+    row: str
+    metric: str
+
+
+class ScoreBook:
+    """Looks up the scores of a study."""
+
+    def __init__(self, plan: TablePlan, results: Results) -> None:
+        self.plan, self.results = plan, results
+        self._cells = set(plan.cells)
+        self._values: dict[_Key, tuple[float, str]] = {}
+        for r in results.frame.to_dict("records"):
+            fold = "" if pd.isna(r["fold"]) else f".fold{r['fold']}"
+            cell = Cell(r["dataset"] + fold, r["model"], r["task_set"], int(r["seed"]))
+            key = _Key(cell, r["task"], r["row"], r["metric"])
+            self._values[key] = (float(r["value"]), r["undefined"])
+
+    def score(self, row: DataRow, column: DataColumn, task: str, metric: str) -> Score:
+        """Mean over the seeds that have a value in every rotation of `column`.
+
+        A seed that lacks a rotation is left out: its mean would be one over other test parts.
+        """
+        seeds = sorted(
+            {
+                cell.seed
+                for cell in self._cells
+                if cell.dataset in column.datasets
+                and cell.model == row.model
+                and cell.task_set in row.task_sets
+            }
+        )
+        if not seeds:
+            return Score(None, "not part of this study")
+        scores: dict[int, list[float]] = {}
+        lacks: dict[str, list[tuple[int, str]]] = {}
+        for seed in seeds:
+            values = []
+            for dataset in column.datasets:
+                value, reason = self._value(row, dataset, seed, task, metric)
+                if reason:
+                    lacks.setdefault(reason, []).append((seed, dataset))
+                values.append(value)
+            if not any(math.isnan(value) for value in values):
+                scores[seed] = values
+        if not scores:
+            return Score(None, _told(lacks, seeds, column.datasets))
+        note = ""
+        if lacks:
+            note = f"{len(scores)} of {len(seeds)} seeds; {_told(lacks, seeds, column.datasets)}"
+        return Score(summarise(scores), note)
+
+    def _value(
+        self, row: DataRow, dataset: str, seed: int, task: str, metric: str
+    ) -> tuple[float, str]:
+        """One number, or NaN and the reason; of several task sets the first that has a number."""
+        reasons = []
+        for task_set in row.task_sets:
+            cell = Cell(dataset, row.model, task_set, seed)
+            value, undefined = self._values.get(_Key(cell, task, row.row, metric), (math.nan, ""))
+            if not math.isnan(value):
+                return value, ""
+            reasons.append(self._reason(cell, task, undefined))
+        return math.nan, reasons[0]
+
+    def _reason(self, cell: Cell, task: str, undefined: str) -> str:
+        if undefined:
+            return f"undefined: {undefined}"
+        if cell not in self._cells:
+            return "not part of this study"
+        if cell in self.results.missing:
+            return f"no result: {self.results.missing[cell]}"
+        supported = self.results.splits.get(cell.dataset, {}).get("supported", {})
+        if supported.get(task):
+            return f"task dropped: {supported[task]}"
+        return "not given by this model"
+
+
+def _told(
+    lacks: dict[str, list[tuple[int, str]]], seeds: Sequence[int], datasets: Sequence[str]
+) -> str:
+    """The reasons; each with its seeds and folds unless it holds for all of them."""
+    parts = []
+    for reason, places in lacks.items():
+        of_seeds = sorted({seed for seed, _ in places})
+        folds = sorted({rotation_of(dataset)[1] or 0 for _, dataset in places})
+        where = []
+        if len(of_seeds) < len(seeds):
+            where.append("seed " + ", ".join(map(str, of_seeds)))
+        if len({dataset for _, dataset in places}) < len(datasets):
+            where.append("fold " + ", ".join(map(str, folds)))
+        parts.append(f"{reason} ({'; '.join(where)})" if where else reason)
+    return "; ".join(parts)

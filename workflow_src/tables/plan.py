@@ -1,0 +1,144 @@
+"""What the tables of a study show: names, labels and order, apart from configuration and scores.
+
+Snakemake hands it to the job that writes the tables as one JSON value, so that an edit of a label
+reruns the tables and nothing else. It is read where the workflow is planned: no pandas here.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from workflow_src import cells as paths
+from workflow_src.cells import Cell
+from workflow_src.configuration import Configuration
+
+TASK_ORDER = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
+ORIGINS = ("real", "simulated")
+FORMATS = ("csv", "md", "tex")
+COST_TABLES = ("cost", "cost_rules")
+PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, or its values
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A model's display label and kind: ``network`` or ``classic``."""
+
+    label: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class DatasetEntry:
+    """A dataset's display label, its split in words, its rig and origin (real or simulated)."""
+
+    label: str
+    note: str
+    rig: str
+    origin: str
+
+
+@dataclass(frozen=True)
+class TaskSetEntry:
+    """The tasks of a task set in the order of the tables; does its RUL head know the age?"""
+
+    tasks: tuple[str, ...]
+    age: bool
+
+
+@dataclass(frozen=True)
+class TablePlan:
+    """The cells of a study and how tables name them; rotations `name.foldN` are datasets here."""
+
+    study: str
+    cells: tuple[Cell, ...]
+    models: dict[str, ModelEntry]
+    datasets: dict[str, DatasetEntry]
+    task_sets: dict[str, TaskSetEntry]
+
+    @staticmethod
+    def from_configuration(
+        configuration: Configuration, cells: Sequence[Cell] | None = None
+    ) -> TablePlan:
+        """The plan of `cells` (default: the run's grid); a label not set is the file's name."""
+        cells = paths.grid(configuration) if cells is None else cells
+        used = {
+            kind: {getattr(c, kind) for c in cells} for kind in ("dataset", "model", "task_set")
+        }
+        datasets = {}
+        for name, dataset in configuration.datasets.items():
+            if name in used["dataset"]:
+                source = configuration.rigs[dataset.rig].source
+                datasets[name] = DatasetEntry(
+                    label=dataset.label or paths.rotation_of(name)[0],
+                    note=dataset.note,
+                    rig=dataset.rig,
+                    origin="simulated" if source == "simulated" else "real",
+                )
+        task_sets = {}
+        for name, tasks in configuration.task_sets.items():
+            if name in used["task_set"]:
+                task_sets[name] = TaskSetEntry(
+                    tasks=tuple(t for t in TASK_ORDER if getattr(tasks, t) is not None),
+                    age=tasks.rul_prediction is not None and "age" in tasks.rul_prediction.inputs,
+                )
+        models = {
+            name: ModelEntry(model.label or name, model.kind)
+            for name, model in configuration.models.items()
+            if name in used["model"]
+        }
+        return TablePlan(configuration.run.study, tuple(cells), models, datasets, task_sets)
+
+    def to_json(self) -> str:
+        """The plan as one line of JSON (a rule's param)."""
+        content = {**asdict(self), "cells": [list(vars(cell).values()) for cell in self.cells]}
+        return json.dumps(content, separators=(",", ":"))
+
+    @staticmethod
+    def from_json(source: PlanSource) -> TablePlan:
+        """What `to_json` gave: the text, a file that holds it, or the parsed values."""
+        if isinstance(source, Path):
+            source = source.read_text(encoding="utf-8")
+        values = json.loads(source) if isinstance(source, str) else source
+        return TablePlan(
+            study=values["study"],
+            cells=tuple(Cell(*cell) for cell in values["cells"]),
+            models={k: ModelEntry(**v) for k, v in values["models"].items()},
+            datasets={k: DatasetEntry(**v) for k, v in values["datasets"].items()},
+            task_sets={
+                k: TaskSetEntry(tuple(v["tasks"]), v["age"]) for k, v in values["task_sets"].items()
+            },
+        )
+
+    def tasks(self) -> list[str]:
+        """Tasks that some task set learns, in the order of the tables."""
+        return [t for t in TASK_ORDER if any(t in s.tasks for s in self.task_sets.values())]
+
+    def origins(self) -> list[str]:
+        """Which of real and simulated rigs the study has."""
+        return [o for o in ORIGINS if any(d.origin == o for d in self.datasets.values())]
+
+
+def table_name(task: str, origin: str) -> str:
+    """Stem of a table's files: simulated and real rigs never share a table."""
+    return task if origin == "real" else f"{task}_{origin}"
+
+
+def table_folder(study: str, partial: bool = False) -> Path:
+    """Where tables lie; those of an unfinished study lie apart, never in place of whole ones."""
+    return paths.tables(study) / "partial" if partial else paths.tables(study)
+
+
+def results_file(study: str, partial: bool = False) -> Path:
+    """The long table of all scores."""
+    return table_folder(study, True) / "results.csv" if partial else Path(study, "results.csv")
+
+
+def table_files(plan: TablePlan, partial: bool = False) -> list[Path]:
+    """Every file that `write_tables` writes, known from the plan alone."""
+    names = [table_name(task, origin) for task in plan.tasks() for origin in plan.origins()]
+    folder = table_folder(plan.study, partial)
+    return [folder / f"{name}.{ending}" for name in [*names, *COST_TABLES] for ending in FORMATS]

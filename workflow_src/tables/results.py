@@ -1,0 +1,166 @@
+"""Reads what the cells of a study wrote into one long table of scores."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from workflow_src import cells as paths
+from workflow_src.cells import Cell
+from workflow_src.errors import BadData
+from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.tables.files import write_text
+from workflow_src.tables.plan import PlanSource, TablePlan, results_file
+
+COLUMNS = (
+    "dataset",
+    "fold",
+    "model",
+    "task_set",
+    "seed",
+    "task",
+    "row",
+    "metric",
+    "value",
+    "undefined",
+)
+KEY = list(COLUMNS[:-2])
+# In the words of a table's note; a cause that is done but without scores was not evaluated yet.
+_CAUSES = {
+    "done": "trained, not scored yet",
+    "gpu_oom": "out of GPU memory",
+    "host_oom": "out of host memory",
+    "deadline": "time limit reached",
+    "terminated": "terminated from outside",
+    "node_lost": "node lost",
+    "diverged": "loss diverged",
+    "bad_data": "refused its data",
+    "error": "ended by an error",
+}
+
+
+@dataclass
+class Results:
+    """Everything that tables show.
+
+    ``frame`` has the columns COLUMNS, a row a score (value NaN where undefined); ``missing`` says
+    why a cell has no scores and ``failed`` which of these ended badly; ``training`` is
+    training.json by cell, ``splits`` split.json by dataset (each where it exists).
+    """
+
+    frame: pd.DataFrame
+    missing: dict[Cell, str]
+    failed: set[Cell]
+    training: dict[Cell, dict[str, Any]]
+    splits: dict[str, dict[str, Any]]
+
+
+def read_results(cells: Sequence[Cell], study: str, *, partial: bool = False) -> Results:
+    """Read metrics.json, training.json and split.json of `cells`.
+
+    Only with `partial` may metrics or splits be missing; the journal then says why a cell is.
+    Raises BadData for a file that is missing otherwise, damaged, or another cell's.
+    """
+    rows: list[dict[str, Any]] = []
+    found = Results(pd.DataFrame(), {}, set(), {}, {})
+    for cell in sorted(cells):
+        folder = paths.results(study, cell)
+        training = _read_json(folder / "training.json", optional=True)
+        if training is not None:
+            found.training[cell] = training
+        metrics = _read_json(folder / "metrics.json", optional=partial)
+        if metrics is None:
+            found.missing[cell], is_failed = _why_missing(study, cell)
+            found.failed |= {cell} if is_failed else set()
+        else:
+            rows += _scores(cell, metrics, folder / "metrics.json")
+    for dataset in sorted({cell.dataset for cell in cells}):
+        split = _read_json(paths.split_folder(dataset) / "split.json", optional=partial)
+        if split is not None:
+            found.splits[dataset] = split
+    frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"fold": "Int64", "value": "float64"})
+    found.frame = frame.sort_values(KEY, ignore_index=True)
+    return found
+
+
+def write_results(plan: PlanSource, partial: bool = False) -> Path:
+    """Write the long table of all scores of `plan`; with `partial` cells may lack."""
+    read = TablePlan.from_json(plan)
+    collect(read.cells, read.study, partial=partial)
+    return results_file(read.study, partial)
+
+
+def collect(cells: Sequence[Cell], study: str, *, partial: bool = False) -> Results:
+    """Read the scores of `cells` and write the long table `<study>/results.csv`."""
+    found = read_results(cells, study, partial=partial)
+    write_text(results_file(study, partial), found.frame.to_csv(index=False))
+    return found
+
+
+def _read_json(path: Path, *, optional: bool) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if optional:
+            return None
+        raise BadData(
+            "The tables lack an input.",
+            where=str(path),
+            expected=f"{path.name}, which the workflow writes",
+            remedy="snakemake partial_tables   # or run the workflow to its end",
+        ) from None
+    except (ValueError, UnicodeDecodeError) as error:
+        raise _damaged(path, str(error)) from error
+    if not isinstance(content, dict):
+        raise _damaged(path, type(content).__name__)
+    return content
+
+
+def _damaged(path: Path, found: str) -> BadData:
+    return BadData(
+        "A result cannot be read.",
+        where=str(path),
+        found=found,
+        remedy=f"rm {path}   # the next run writes it again",
+    )
+
+
+def _scores(cell: Cell, metrics: dict[str, Any], path: Path) -> list[dict[str, Any]]:
+    if metrics.get("cell") != vars(cell) or not isinstance(metrics.get("scores"), dict):
+        raise _damaged(path, f"cell {metrics.get('cell')}, keys {sorted(metrics)}")
+    base, fold = paths.rotation_of(cell.dataset)
+    head = {**vars(cell), "dataset": base, "fold": fold}
+    return [
+        {
+            **head,
+            "task": task,
+            "row": row,
+            "metric": metric,
+            "value": value,
+            "undefined": scores["undefined"].get(metric, ""),
+        }
+        for task, by_row in metrics["scores"].items()
+        for row, scores in by_row.items()
+        for metric, value in scores["values"].items()
+    ]
+
+
+def _why_missing(study: str, cell: Cell) -> tuple[str, bool]:
+    """Why a cell has no scores, and whether that is a failure."""
+    journal = Journal(paths.runs(study, cell) / "attempts.jsonl")
+    events = journal.events()
+    if not events:
+        return "not run", False
+    if events[-1]["event"] != "ended":
+        return "running, or stopped without an end", False
+    cause = str(events[-1].get("cause"))
+    if cause == Cause.DONE.text:
+        return _CAUSES[cause], False
+    attempts = sum(event["event"] == "started" for event in events)
+    counted = f" ({attempts} attempts)" if attempts > 1 else ""
+    return f"{_CAUSES.get(cause, cause)}{counted}", True

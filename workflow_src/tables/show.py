@@ -1,0 +1,80 @@
+"""The main tables for a terminal."""
+
+from __future__ import annotations
+
+import io
+
+from rich import box
+from rich.console import Console
+from rich.table import Table as TerminalTable
+from rich.text import Text
+
+from workflow_src.tables.paper import main_tables
+from workflow_src.tables.plan import (
+    FORMATS,
+    PlanSource,
+    TablePlan,
+    results_file,
+    table_folder,
+)
+from workflow_src.tables.render import Entry, Table
+from workflow_src.tables.results import Results, read_results
+
+_STYLES = {"best": "bold", "second": "underline", "": ""}
+_WIDTH = 400  # the terminal folds; a table that folds its own columns cannot be read
+_RULES = box.Box("    \n" * 4 + " ── \n" + "    \n" * 3)  # between blocks alone
+
+
+def show(plan: PlanSource, partial: bool = False, *, styled: bool = False) -> str:
+    """The main tables and where all of them lie; `styled` gives bold and underline (ANSI).
+
+    Raises BadData where a cell has no scores, unless `partial`.
+    """
+    read = TablePlan.from_json(plan)
+    results = read_results(read.cells, read.study, partial=partial)
+    output = io.StringIO()
+    console = Console(
+        file=output, width=_WIDTH, force_terminal=styled, no_color=True, highlight=False
+    )
+    console.print(_summary(read, results), markup=False)
+    folder, endings = table_folder(read.study, partial), "{" + ",".join(FORMATS) + "}"
+    for table in main_tables(read, results):
+        console.print(_grid(table))
+        for letter, text in table.lettered:
+            console.print(f"  {letter}: {text}", markup=False)
+        console.print(f"  tables: {folder / table.name}.{endings}", markup=False)
+    console.print(f"\n  all results: {results_file(read.study, partial)}", markup=False)
+    return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
+
+
+def _summary(plan: TablePlan, results: Results) -> str:
+    done = len(plan.cells) - len(results.missing)
+    rigs = {entry.rig for entry in plan.datasets.values()}
+    counts = (
+        (len(plan.datasets), "rig" if len(rigs) == len(plan.datasets) else "dataset"),
+        (len(plan.models), "model"),
+        (len(plan.task_sets), "task set"),
+        (len({cell.seed for cell in plan.cells}), "seed"),
+    )
+    product = " x ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts)
+    return f"  [{done}/{len(plan.cells)} cells]  {product}      {len(results.failed)} failed"
+
+
+def _grid(table: Table) -> TerminalTable:
+    grid = TerminalTable(box=_RULES)
+    lines = 1 + max((len(column.facts) for column in table.columns), default=0)
+    grid.add_column(Text(table.title + "\n" * (lines - 1)), no_wrap=True)  # beside the labels
+    for column in table.columns:
+        for sub in column.subs:
+            head = "\n".join([f"{column.label} {sub}".strip(), *column.facts])
+            grid.add_column(Text(head), no_wrap=True, justify="left")
+    for block in table.filled():
+        for row in block:
+            grid.add_row(Text(row.label), *map(_cell, row.entries))
+        grid.add_section()
+    return grid
+
+
+def _cell(entry: Entry) -> Text:
+    text = Text(entry.text, style=_STYLES[entry.mark])
+    return text.append(f" {entry.letter}", style="not bold not underline") if entry.letter else text

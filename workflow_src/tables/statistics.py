@@ -1,0 +1,98 @@
+"""Mean and spread over seeds and rotations, which rows are best, and what "beats" means."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+MIN_SEEDS = 3  # below, neither a spread nor a claim
+CEILING = 0.98  # models that all reach it are not ranked
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Scores of one row in one column.
+
+    ``seeds`` maps a seed to its score, the mean over rotations; ``mean`` and ``sd`` (ddof 1, None
+    below 3 seeds) are over seeds; ``low`` and ``high`` over rotations, None where there are none.
+    """
+
+    seeds: dict[int, float]
+    mean: float
+    sd: float | None
+    low: float | None
+    high: float | None
+
+    @property
+    def n(self) -> int:
+        """Number of seeds."""
+        return len(self.seeds)
+
+
+def summarise(scores: Mapping[int, Sequence[float]]) -> Summary:
+    """Summary of `scores`, seed -> one score a rotation (in the same order for every seed)."""
+    seeds = {seed: statistics.fmean(values) for seed, values in sorted(scores.items())}
+    over_seeds = [statistics.fmean(values) for values in zip(*scores.values(), strict=True)]
+    rotations = len(over_seeds) > 1
+    return Summary(
+        seeds=seeds,
+        mean=statistics.fmean(seeds.values()),
+        sd=statistics.stdev(seeds.values()) if len(seeds) >= MIN_SEEDS else None,
+        low=min(over_seeds) if rotations else None,
+        high=max(over_seeds) if rotations else None,
+    )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Mark of each row, ``best``, ``second`` or empty; ``at_ceiling``: not ranked, all at 0.98."""
+
+    marks: list[str]
+    at_ceiling: bool = False
+
+
+def rank(
+    means: Sequence[float | None],
+    networks: Sequence[bool],
+    *,
+    higher_is_better: bool,
+    digits: int,
+) -> Ranking:
+    """Best and second of one column; means that are shown as equal tie.
+
+    All rows compete, trivial ones too. Scores of which 1 is the best and that reach 0.98 count as
+    equal; where all networks do (and there are two or more), nothing is marked.
+    """
+    shown = [None if mean is None else round(mean, digits) for mean in means]
+    if higher_is_better:
+        high = [mean is not None and mean >= CEILING for mean in means]
+        present = [mean is not None for mean in means]
+        models = [h for h, p, n in zip(high, present, networks, strict=True) if p and n]
+        if len(models) > 1 and all(models):
+            return Ranking([""] * len(shown), at_ceiling=True)
+        shown = [1.0 if is_high else s for is_high, s in zip(high, shown, strict=True)]
+    values = [s for s in shown if s is not None]
+    if len(values) < 2:  # nothing to be better than
+        return Ranking([""] * len(shown))
+    order = sorted(set(values), reverse=higher_is_better)
+    names = dict(zip(order, ("best", "second"), strict=False))
+    return Ranking(["" if s is None else names.get(s, "") for s in shown])
+
+
+def beats_trivial(
+    model: Mapping[int, float], trivial: Sequence[Mapping[int, float]], *, higher_is_better: bool
+) -> bool | None:
+    """Is `model` (seed -> score) better than the best of `trivial` by over two standard errors?
+
+    Paired by seed; None (no claim) with fewer than 3 common seeds or without a trivial row.
+    """
+    sign = 1.0 if higher_is_better else -1.0
+    rows = [row for row in trivial if len(row.keys() & model.keys()) >= MIN_SEEDS]
+    if not rows:
+        return None
+    best = max(rows, key=lambda row: sign * statistics.fmean(row.values()))
+    gains = [sign * (model[seed] - best[seed]) for seed in sorted(model.keys() & best.keys())]
+    error = statistics.stdev(gains) / math.sqrt(len(gains))
+    return statistics.fmean(gains) > 2 * error

@@ -1,0 +1,214 @@
+"""What the rules ask: patterns, inputs, params and resources of every target (no torch)."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_src import cells as paths
+from workflow_src.cells import Cell
+from workflow_src.configuration import Configuration, load
+from workflow_src.errors import UserError
+from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.request import Forecast, Policy, Request, decide
+from workflow_src.tables.plan import TablePlan, table_files
+
+CELL = "{dataset}/{model}/{task_set}/seed{seed}"
+
+
+class Targets:
+    """Everything that a rule needs to know of the run."""
+
+    def __init__(self, configuration: Configuration, basedir: Path) -> None:
+        self.configuration = configuration
+        self.basedir = basedir
+        self.study = configuration.run.study
+        self.cells = paths.grid(configuration)
+        self.plan = TablePlan.from_configuration(configuration, self.cells)
+        self._check_data_root()
+
+    # ------------------------------------------------------------------ names
+
+    @property
+    def command(self) -> str:
+        """The interpreter that runs Snakemake, with the package beside the Snakefile."""
+        return f"PYTHONPATH={shlex.quote(str(self.basedir))}:${{PYTHONPATH:-}} " + shlex.join(
+            [sys.executable, "-m", "workflow_src"]
+        )
+
+    def result(self, name: str) -> str:
+        """Pattern of a file of a cell's results."""
+        return f"{self.study}/results/{CELL}/{name}"
+
+    def log(self, rule: str) -> str:
+        """Pattern of a rule's log for a cell."""
+        return f"{self.study}/logs/{rule}/{CELL}.log"
+
+    def benchmark(self, rule: str) -> str:
+        """Pattern of a rule's benchmark for a cell."""
+        return f"{self.study}/benchmarks/{rule}/{CELL}.tsv"
+
+    @staticmethod
+    def one_of(names: Iterable[str]) -> str:
+        """A wildcard constraint that matches exactly `names`; without one, nothing."""
+        return "|".join(re.escape(name) for name in names) or "(?!)"
+
+    def models(self, kind: str) -> list[str]:
+        """Names of the models of one kind."""
+        models = self.configuration.models
+        return [name for name, model in models.items() if model.kind == kind]
+
+    # ------------------------------------------------------------------ inputs
+
+    def stores(self) -> list[str]:
+        """Every rig's store."""
+        return [str(paths.rig_folder(r) / "recordings.h5") for r in self.configuration.rigs]
+
+    def splits(self) -> list[str]:
+        """Every dataset's split."""
+        return [str(paths.split_folder(d) / "split.csv") for d in self.configuration.datasets]
+
+    def table_of(self, wildcards: Any) -> str:
+        """Labels of the recordings of a dataset's rig."""
+        rig = self.configuration.datasets[wildcards.dataset].rig
+        return str(paths.rig_folder(rig) / "recordings.csv")
+
+    def store_of(self, wildcards: Any) -> str:
+        """Store of a dataset's rig."""
+        rig = self.configuration.datasets[wildcards.dataset].rig
+        return str(paths.rig_folder(rig) / "recordings.h5")
+
+    def every(self, name: str) -> list[str]:
+        """One file of the results of every cell."""
+        return [str(paths.results(self.study, cell) / name) for cell in self.cells]
+
+    # ------------------------------------------------------------------ params
+
+    def cell_json(self, wildcards: Any) -> str:
+        """The resolved configuration of a cell."""
+        return _json(self.configuration.resolve(*_of(wildcards)))
+
+    def rig_json(self, wildcards: Any) -> str:
+        """What decides a rig's recordings."""
+        return _json(self.configuration.rig_part(wildcards.rig))
+
+    def split_json(self, wildcards: Any) -> str:
+        """What decides a dataset's split."""
+        return _json(self.configuration.split_part(wildcards.dataset))
+
+    def plan_json(self) -> str:
+        """What decides the tables."""
+        return _json(self.plan.to_json())
+
+    def table_files(self) -> list[str]:
+        """Every table of the study."""
+        return [str(path) for path in table_files(self.plan)]
+
+    @property
+    def sources(self) -> str:
+        """Where the sources of recordings and the splits find their files."""
+        root = self.configuration.data_root()
+        options = ["--config-folder", str(self.configuration.folder)]
+        return shlex.join(options + (["--data-root", str(root)] if root else []))
+
+    @property
+    def accelerator(self) -> str:
+        """Where tensors live on the hardware of this run."""
+        return self.configuration.hardware.accelerator
+
+    def after_success(self) -> str:
+        """The command that prints the tables."""
+        return f"{self.command} show --plan {shlex.quote(self.plan_json())}"
+
+    def after_error(self) -> str:
+        """The command that writes the tables of what exists."""
+        return f"{self.command} tables --partial --plan {shlex.quote(self.plan_json())}"
+
+    # ------------------------------------------------------------------ resources
+
+    def request(self, cell: Cell) -> Request:
+        """What the next attempt of `cell` asks for."""
+        key = (cell.dataset, cell.model, cell.task_set, cell.seed)
+        journal = Journal(paths.runs(self.study, cell) / "attempts.jsonl")
+        return decide(
+            Forecast.configured(self.configuration.request(*key)),
+            journal.events(),
+            self.configuration.hardware,
+            Policy(cores=self._threads(cell), site=self.configuration.site),
+        )
+
+    @functools.cache  # noqa: B019 - lives as long as the process
+    def _threads(self, cell: Cell) -> int:
+        resolved = self.configuration.resolve(
+            cell.dataset, cell.model, cell.task_set, cell.seed
+        )
+        return int(resolved["training"]["torch_threads"]) if "training" in resolved else 1
+
+    def training_resources(self) -> dict[str, Callable[..., int | str]]:
+        """A callable for each resource of the training rule."""
+
+        def resource(name: str) -> Callable[..., int | str]:
+            def value(wildcards: Any) -> int | str:
+                return self.request(Cell(*_of(wildcards))).resources()[name]
+
+            return value
+
+        return {name: resource(name) for name in self.request(self.cells[0]).resources()}
+
+    def training_threads(self, wildcards: Any) -> int:
+        """CPU threads of a training target."""
+        return self.request(Cell(*_of(wildcards))).cores
+
+    def light_resources(self, memory_mb: int, minutes: int) -> dict[str, int | str]:
+        """Resources of a rule that needs no GPU."""
+        site = self.configuration.site
+        named = {
+            "slurm_partition": site.partition,
+            "slurm_account": site.account,
+            "qos": site.qos,
+        }
+        asked: dict[str, int | str] = {"mem_mb": memory_mb, "runtime": minutes}
+        return asked | {name: value for name, value in named.items() if value is not None}
+
+    def checkpoint_minutes(self, wildcards: Any) -> float:
+        """Time between two checkpoints of a cell."""
+        return self.configuration.request(*_of(wildcards)).checkpoint_minutes
+
+    def _check_data_root(self) -> None:
+        real = [name for name, rig in self.configuration.rigs.items() if rig.source == "folder"]
+        relative = [
+            name
+            for name in real
+            if not Path(self.configuration.rigs[name].folder.path).expanduser().is_absolute()
+        ]
+        root = self.configuration.data_root()
+        if relative and (root is None or not root.is_dir()):
+            raise UserError(
+                f"The folder of the real rigs ({', '.join(relative)}) is not known."
+                if root is None
+                else "The folder of the real rigs does not exist.",
+                found=None if root is None else str(root),
+                expected="a folder that holds "
+                + ", ".join(str(self.configuration.rigs[name].folder.path) for name in relative),
+                remedy="data_root: /path/to/recordings   # in the config, or\n"
+                "export PHM_DATA_ROOT=/path/to/recordings",
+            )
+
+
+def build(config: Mapping[str, Any], basedir: Path, files: Sequence[Path]) -> Targets:
+    """The targets of a run; UserError names the first wrong key."""
+    return Targets(load(config, basedir / "config", files), basedir)
+
+
+def _of(wildcards: Any) -> tuple[str, str, str, int]:
+    return wildcards.dataset, wildcards.model, wildcards.task_set, int(wildcards.seed)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))

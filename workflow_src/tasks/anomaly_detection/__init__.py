@@ -1,0 +1,1 @@
+"""Healthy or faulty, learned from both kinds of labels."""

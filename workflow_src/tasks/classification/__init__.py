@@ -1,0 +1,1 @@
+"""Fault class of a span."""

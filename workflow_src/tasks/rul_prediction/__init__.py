@@ -1,0 +1,1 @@
+"""Fraction of the life of a run to failure that is left."""

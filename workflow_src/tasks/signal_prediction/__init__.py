@@ -1,0 +1,1 @@
+"""The samples that follow the window."""

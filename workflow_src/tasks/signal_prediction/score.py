@@ -1,0 +1,164 @@
+"""Scores of signal prediction from statistics of each span; each recording counts once.
+
+Errors are in units of the standard deviation of the window (input part), channel by channel, so
+that the mean squared error is the nMSE; forecasting the window's mean has a nMSE about 1.
+Predicted signals are too large to keep: `forecast_statistics` is what the predictions file holds.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from workflow_src.predictions import Predictions
+from workflow_src.tasks.scores import (
+    Floats,
+    Metric,
+    Scored,
+    Scores,
+    UndefinedError,
+    all_undefined,
+    collect,
+    labelled,
+    ratio,
+)
+
+TASK = "signal_prediction"
+MAIN = "skill"
+TRIVIAL = ("input mean",)
+REFERENCE = ("AR(32)",)
+GROUPS = {"step_1": (0, 1), "steps_2_8": (1, 8), "steps_9_32": (8, 32), "steps_33_end": (32, None)}
+METRICS = (
+    Metric("skill", "skill, 32 steps", True),
+    Metric("nmse", "nMSE", False),
+    *(Metric(f"nmse_{group}", f"nMSE {group.replace('_', ' ')}", False) for group in GROUPS),
+    Metric("mae", "MAE", False, unit="sd"),
+    Metric("mase", "MASE", False),
+    Metric("r2", "R2", True),
+    Metric("pearson", "Pearson", True),
+)
+STATISTICS = (
+    "steps",  # H
+    "channels",  # that move within the window; the others have no scale and are left out
+    *(f"squared_{group}" for group in GROUPS),  # sum of (forecast - truth)^2
+    *(f"mean_squared_{group}" for group in GROUPS),  # the same of the mean as forecast
+    "absolute",  # sum of |forecast - truth|
+    "last_absolute",  # the same of the last value as forecast
+    "truth",
+    "truth_squared",
+    "forecast",
+    "forecast_squared",
+    "product",
+)
+_SKILL_GROUPS = ("step_1", "steps_2_8", "steps_9_32")
+_STILL = 1e-6  # a deviation below this share of the mean is rounding of a constant
+
+
+def forecast_statistics(
+    forecast: NDArray[Any],
+    truth: NDArray[Any],
+    *,
+    mean: NDArray[Any],
+    deviation: NDArray[Any],
+    last: NDArray[Any],
+) -> NDArray[np.float32]:
+    """(n, S) sums over steps and channels, columns STATISTICS.
+
+    `forecast` and `truth` (n, H, C), `mean`, `deviation` and `last` value of the window (n, C),
+    all in the rig's unit.
+    """
+    moving = deviation > _STILL * np.abs(mean)  # (n, C)
+    gain = np.where(moving, 1 / np.where(moving, deviation.astype(np.float64), 1), 0)[:, None]
+    p, y = (gain * (signal - mean[:, None].astype(np.float64)) for signal in (forecast, truth))
+    held = gain * (last - mean.astype(np.float64))[:, None]  # (n, 1, C)
+    columns = {
+        "steps": np.full(len(y), y.shape[1]),
+        "channels": moving.sum(1),
+        "absolute": np.abs(p - y).sum((1, 2)),
+        "last_absolute": np.abs(held - y).sum((1, 2)),
+        "truth": y.sum((1, 2)),
+        "truth_squared": (y**2).sum((1, 2)),
+        "forecast": p.sum((1, 2)),
+        "forecast_squared": (p**2).sum((1, 2)),
+        "product": (p * y).sum((1, 2)),
+    }
+    for group, (start, stop) in GROUPS.items():
+        columns[f"squared_{group}"] = ((p - y)[:, start:stop] ** 2).sum((1, 2))
+        columns[f"mean_squared_{group}"] = (y[:, start:stop] ** 2).sum((1, 2))
+    return np.stack([columns[name] for name in STATISTICS], 1).astype(np.float32)
+
+
+def score(predictions: Predictions, row: str) -> Scores:
+    """Scores of `row` on the test part."""
+    found = predictions.tasks[TASK].columns
+    if found != STATISTICS:
+        raise ValueError(f"{TASK} was written with the columns {found}, not {STATISTICS}")
+    test = labelled(predictions, TASK, row, "test")
+    test = test.where(test.output[:, STATISTICS.index("channels")] > 0)
+    if not len(test):
+        return all_undefined(METRICS, "no test span whose window moves")
+    mean = _Means(test)
+
+    def skill() -> float:
+        reference = mean.per_value("mean_squared", _SKILL_GROUPS)
+        error = mean.per_value("squared", _SKILL_GROUPS)
+        return 1 - ratio(error, reference, "the horizon equals the mean of the window")
+
+    return collect(
+        METRICS,
+        {
+            "skill": skill,
+            "nmse": lambda: mean.per_value("squared", tuple(GROUPS), short=True),
+            **{f"nmse_{group}": partial(mean.per_value, "squared", (group,)) for group in GROUPS},
+            "mae": lambda: mean("absolute"),
+            "mase": lambda: ratio(
+                mean("absolute"), mean("last_absolute"), "the last value forecasts exactly"
+            ),
+            "r2": mean.r2,
+            "pearson": mean.pearson,
+        },
+    )
+
+
+class _Means:
+    """Weighted means over spans of what each span has on average a value (step and channel)."""
+
+    def __init__(self, test: Scored) -> None:
+        self.weights = test.weights
+        self.columns: dict[str, Floats] = dict(zip(STATISTICS, test.output.T, strict=True))
+        self.steps = int(self.columns["steps"].min())
+
+    def __call__(self, name: str) -> float:
+        values = self.columns["steps"] * self.columns["channels"]
+        return float(self.weights @ (self.columns[name] / values))
+
+    def per_value(self, kind: str, groups: tuple[str, ...], short: bool = False) -> float:
+        """Mean of the sums `kind` over the steps of `groups`, which only `short` lets be cut."""
+        steps = 0
+        for group in groups:
+            start, stop = GROUPS[group]
+            if not short and self.steps < (stop or start + 1):
+                raise UndefinedError(f"the horizon has {self.steps} steps")
+            steps += max(0, min(self.steps, stop or self.steps) - start)
+        total = np.sum([self.columns[f"{kind}_{group}"] for group in groups], 0)  # (n,)
+        return float(self.weights @ (total / (steps * self.columns["channels"])))
+
+    def r2(self) -> float:
+        """Share of the variance of all horizons that is explained."""
+        variance = self("truth_squared") - self("truth") ** 2
+        error = self.per_value("squared", tuple(GROUPS), short=True)
+        if variance <= 1e-9 * self("truth_squared"):
+            raise UndefinedError("the horizons are constant")
+        return 1 - error / variance
+
+    def pearson(self) -> float:
+        """Correlation of forecast and truth over all horizons."""
+        truth = self("truth_squared") - self("truth") ** 2
+        forecast = self("forecast_squared") - self("forecast") ** 2
+        if truth <= 1e-9 * self("truth_squared") or forecast <= 1e-9 * self("forecast_squared"):
+            raise UndefinedError("the forecasts or the horizons are constant")
+        product = self("product") - self("truth") * self("forecast")
+        return float(product / np.sqrt(truth * forecast))

@@ -1,0 +1,1 @@
+"""One attempt at training a cell, from its request to its cause."""
