@@ -26,7 +26,9 @@ configfile: str(Path(workflow.basedir, "config", "config.yaml"))
 
 try:
     T = targets.build(
-        config, Path(workflow.basedir), [Path(f) for f in workflow.overwrite_configfiles]
+        config,
+        Path(workflow.basedir),
+        [Path(f) for f in workflow.overwrite_configfiles],
     )
 except UserError as error:
     raise WorkflowError(str(error))

@@ -10,11 +10,11 @@ rule recordings:
         "data/logs/{rig}.recordings.log",
     benchmark:
         "data/benchmarks/{rig}.recordings.tsv"
-    params:
-        rig=T.rig_json,
     threads: 1
     resources:
         **T.light_resources(memory_mb=2000, minutes=60),
+    params:
+        rig=T.rig_json,
     shell:
         "{T.command} recordings --name {wildcards.rig} --rig {params.rig:q} {T.sources} > {log} 2>&1"
 
@@ -29,11 +29,11 @@ rule split:
         "data/logs/{dataset}.split.log",
     benchmark:
         "data/benchmarks/{dataset}.split.tsv"
-    params:
-        split=T.split_json,
     threads: 1
     resources:
         **T.light_resources(memory_mb=1000, minutes=10),
+    params:
+        split=T.split_json,
     shell:
         "{T.command} split --name {wildcards.dataset} --dataset {params.split:q} {T.sources}"
         " > {log} 2>&1"

@@ -18,11 +18,11 @@ rule results:
         f"{T.study}/logs/results.log",
     benchmark:
         f"{T.study}/benchmarks/results.tsv"
-    params:
-        cells=T.plan_json(),
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        cells=T.plan_json(),
     shell:
         "{T.command} results --plan {params.cells:q} > {log} 2>&1"
 
@@ -36,11 +36,11 @@ rule paper_tables:
         f"{T.study}/logs/paper_tables.log",
     benchmark:
         f"{T.study}/benchmarks/paper_tables.tsv"
-    params:
-        cells=T.plan_json(),
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        cells=T.plan_json(),
     shell:
         "{T.command} tables --plan {params.cells:q} > {log} 2>&1"
 
@@ -51,10 +51,10 @@ rule partial_tables:
         f"{T.study}/logs/partial_tables.log",
     benchmark:
         f"{T.study}/benchmarks/partial_tables.tsv"
-    params:
-        cells=T.plan_json(),
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        cells=T.plan_json(),
     shell:
         "{T.command} tables --plan {params.cells:q} --partial 2>&1 | tee {log}"

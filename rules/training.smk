@@ -15,11 +15,11 @@ rule cell:
         T.log("cell"),
     benchmark:
         T.benchmark("cell")
-    params:
-        resolved=T.cell_json,
     threads: 1
     resources:
         mem_mb=100,
+    params:
+        resolved=T.cell_json,
     shell:
         "{{ printf '%s\\n' {params.resolved:q} > {output}.writing && mv {output}.writing {output}; }}"
         " 2> {log}"

@@ -93,9 +93,7 @@ class Labels(Protocol):
         """Fraction of life left, NaN where there is none."""
 
 
-def task_labels(
-    task: str, spans: Labels
-) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
+def task_labels(task: str, spans: Labels) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
     """(target, mask) of `task`; signal prediction keeps no target and every span bears a label."""
     if task == "signal_prediction":
         return None, np.ones(len(spans.fault), dtype=np.bool_)

@@ -145,9 +145,7 @@ class Targets:
 
     @functools.cache  # noqa: B019 - lives as long as the process
     def _threads(self, cell: Cell) -> int:
-        resolved = self.configuration.resolve(
-            cell.dataset, cell.model, cell.task_set, cell.seed
-        )
+        resolved = self.configuration.resolve(cell.dataset, cell.model, cell.task_set, cell.seed)
         return int(resolved["training"]["torch_threads"]) if "training" in resolved else 1
 
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
@@ -181,21 +179,18 @@ class Targets:
         return self.configuration.request(*_of(wildcards)).checkpoint_minutes
 
     def _check_data_root(self) -> None:
-        real = [name for name, rig in self.configuration.rigs.items() if rig.source == "folder"]
-        relative = [
-            name
-            for name in real
-            if not Path(self.configuration.rigs[name].folder.path).expanduser().is_absolute()
-        ]
+        folders = {
+            name: rig.folder.path
+            for name, rig in self.configuration.rigs.items()
+            if rig.folder is not None and not Path(rig.folder.path).is_absolute()
+        }
         root = self.configuration.data_root()
-        if relative and (root is None or not root.is_dir()):
+        if folders and (root is None or not root.is_dir()):
             raise UserError(
-                f"The folder of the real rigs ({', '.join(relative)}) is not known."
-                if root is None
-                else "The folder of the real rigs does not exist.",
+                f"The folder of the real rigs ({', '.join(folders)}) "
+                + ("is not known." if root is None else "does not exist."),
                 found=None if root is None else str(root),
-                expected="a folder that holds "
-                + ", ".join(str(self.configuration.rigs[name].folder.path) for name in relative),
+                expected="a folder that holds " + ", ".join(folders.values()),
                 remedy="data_root: /path/to/recordings   # in the config, or\n"
                 "export PHM_DATA_ROOT=/path/to/recordings",
             )

@@ -19,9 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from workflow_src.data.recordings import CHANNEL_KINDS, NORMAL, check
+from workflow_src.configuration.folder import CHANNEL_KINDS
+from workflow_src.configuration.patterns import compile_pattern, natural_key
+from workflow_src.data.recordings import NORMAL, check
 from workflow_src.data.sources.folder import FolderOptions, FolderSource
-from workflow_src.data.sources.folder.pattern import compile_pattern, natural_key
 from workflow_src.data.sources.folder.readers import READERS
 from workflow_src.data.store import Store, write_store
 from workflow_src.errors import BadData, UserError

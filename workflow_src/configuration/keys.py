@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, create_model, field_validator
 
-from workflow_src.configuration.sources import FolderOptions, SimulatedOptions
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.configuration.simulated import SimulatedOptions
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
 Selector = dict[str, list[str | int | float]]
@@ -26,7 +27,10 @@ class Training(Keys):
     """How a network is trained; part of a cell's identity, for each of these changes numbers."""
 
     batch_size: int = Field(
-        32, ge=1, description="Spans in one optimizer step; never changed on its own.", examples=[64]
+        32,
+        ge=1,
+        description="Spans in one optimizer step; never changed on its own.",
+        examples=[64],
     )
     epochs: int = Field(20, ge=1, description="Passes over the training part.", examples=[200])
     learning_rate: float = Field(
@@ -275,7 +279,9 @@ class Validation(Keys):
     )
     share: Share = Field(0.2, description="Share of the training part.", examples=[0.25])
     select: Selector | None = Field(
-        None, description="Recordings by column, in place of a share.", examples=[{"unit_id": ["u3"]}]
+        None,
+        description="Recordings by column, in place of a share.",
+        examples=[{"unit_id": ["u3"]}],
     )
 
 

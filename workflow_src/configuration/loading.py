@@ -179,7 +179,9 @@ def _one(model: type[Any], folder: Path, name: str) -> Any:
     return checked(model, _read(file), [file])
 
 
-def _extended(folder: Path, name: str, seen: tuple[str, ...] = ()) -> tuple[dict[str, Any], list[Path]]:
+def _extended(
+    folder: Path, name: str, seen: tuple[str, ...] = ()
+) -> tuple[dict[str, Any], list[Path]]:
     file = folder / f"{name}.yaml"
     values = _read(file)
     parent = values.get("extends")

@@ -87,9 +87,7 @@ def _unknown_key(
         else f"remove the line `{path[-1]}:`; nothing reads it"
     )
     return UserError(
-        f"There is no key `{dotted}`"
-        + (f"; the nearest is `{near[0]}`." if near else ".")
-        + tail,
+        f"There is no key `{dotted}`" + (f"; the nearest is `{near[0]}`." if near else ".") + tail,
         where=where,
         found=f"{path[-1]}: {value!r}",
         expected="one of " + ", ".join(known),

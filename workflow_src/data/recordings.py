@@ -9,18 +9,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.errors import BadData
 
 NORMAL = "normal"
-CHANNEL_KINDS = (
-    "vibration",
-    "current",
-    "encoder",
-    "tacho",
-    "load",
-    "temperature",
-    "acoustic",
-)
 
 
 @dataclass(frozen=True)

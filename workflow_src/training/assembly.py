@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+
 from workflow_src.data.windows import SpanReader
 from workflow_src.models.network import Network, Trunk, build_trunk
 from workflow_src.tasks.learner import HeadShape, Learner

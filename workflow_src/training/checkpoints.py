@@ -46,9 +46,7 @@ class Checkpoints(Checkpoint):
         write_whole(self.path, trainer.save_checkpoint)
         self._saved = time.monotonic()
 
-    def on_train_batch_end(
-        self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any
-    ) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Save when the time has come; after an epoch's last batch its own end does."""
         batches: Any = module.batches
         due = time.monotonic() - self._saved >= self.seconds

@@ -133,6 +133,7 @@ class rate_factor:  # noqa: N801 - used as a function; a class only so that it c
         self.schedule = schedule
 
     def __call__(self, done: int) -> float:
+        """Factor of the step after `done` steps."""
         if done < self.warmup:
             return (done + 1) / self.warmup
         if self.schedule == "constant":

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
 from workflow_src.data.recordings import Recording
-from workflow_src.data.sources.folder.options import OWN_FIELDS, FolderOptions
 from workflow_src.data.sources.folder.readers import Content, read_content
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.errors import BadData, UserError

@@ -18,7 +18,7 @@ import scipy.io
 from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
-from workflow_src.data.sources.folder.options import FolderOptions
+from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.text import decode, separator
 from workflow_src.errors import BadData
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from workflow_src.data.sources.folder.options import OWN_FIELDS, FolderOptions, Lookup
-from workflow_src.data.sources.folder.pattern import compile_pattern, fill, natural_key
+from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
+from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
 from workflow_src.data.sources.folder.text import decode, separator
 from workflow_src.errors import BadData, UserError
 

@@ -6,8 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
 
-from workflow_src.data.recordings import CHANNEL_KINDS
-from workflow_src.data.sources.folder.pattern import group_names, template_names
+from workflow_src.configuration.patterns import group_names, template_names
+
+CHANNEL_KINDS = (
+    "vibration",
+    "current",
+    "encoder",
+    "tacho",
+    "load",
+    "temperature",
+    "acoustic",
+)
 
 OWN_FIELDS = (
     "recording_id",
