@@ -5,12 +5,11 @@
     <study>/tables/                                         what goes into the paper
     data/<rig>/, data/<dataset>/                            recordings and splits, for all studies
 
-Rules are in rules/, one file a stage; what they ask is answered by workflow_src/targets.py.
+Rules are in rules/, a file a stage; what they ask is answered by workflow_src/targets.py.
 """
 
 import subprocess
 import sys
-from pathlib import Path
 
 from snakemake.utils import min_version
 
@@ -21,15 +20,11 @@ from workflow_src import targets
 from workflow_src.errors import UserError
 
 
-configfile: str(Path(workflow.basedir, "config", "config.yaml"))
+configfile: f"{workflow.basedir}/config/config.yaml"
 
 
 try:
-    T = targets.build(
-        config,
-        Path(workflow.basedir),
-        [Path(f) for f in workflow.overwrite_configfiles],
-    )
+    T = targets.build(config, workflow.basedir, workflow.overwrite_configfiles)
 except UserError as error:
     raise WorkflowError(str(error))
 
@@ -45,10 +40,10 @@ wildcard_constraints:
 rule all:
     input:
         T.table_files(),
+        T.cell_files(),
 
 
-localrules:
-    all,
+shell.prefix(T.shell_prefix())  # `verb NAME` is `python -m workflow_src NAME`
 
 
 include: "rules/targets.smk"
@@ -58,8 +53,8 @@ include: "rules/tables.smk"
 
 
 onsuccess:
-    subprocess.run(T.after_success(), shell=True, executable="/bin/bash", check=False)
+    subprocess.run(T.after_success(), shell=True, check=False)
 
 
 onerror:
-    subprocess.run(T.after_error(), shell=True, executable="/bin/bash", check=False)
+    subprocess.run(T.after_error(), shell=True, check=False)

@@ -16,7 +16,7 @@ rule recordings:
     params:
         rig=T.rig_json,
     shell:
-        "{T.command} recordings --name {wildcards.rig} --rig {params.rig:q} {T.sources} > {log} 2>&1"
+        'verb recordings --name {wildcards.rig} --rig {params.rig:q} "${{sources[@]}}" > {log} 2>&1'
 
 
 rule split:
@@ -35,5 +35,5 @@ rule split:
     params:
         split=T.split_json,
     shell:
-        "{T.command} split --name {wildcards.dataset} --dataset {params.split:q} {T.sources}"
+        'verb split --name {wildcards.dataset} --dataset {params.split:q} "${{sources[@]}}"'
         " > {log} 2>&1"

@@ -24,7 +24,7 @@ rule results:
     params:
         cells=T.plan_json(),
     shell:
-        "{T.command} results --plan {params.cells:q} > {log} 2>&1"
+        "verb results --plan {params.cells:q} > {log} 2>&1"
 
 
 rule paper_tables:
@@ -42,7 +42,7 @@ rule paper_tables:
     params:
         cells=T.plan_json(),
     shell:
-        "{T.command} tables --plan {params.cells:q} > {log} 2>&1"
+        "verb tables --plan {params.cells:q} > {log} 2>&1"
 
 
 # No input and no output: tables of what exists, without pulling a retraining into the graph.
@@ -57,4 +57,4 @@ rule partial_tables:
     params:
         cells=T.plan_json(),
     shell:
-        "{T.command} tables --plan {params.cells:q} --partial 2>&1 | tee {log}"
+        "verb tables --plan {params.cells:q} --partial 2>&1 | tee {log}"

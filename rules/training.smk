@@ -7,7 +7,8 @@ localrules:
 
 
 # The whole of what decides a cell's numbers is this one param: training reads the file it is
-# written to and nothing else, so that an edit of the config cannot reach a job that waits.
+# written to and nothing else, so that an edit of the config cannot reach a job that waits. Here
+# and in training the scores of what is replaced go first: no table may show them if it fails.
 rule cell:
     output:
         T.result("cell.json"),
@@ -21,8 +22,9 @@ rule cell:
     params:
         resolved=T.cell_json,
     shell:
-        "{{ printf '%s\\n' {params.resolved:q} > {output}.writing && mv {output}.writing {output}; }}"
-        " 2> {log}"
+        "{{ rm -f $(dirname {output})/metrics.json"
+        " && printf '%s\\n' {params.resolved:q} > {output}.writing"
+        " && mv {output}.writing {output}; }} 2> {log}"
 
 
 rule train:
@@ -44,8 +46,10 @@ rule train:
     resources:
         **T.training_resources(),
     shell:
-        "{T.command} train {input.cell} --accelerator {T.accelerator}"
-        " --micro-batch {resources.micro_batch} > {log} 2>&1"
+        "rm -f $(dirname {input.cell})/metrics.json;"
+        " verb train {input.cell} --accelerator {resources.accelerator}"
+        " --micro-batch {resources.micro_batch}"
+        " --checkpoint-minutes {resources.checkpoint_minutes} > {log} 2>&1"
 
 
 rule classic:
@@ -66,7 +70,8 @@ rule classic:
     resources:
         **T.light_resources(memory_mb=2000, minutes=60),
     shell:
-        "{T.command} classic {input.cell} > {log} 2>&1"
+        "rm -f $(dirname {input.cell})/metrics.json;"
+        " verb classic {input.cell} > {log} 2>&1"
 
 
 rule evaluate:
@@ -83,4 +88,4 @@ rule evaluate:
     resources:
         mem_mb=1000,
     shell:
-        "{T.command} evaluate {input.cell} > {log} 2>&1"
+        "verb evaluate {input.cell} > {log} 2>&1"

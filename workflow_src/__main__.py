@@ -16,9 +16,12 @@ from workflow_src.scheduling.journal import Cause
 
 def _recordings(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration import Rig
+    from workflow_src.configuration.reading import read
     from workflow_src.data.prepare import prepare_rig
 
-    rig = Rig.model_validate({"description": "", **json.loads(options.rig)})
+    # Not part of --rig, which is a param: another description must not make the store anew.
+    words = read(options.config_folder / "rigs" / f"{options.name}.yaml").get("description", "")
+    rig = Rig.model_validate({"description": words, **json.loads(options.rig)})
     prepare_rig(options.name, rig, options.data_root, options.config_folder / "rigs")
     return Cause.DONE
 
@@ -56,7 +59,7 @@ def _evaluate(options: argparse.Namespace) -> Cause:
 def _results(options: argparse.Namespace) -> Cause:
     from workflow_src.tables.results import write_results
 
-    write_results(json.loads(options.plan))
+    write_results(options.plan)
     return Cause.DONE
 
 
@@ -64,13 +67,13 @@ def _tables(options: argparse.Namespace) -> Cause:
     from workflow_src.tables.paper import write_tables
     from workflow_src.tables.show import show
 
-    plan = json.loads(options.plan)
+    plan = options.plan
     if options.partial:
         from workflow_src.tables.results import write_results
 
         write_results(plan, partial=True)
         write_tables(plan, partial=True)
-        print(show(plan, partial=True))
+        print(show(plan, partial=True, styled=sys.stdout.isatty()))
     else:
         write_tables(plan)
     return Cause.DONE
@@ -79,7 +82,7 @@ def _tables(options: argparse.Namespace) -> Cause:
 def _show(options: argparse.Namespace) -> Cause:
     from workflow_src.tables.show import show
 
-    print(show(json.loads(options.plan)))
+    print(show(options.plan, styled=sys.stdout.isatty()))
     return Cause.DONE
 
 
@@ -92,10 +95,16 @@ def _forget(options: argparse.Namespace) -> Cause:
 
 
 def _schema(options: argparse.Namespace) -> Cause:
-    from workflow_src.configuration.schema import write_schemas
+    from workflow_src.configuration.documentation import document
+    from workflow_src.configuration.schema import schemas
+    from workflow_src.files import write_text
 
-    for path in write_schemas(options.folder):
-        print(path)
+    texts = {Path("config", "schemas", name): text for name, text in schemas().items()}
+    texts[Path("docs", "configuration.md")] = document()
+    for path, text in texts.items():
+        (options.folder / path).parent.mkdir(parents=True, exist_ok=True)
+        write_text(options.folder / path, text)
+        print(options.folder / path)
     return Cause.DONE
 
 
@@ -135,8 +144,8 @@ def _parser() -> argparse.ArgumentParser:
 
     forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
     forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
-    schema = verb("schema", _schema, "Write the JSON schemas of the configuration.")
-    schema.add_argument("folder", type=Path)
+    schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
+    schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser
 
 

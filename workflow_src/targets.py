@@ -31,6 +31,8 @@ class Targets:
         self.study = configuration.run.study
         self.cells = paths.grid(configuration)
         self.plan = TablePlan.from_configuration(configuration, self.cells)
+        for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
+            configuration.resolve(cell.dataset, cell.model, cell.task_set, cell.seed)
         self._check_data_root()
 
     # ------------------------------------------------------------------ names
@@ -104,27 +106,42 @@ class Targets:
 
     def plan_json(self) -> str:
         """What decides the tables."""
-        return _json(self.plan.to_json())
+        return self.plan.to_json()
 
     def table_files(self) -> list[str]:
         """Every table of the study."""
         return [str(path) for path in table_files(self.plan)]
 
-    @property
-    def sources(self) -> str:
-        """Where the sources of recordings and the splits find their files."""
+    def cell_files(self) -> list[str]:
+        """Every result of every cell.
+
+        Asked for beside the tables: Snakemake passes over a missing file that lies between files
+        which are there and up to date.
+        """
+        networks = set(self.models("network"))
+        common = ["cell.json", "predictions.h5", "training.json", "metrics.json"]
+        return [
+            str(paths.results(self.study, cell) / name)
+            for cell in self.cells
+            for name in common + (["model.safetensors"] if cell.model in networks else [])
+        ]
+
+    def shell_prefix(self) -> str:
+        """What every rule's shell text may use: `verb`, and `sources` (where files are found).
+
+        Not params: a moved environment or folder changes no number.
+        """
         root = self.configuration.data_root()
         options = ["--config-folder", str(self.configuration.folder)]
-        return shlex.join(options + (["--data-root", str(root)] if root else []))
-
-    @property
-    def accelerator(self) -> str:
-        """Where tensors live on the hardware of this run."""
-        return self.configuration.hardware.accelerator
+        sources = shlex.join(options + (["--data-root", str(root)] if root else []))
+        prefix = f'verb() {{ {self.command} "$@"; }}; sources=({sources}); '
+        return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
     def after_success(self) -> str:
-        """The command that prints the tables."""
-        return f"{self.command} show --plan {shlex.quote(self.plan_json())}"
+        """The command that prints the tables, where the targets were such that all are there."""
+        tables = shlex.join(self.table_files())
+        show = f"{self.command} show --plan {shlex.quote(self.plan_json())}"
+        return f"if ls {tables} > /dev/null 2>&1; then {show}; fi"
 
     def after_error(self) -> str:
         """The command that writes the tables of what exists."""
@@ -153,11 +170,20 @@ class Targets:
 
         def resource(name: str) -> Callable[..., int | str]:
             def value(wildcards: Any) -> int | str:
-                return self.request(Cell(*_of(wildcards))).resources()[name]
+                return self._asked(Cell(*_of(wildcards)))[name]
 
             return value
 
-        return {name: resource(name) for name in self.request(self.cells[0]).resources()}
+        return {name: resource(name) for name in self._asked(self.cells[0])}
+
+    def _asked(self, cell: Cell) -> dict[str, int | str]:
+        """The request, and what else training is told that changes no number."""
+        key = (cell.dataset, cell.model, cell.task_set, cell.seed)
+        minutes = self.configuration.request(*key).checkpoint_minutes
+        return self.request(cell).resources() | {
+            "accelerator": self.configuration.hardware.accelerator,
+            "checkpoint_minutes": f"{minutes:g}",
+        }
 
     def training_threads(self, wildcards: Any) -> int:
         """CPU threads of a training target."""
@@ -173,10 +199,6 @@ class Targets:
         }
         asked: dict[str, int | str] = {"mem_mb": memory_mb, "runtime": minutes}
         return asked | {name: value for name, value in named.items() if value is not None}
-
-    def checkpoint_minutes(self, wildcards: Any) -> float:
-        """Time between two checkpoints of a cell."""
-        return self.configuration.request(*_of(wildcards)).checkpoint_minutes
 
     def _check_data_root(self) -> None:
         folders = {
@@ -196,9 +218,10 @@ class Targets:
             )
 
 
-def build(config: Mapping[str, Any], basedir: Path, files: Sequence[Path]) -> Targets:
+def build(config: Mapping[str, Any], basedir: str, files: Sequence[str | Path]) -> Targets:
     """The targets of a run; UserError names the first wrong key."""
-    return Targets(load(config, basedir / "config", files), basedir)
+    folder = Path(basedir)
+    return Targets(load(config, folder / "config", [Path(file) for file in files]), folder)
 
 
 def _of(wildcards: Any) -> tuple[str, str, str, int]:

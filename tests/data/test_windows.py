@@ -14,7 +14,8 @@ import pytest
 
 from workflow_src.configuration.keys import Dataset
 from workflow_src.data.recordings import Recording
-from workflow_src.data.splits import SplitTable, make_split
+from workflow_src.data.split_files import SplitTable
+from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
 from workflow_src.data.windows import SpanArrays, SpanReader
 from workflow_src.errors import BadData

@@ -15,7 +15,7 @@ from workflow_src.cells import rig_folder, split_folder
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.configuration import Dataset
 from workflow_src.data.labels import require
-from workflow_src.data.splits import read_split
+from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.files import write_text
 from workflow_src.predictions import write_predictions

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+import difflib
+import re
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PositiveFloat, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
 
+from workflow_src.configuration.base import Keys, Mistake
 from workflow_src.configuration.patterns import group_names, template_names
 
-CHANNEL_KINDS = (
-    "vibration",
-    "current",
-    "encoder",
-    "tacho",
-    "load",
-    "temperature",
-    "acoustic",
-)
+ChannelKind = Literal["vibration", "current", "encoder", "tacho", "load", "temperature", "acoustic"]
+CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
 
 OWN_FIELDS = (
     "recording_id",
@@ -40,10 +36,8 @@ def _as_text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
-class Lookup(BaseModel):
+class Lookup(Keys):
     """A field whose values are looked up, e.g. ``{from: code, values: {N: normal}}``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     group: str = Field(
         alias="from",
@@ -56,10 +50,8 @@ class Lookup(BaseModel):
     )
 
 
-class TimeInLife(BaseModel):
+class TimeInLife(Keys):
     """Time in life from the number of a snapshot: ``time_s = (number - first) * step_s``."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
     group: str = Field(
         alias="from",
@@ -72,10 +64,8 @@ class TimeInLife(BaseModel):
     )
 
 
-class FolderOptions(BaseModel):
+class FolderOptions(Keys):
     """Recordings that lie in files, one a recording, found by a pattern or named in a table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: str = Field(
         description="Folder of the files, below `data_root` or absolute.", examples=["UESTC"]
@@ -137,7 +127,7 @@ class FolderOptions(BaseModel):
         description="Columns that are channels, by position from 0 or by name; left out: all.",
         examples=[[4, 5], ["a1", "a2"]],
     )
-    channel_kinds: tuple[str, ...] | None = Field(
+    channel_kinds: tuple[ChannelKind, ...] | None = Field(
         default=None,
         description=f"Kind of each channel, of {', '.join(CHANNEL_KINDS)}; left out: vibration.",
         examples=[["vibration", "current"]],
@@ -154,35 +144,62 @@ class FolderOptions(BaseModel):
 
     @model_validator(mode="after")
     def _consistent(self) -> FolderOptions:
-        if (self.files is None) == (self.table is None):
-            raise ValueError("give either `files` (a pattern) or `table` (a CSV), and not both")
-        if self.time is not None and "time_s" in self.fields:
-            raise ValueError("give either `time` or the field `time_s`, and not both")
-        if self.ends_in_failure and "life_s" in self.fields:
-            raise ValueError("give either `ends_in_failure` or the field `life_s`, and not both")
-        if self.rate_hz is not None and "rate_hz" in self.fields:
-            raise ValueError("give `rate_hz` either as a key or as a field, and not both")
+        if self.files is None and self.table is None:
+            example = "{unit}_{condition}.csv"
+            raise Mistake("Neither `files` nor `table` says what to read.", put={"files": example})
+        for key, other, given in (
+            ("files", "table", self.table is not None),
+            ("time", "fields: time_s", "time_s" in self.fields),
+            ("ends_in_failure", "fields: life_s", "life_s" in self.fields),
+            ("rate_hz", "fields: rate_hz", "rate_hz" in self.fields),
+        ):
+            if getattr(self, key) and given:
+                raise Mistake(f"Give either `{key}` or `{other}`, and not both.", drop=key)
         if self.files is not None:
-            self._check_groups(self.files)
+            self._check_names(self.files)
         return self
 
-    def _check_groups(self, files: str) -> None:
-        known = group_names(files)
-        needed = {"unit_id", "condition", "run_id"} - set(self.fields)
-        if needed:
-            raise ValueError(f"`fields` lacks {', '.join(sorted(needed))}")
-        if self.ends_in_failure and self.time is None and "time_s" not in self.fields:
-            raise ValueError("`ends_in_failure` needs `time` or the field `time_s`")
-        for name, rule in self.fields.items():
-            used = [rule.group] if isinstance(rule, Lookup) else template_names(rule)
-            self._check_used(f"fields: {name}", used, known)
-        if self.time is not None:
-            self._check_used("time", [self.time.group], known)
-
-    @staticmethod
-    def _check_used(key: str, used: list[str], known: list[str]) -> None:
-        missing = [name for name in used if name not in known]
-        if missing:
-            raise ValueError(
-                f"`{key}` uses {missing}, but the names in braces of `files` are {known}"
+    def _check_names(self, files: str) -> None:
+        try:
+            known = group_names(files)
+        except ValueError as error:
+            whole = re.sub(
+                r"\{(\w+)[^{}./]*\}?|[{}]", lambda m: (m[1] and f"{{{m[1]}}}") or "", files
             )
+            raise Mistake(f"`files` is no pattern: {error}.", put={"files": whole}) from None
+        lacking = sorted({"unit_id", "condition", "run_id"} - set(self.fields))
+        if lacking:
+            fill = f"{{{known[0]}}}" if known else "all"
+            what = f"`fields` lacks {', '.join(lacking)}."
+            raise Mistake(what, put={"fields": dict.fromkeys(lacking, fill)})
+        if self.ends_in_failure and self.time is None and "time_s" not in self.fields:
+            what = "`ends_in_failure` needs `time` or the field `time_s`."
+            if not known:
+                raise Mistake(what, drop="ends_in_failure")
+            raise Mistake(what, put={"time": {"from": known[-1], "step_s": 10.0}})
+        for name, rule in self.fields.items():
+            if isinstance(rule, Lookup):
+                _require_known(f"fields: {name}", rule.group, known, {"fields": {name: "from"}})
+                continue
+            for used in template_names(rule):
+                _require_known(f"fields: {name}", used, known, {"fields": {name: rule}})
+        if self.time is not None:
+            _require_known("time", self.time.group, known, {"time": "from"})
+
+
+def _require_known(key: str, used: str, known: list[str], at: dict[str, Any]) -> None:
+    """Raise unless `used` is a name in braces of `files`; `at` is where `key` says it."""
+    if used in known:
+        return
+    near = (difflib.get_close_matches(used, known, n=1, cutoff=0.0) or ["all"])[0]
+
+    def corrected(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {name: corrected(inner) for name, inner in value.items()}
+        if value == "from":
+            return {"from": near}
+        return value.replace(f"{{{used}}}", f"{{{near}}}" if known else near)
+
+    names = ", ".join(known) or "none"
+    what = f"`{key}` uses `{used}`, but the names in braces of `files` are: {names}."
+    raise Mistake(what, put=corrected(at))

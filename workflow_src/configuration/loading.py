@@ -5,22 +5,23 @@ from __future__ import annotations
 import difflib
 import fnmatch
 import hashlib
+import itertools
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from workflow_src.configuration.base import repeated
 from workflow_src.configuration.keys import (
     BACKBONE_KEYS,
     Architecture,
     Dataset,
     Hardware,
     Model,
+    Override,
     Request,
     Rig,
     Run,
@@ -28,7 +29,8 @@ from workflow_src.configuration.keys import (
     TaskSet,
     Training,
 )
-from workflow_src.configuration.messages import checked
+from workflow_src.configuration.messages import as_yaml, checked, shown
+from workflow_src.configuration.reading import read, read_extended
 from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers; part of every cell's identity.
@@ -53,6 +55,8 @@ class Configuration:
     hardware: Hardware
     site: SiteClass
     folder: Path
+    # (model, dataset, task set, overrides that match) -> what its cells share
+    _resolved: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
     def data_root(self) -> Path | None:
         """Folder of the real rigs: the key, else the environment variable, else None."""
@@ -62,55 +66,95 @@ class Configuration:
     def resolve(self, dataset: str, model: str, task_set: str, seed: int) -> dict[str, Any]:
         """Everything that decides the numbers of one cell: default < model < dataset < overrides.
 
-        Labels, notes and requests are left out; a classic model has no training.
+        Labels, notes and requests are left out; a classic model has no training. Cells share
+        what is below the first level, so a caller changes nothing there. Raises UserError for
+        keys that contradict each other in this cell.
         """
         name = f"{dataset}/{model}/{task_set}/{seed}"
+        matching = tuple(
+            i for i, o in enumerate(self.run.overrides) if fnmatch.fnmatchcase(name, o.cells)
+        )
+        key = (dataset, model, task_set, matching)
+        if key not in self._resolved:
+            overrides = [self.run.overrides[i] for i in matching]
+            self._resolved[key] = self._shared(dataset, model, task_set, overrides)
+        cell = {"dataset": dataset, "model": model, "task_set": task_set, "seed": seed}
+        resolved = {"cell": cell, **self._resolved[key]}
+        return {**resolved, "identity": identity(resolved)}
+
+    def _shared(
+        self, dataset: str, model: str, task_set: str, overrides: Sequence[Override]
+    ) -> dict[str, Any]:
         data, network = self.datasets[dataset], self.models[model]
-        fixed = (*self._data_part(dataset), *self._tasks_part(task_set))
-        resolved: dict[str, Any] = {
-            "cell": {"dataset": dataset, "model": model, "task_set": task_set, "seed": seed},
-            **dict(fixed),
-            "revisions": REVISIONS,
-        }
+        tasks = self.task_sets[task_set].model_dump(exclude_none=True)
+        shared = {**self._data_parts[dataset], "tasks": tasks, "revisions": REVISIONS}
         if network.kind == "classic":
-            resolved["model"] = {"kind": "classic", "method": network.method}
-            return {**resolved, "identity": identity(resolved)}
-        overrides = [o for o in self.run.overrides if fnmatch.fnmatchcase(name, o.cells)]
+            return {**shared, "model": {"kind": "classic", "method": network.method}}
         sizes = network.model_dump(include=set(Architecture.model_fields))
         training = self.run.training.model_dump() | _set(network.training) | _set(data.training)
         for override in overrides:
             training |= _set(override.training)
             sizes |= _set(override.model)
-        resolved["model"] = {"kind": "network"} | _without_foreign_keys(model, sizes)
-        resolved["training"] = Training.model_validate(training).model_dump()
-        return {**resolved, "identity": identity(resolved)}
+        self._require_comparable(dataset, task_set)
+        self._require_validation(dataset, training["early_stopping_patience"])
+        return {
+            **shared,
+            "model": {"kind": "network"} | _own_keys(model, sizes),
+            "training": Training.model_validate(training).model_dump(),
+        }
 
-    def _data_part(self, dataset: str) -> list[tuple[str, Any]]:
-        return self._data_parts[dataset]
+    def _require_comparable(self, dataset: str, task_set: str) -> None:
+        """An amplitude that tells rigs or specimens apart by their gain is no input."""
+        anomaly, data = self.task_sets[task_set].anomaly_detection, self.datasets[dataset]
+        if anomaly is None or not anomaly.amplitude:
+            return
+        found = "amplitude_comparable: false" if data.amplitude != "none" else "amplitude: none"
+        if self.rigs[data.rig].amplitude_comparable and data.amplitude != "none":
+            return
+        raise UserError(
+            f"The task set `{task_set}` gives the amplitude to anomaly_detection, but that of "
+            f"`{dataset}` (rig `{data.rig}`) is not comparable or not offered.",
+            where=f"{shown(self.folder / 'task_sets.yaml')}, key "
+            f"`{task_set}.anomaly_detection.amplitude`",
+            found=found,
+            expected="a rig with `amplitude_comparable: true` and a dataset that offers it",
+            remedy=as_yaml((task_set, "anomaly_detection", "amplitude"), False),
+        )
+
+    def _require_validation(self, dataset: str, patience: int) -> None:
+        """Stopping early reads the validation part; the file of a fixed split may hold one."""
+        split = self.datasets[dataset].split
+        if patience and split.validation.strategy == "none" and split.strategy != "fixed":
+            raise UserError(
+                f"`early_stopping_patience` needs a validation part, and `{dataset}` has none.",
+                where=f"{self._file('datasets', dataset)}, key `split.validation`",
+                found=f"early_stopping_patience: {patience}, validation: {{strategy: none}}",
+                remedy=as_yaml(("split", "validation", "strategy"), "time_block"),
+            )
+
+    def _file(self, kind: str, name: str) -> str:
+        return shown(self.folder / kind / f"{name.partition('.fold')[0]}.yaml")
 
     @cached_property
-    def _data_parts(self) -> dict[str, list[tuple[str, Any]]]:
+    def _data_parts(self) -> dict[str, dict[str, Any]]:
         return {
-            name: [
-                ("dataset", data.model_dump(exclude={"extends", "label", "note", "training"})),
-                ("amplitude_comparable", self.rigs[data.rig].amplitude_comparable),
-                ("rig", self.rig_part(data.rig)),
-            ]
+            name: {
+                "dataset": data.model_dump(exclude={"extends", "label", "note", "training"}),
+                "amplitude_comparable": self.rigs[data.rig].amplitude_comparable,
+                "rig": self.rig_part(data.rig),
+            }
             for name, data in self.datasets.items()
         }
 
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
-        return self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True)
+        return self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True, by_alias=True)
 
     def split_part(self, dataset: str) -> dict[str, Any]:
         """What decides the split of a dataset."""
         return self.datasets[dataset].model_dump(
             include={"rig", "span", "channel_kinds", "select", "split"}
         )
-
-    def _tasks_part(self, task_set: str) -> list[tuple[str, Any]]:
-        return [("tasks", self.task_sets[task_set].model_dump(exclude_none=True))]
 
     def request(self, dataset: str, model: str, task_set: str, seed: int) -> Request:
         """The configured request of one cell; a later pattern wins."""
@@ -129,135 +173,101 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     `config` was merged from, the strongest first (for messages). Raises UserError at the first
     wrong key, before anything is run.
     """
-    run: Run = checked(Run, config, [*files, folder / "config.yaml"])
+    files = [*files, folder / "config.yaml"]
+    for file in files:
+        if file.exists():
+            read(file)  # Snakemake, which read it, takes the last of two like keys
+    run: Run = checked(Run, config, files)
     models = {name: _model(folder, name) for name in run.models}
     datasets = _datasets(folder, run.datasets)
-    rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
-    for name, rig in rigs.items():
-        _check_rig(folder / "rigs" / f"{name}.yaml", rig)
-    site_file = folder / "site.yaml"
-    site = _read(site_file) if site_file.exists() else {}
-    return Configuration(
+    configuration = Configuration(
         run=run,
         models=models,
         datasets=datasets,
-        rigs=rigs,
+        rigs={d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()},
         task_sets=_task_sets(folder / "task_sets.yaml", run.task_sets),
         hardware=_one(Hardware, folder / "hardware", run.hardware),
-        site=checked(SiteClass, site.get(run.hardware) or {}, [site_file], (run.hardware,)),
+        site=_site(folder / "site.yaml", run.hardware),
         folder=folder,
     )
+    _require_a_network(configuration)
+    return configuration
 
 
-def _read(file: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        there = sorted(p.stem for p in file.parent.glob("*.yaml"))
-        near = difflib.get_close_matches(file.stem, there, n=1, cutoff=0.4)
-        raise UserError(
-            f"There is no `{file.stem}` in {file.parent.name}/.",
-            where=str(file),
-            expected="one of " + ", ".join(there),
-            remedy=f"write `{near[0]}` in its place" if near else f"create {file}",
-        ) from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(
-            "A configuration file is not YAML in UTF-8.", where=str(file), found=str(error)
-        ) from None
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        raise UserError(
-            "A configuration file must hold keys.", where=str(file), found=type(values).__name__
-        )
-    return values
+def _require_a_network(configuration: Configuration) -> None:
+    """Neither training nor a request of it says anything of a baseline."""
+    run = configuration.run
+    axes = (configuration.datasets, run.models, run.task_sets, run.seeds)
+    names = ["/".join(map(str, cell)) for cell in itertools.product(*axes)]
+    patterns = [("overrides", o.cells) for o in run.overrides]
+    patterns += [("requests", r.cells) for r in run.requests]
+    for key, pattern in patterns:
+        matched = {name.split("/")[1] for name in fnmatch.filter(names, pattern)}
+        if matched and all(configuration.models[m].kind == "classic" for m in matched):
+            raise UserError(
+                f"The pattern `{pattern}` of `{key}` matches only classic models, which are not "
+                "trained: it would change nothing.",
+                found=", ".join(sorted(matched)),
+                remedy=f"correct or remove the pattern under `{key}:`",
+            )
 
 
 def _one(model: type[Any], folder: Path, name: str) -> Any:
     file = folder / f"{name}.yaml"
-    return checked(model, _read(file), [file])
-
-
-def _extended(
-    folder: Path, name: str, seen: tuple[str, ...] = ()
-) -> tuple[dict[str, Any], list[Path]]:
-    file = folder / f"{name}.yaml"
-    values = _read(file)
-    parent = values.get("extends")
-    if parent is None:
-        return values, [file]
-    if parent in (*seen, name):
-        raise UserError(
-            f"`extends` turns in a circle: {' -> '.join((*seen, name, parent))}.",
-            where=str(file),
-            remedy="remove one of these `extends:` lines",
-        )
-    base, files = _extended(folder, parent, (*seen, name))
-    return _merged(base, values), [file, *files]
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if both else value
-    return merged
+    return checked(model, read(file), [file])
 
 
 def _model(folder: Path, name: str) -> Model:
-    values, files = _extended(folder / "models", name)
+    values, files = read_extended(folder / "models", name)
     model: Model = checked(Model, values, files)
-    given = set(values) - {"extends", "kind", "label"}
-    if model.kind == "classic" and (model.method is None or given != {"method"}):
-        raise UserError(
-            f"The classic model `{name}` takes `method` and nothing else.",
-            where=str(files[0]),
-            found=", ".join(sorted(given)) or "no key",
-            remedy="kind: classic\nmethod: trivial",
-        )
-    if model.kind == "network":
-        if model.backbone is None or model.method is not None:
-            raise UserError(
-                f"The network `{name}` needs `backbone` and takes no `method`.",
-                where=str(files[0]),
-                remedy="backbone: patchtst",
-            )
-        _without_foreign_keys(name, model.model_dump(include=set(Architecture.model_fields)))
     return model
 
 
-def _without_foreign_keys(name: str, sizes: dict[str, Any]) -> dict[str, Any]:
-    """`sizes` without the unset keys of other backbones; one that is set is an error."""
+def _own_keys(name: str, sizes: dict[str, Any]) -> dict[str, Any]:
+    """`sizes` without those of other backbones; one that an override sets is an error."""
     own = BACKBONE_KEYS[sizes["backbone"]]
     foreign = {key for keys in BACKBONE_KEYS.values() for key in keys} - set(own)
     wrong = sorted(key for key in foreign if sizes.get(key) is not None)
     if wrong:
+        has = [b for b, keys in BACKBONE_KEYS.items() if wrong[0] in keys]
         raise UserError(
-            f"The model `{name}` sets `{wrong[0]}`, which {sizes['backbone']} does not have.",
-            expected="of the backbones' own keys: " + ", ".join(own),
-            remedy=f"remove the line `{wrong[0]}:`",
+            f"An override sets `model.{wrong[0]}` for `{name}`, but {sizes['backbone']} does not "
+            "have it.",
+            where="`overrides:` of the run",
+            found=f"{wrong[0]}: {sizes[wrong[0]]}",
+            expected=f"a pattern whose models are of the backbone {' or '.join(has)}, or one of "
+            + ", ".join(own),
+            remedy=as_yaml(("overrides", 0), {"cells": f"*/MY_{has[0].upper()}/*"}),
         )
-    return {key: value for key, value in sizes.items() if key not in foreign and value is not None}
+    return {key: value for key, value in sizes.items() if key not in foreign}
 
 
 def _datasets(folder: Path, names: Sequence[str]) -> dict[str, Dataset]:
-    found: dict[str, Dataset] = {}
+    found: list[tuple[str, Dataset]] = []
     for name in names:
         base, dot, fold = name.rpartition(".fold")
         single = bool(dot) and fold.isdigit()
         stem = base if single else name
-        values, files = _extended(folder / "datasets", stem)
+        values, files = read_extended(folder / "datasets", stem)
         dataset: Dataset = checked(Dataset, values, files)
         rotations = _rotations(stem, dataset)
         if single and name not in rotations:
+            last = len(dataset.split.folds) - 1
             raise UserError(
                 f"The dataset `{stem}` has no fold {fold}.",
-                where=str(files[0]),
-                expected=f"0 to {len(dataset.split.folds) - 1}",
+                where=f"{shown(files[0])}, key `split.folds`",
+                expected=f"{stem}.fold0 to {stem}.fold{last}" if last >= 0 else stem,
+                remedy=as_yaml(("datasets",), [next(iter(rotations))]),
             )
-        found |= {name: rotations[name]} if single else rotations
-    return found
+        found += [(name, rotations[name])] if single else list(rotations.items())
+    twice = repeated([name for name, _ in found])
+    if twice:
+        raise UserError(
+            f"`datasets` names {twice[0]} twice: by itself and with all rotations.",
+            found=", ".join(names),
+            remedy=as_yaml(("datasets",), [name for name in names if name not in twice]),
+        )
+    return dict(found)
 
 
 def _rotations(name: str, dataset: Dataset) -> dict[str, Dataset]:
@@ -272,38 +282,46 @@ def _rotations(name: str, dataset: Dataset) -> dict[str, Dataset]:
     return made
 
 
-def _check_rig(file: Path, rig: Rig) -> None:
-    given = {"simulated": rig.simulated, "folder": rig.folder}
-    other = "folder" if rig.source == "simulated" else "simulated"
-    if given[rig.source] is None or given[other] is not None:
-        raise UserError(
-            f"A rig of source `{rig.source}` needs the key `{rig.source}` and no other source's.",
-            where=str(file),
-            remedy=f"{rig.source}: {{...}}",
-        )
-
-
 def _task_sets(file: Path, names: Sequence[str]) -> dict[str, TaskSet]:
-    values = _read(file)
+    values = read(file)
     sets = {}
     for name in names:
         if name not in values:
             near = difflib.get_close_matches(name, list(values), n=1, cutoff=0.4)
             raise UserError(
                 f"There is no task set `{name}`.",
-                where=str(file),
+                where=shown(file),
                 expected="one of " + ", ".join(values),
-                remedy=f"task_sets: [{near[0] if near else next(iter(values))}]",
+                remedy=f"task_sets: [{near[0] if near else next(iter(values), 'NAME')}]",
             )
-        options = {task: keys or {} for task, keys in (values[name] or {}).items()}
-        sets[name] = checked(TaskSet, options, [file], (name,))
-        if not sets[name].model_dump(exclude_none=True):
+        if not isinstance(values[name], dict) or not values[name]:
             raise UserError(
                 f"The task set `{name}` names no task.",
-                where=str(file),
-                remedy=f"{name}:\n  classification: {{}}",
+                where=f"{shown(file)}, key `{name}`",
+                found=str(values[name]),
+                expected="one or more of " + ", ".join(TaskSet.model_fields),
+                remedy=as_yaml((name, "classification"), {}),
             )
+        options = {task: keys or {} for task, keys in values[name].items()}
+        sets[name] = checked(TaskSet, options, [file], (name,))
     return sets
+
+
+def _site(file: Path, hardware: str) -> SiteClass:
+    """What the cluster calls the class `hardware`; every name in the file must be a class."""
+    values = read(file) if file.exists() else {}
+    classes = sorted(p.stem for p in (file.parent / "hardware").glob("*.yaml"))
+    for name in values:
+        if name not in classes:
+            near = difflib.get_close_matches(str(name), classes, n=1, cutoff=0.4)
+            raise UserError(
+                f"There is no hardware class `{name}`.",
+                where=f"{shown(file)}, key `{name}`",
+                expected="one of " + ", ".join(classes),
+                remedy=as_yaml((near[0],), values[name]) if near else f"remove the line `{name}:`",
+            )
+    site: SiteClass = checked(SiteClass, values.get(hardware) or {}, [file], (hardware,))
+    return site
 
 
 def _set(overrides: Any) -> dict[str, Any]:

@@ -2,19 +2,42 @@
 
 from __future__ import annotations
 
+import copy
 import difflib
-import types
-import typing
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from workflow_src.configuration.base import Mistake
+from workflow_src.configuration.places import (
+    Place,
+    allowed,
+    example,
+    is_section,
+    keys_of,
+    literals,
+    members,
+    place,
+)
 from workflow_src.errors import UserError
 
 Loc = tuple[str | int, ...]
+_COMMAND_LINE = "--config on the command line, or `config:` of the profile"
+_ABSENT = object()
+_LONGEST = 300  # characters of a value in a message
+
+
+class _Given(NamedTuple):
+    """What was validated, and where it stands."""
+
+    model: type[BaseModel]
+    values: Mapping[str, Any]
+    files: Sequence[Path]
+    section: Loc
 
 
 def checked(
@@ -28,93 +51,246 @@ def checked(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise _explain(model, values, error, files, section) from None
+        raise _explain(_Given(model, values, files, section), error) from None
 
 
-def _explain(
-    model: type[BaseModel],
-    values: Mapping[str, Any],
-    error: ValidationError,
-    files: Sequence[Path],
-    section: Loc,
-) -> UserError:
+def shown(file: Path) -> str:
+    """A path as it is best typed: below the working directory relative to it."""
+    path, here = Path(os.path.abspath(file)), Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+
+
+def dotted(path: Loc) -> str:
+    """`overrides[0].training.epochs`."""
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    return text.removeprefix(".")
+
+
+def as_yaml(path: Loc, value: Any) -> str:
+    """`value` under `path` as the YAML that a user would write."""
+    nested: Any = value
+    for part in reversed(path):
+        nested = [nested] if isinstance(part, int) else {part: nested}
+    return str(yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)).rstrip()
+
+
+# ------------------------------------------------------------------------------- which error
+
+
+def _explain(given: _Given, error: ValidationError) -> UserError:
+    found = [(_path(given.values, e), e) for e in error.errors()]
     # An unknown key explains a missing one (`dataset:` for `datasets:`), so it comes first.
-    errors = error.errors()
-    first = next((e for e in errors if e["type"] == "extra_forbidden"), errors[0])
-    path: Loc = tuple(part for part in first["loc"] if part != "[key]")
-    more = len(errors) - 1
+    path, first = next((pair for pair in found if pair[1]["type"] == "extra_forbidden"), found[0])
+    more = len({path for path, _ in found}) - 1
     tail = f" ({more} more after this one)" if more else ""
-    where = locate(files, section + path, missing=first["type"] == "missing")
-    dotted = ".".join(map(str, section + path))
     if first["type"] == "extra_forbidden":
-        return _unknown_key(model, values, path, dotted, where, tail)
+        return _unknown(given, path, tail)
     if first["type"] == "missing":
-        example = _example(model, path)
-        return UserError(
-            f"The key `{dotted}` is missing.{tail}",
-            where=where,
-            expected=_allowed(model, path) or first["msg"],
-            remedy=_missing_remedy(path, example),
-        )
+        return _missing(given, path, tail)
+    raised = first.get("ctx", {}).get("error")
+    if isinstance(raised, Mistake):
+        return _mistake(given, path, raised, tail)
+    return _wrong(given, path, raised, tail)
+
+
+def _path(values: Any, error: Any) -> Loc:
+    """Where an error is, without what pydantic adds (the branch of a union, `[key]`)."""
+    path: Loc = ()
+    for part in error["loc"]:
+        if isinstance(values, dict):
+            # A mapping's key may have been a number in YAML.
+            key = next((k for k in values if k == part or str(k) == str(part)), _ABSENT)
+            if key is not _ABSENT:
+                path, values = (*path, part), values[key]
+        elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
+            path, values = (*path, part), values[part]
+    return (*path, error["loc"][-1]) if error["type"] == "missing" else path
+
+
+# ------------------------------------------------------------------------------- what is said
+
+
+def _unknown(given: _Given, path: Loc, tail: str) -> UserError:
+    key, parent = str(path[-1]), place(given.model, path[:-1])
+    known = {
+        name: section
+        for section in (members(parent.annotation) if parent else [])
+        if is_section(section)
+        for name in keys_of(section)
+    }
+    value = _value_at(given.values, path)
+    near = _nearest_key(given, path, known)
+    twice = near is not None and near[0] in _value_at(given.values, path[:-1])
+    if near is None or (len(near) == 1 and twice):
+        nearest = f"; the nearest is `{near[0]}`, which is set." if near else "."
+        remedy = f"remove the line `{dotted(given.section + path)}:`"
+    else:
+        target = (*path[:-1], *near)
+        nearest = f"; the nearest is `{dotted(near)}`."
+        remedy = _mended(given, target, value, without=path)
     return UserError(
-        f"The key `{dotted}` has a value that is not allowed.{tail}",
-        where=where,
-        found=f"{first['input']!r}",
-        expected=_allowed(model, path) or first["msg"],
-        remedy=as_yaml(section + path, _better(model, path, first["input"])),
-    )
-
-
-def _missing_remedy(path: Loc, example: Any) -> str:
-    if path == ("hardware",):
-        return (
-            "use a profile, for example `snakemake --profile profiles/local`; beside --config it "
-            "must be named again (`--config study=mine hardware=local`), since --config replaces "
-            "the whole `config:` of a profile"
-        )
-    return as_yaml(path, example)
-
-
-def _unknown_key(
-    model: type[BaseModel], values: Mapping[str, Any], path: Loc, dotted: str, where: str, tail: str
-) -> UserError:
-    known = sorted(_keys_at(model, path[:-1]))
-    near = difflib.get_close_matches(str(path[-1]), known, n=1, cutoff=0.5)
-    value = _value_at(values, path)
-    remedy = (
-        as_yaml((*path[:-1], near[0]), value)
-        if near
-        else f"remove the line `{path[-1]}:`; nothing reads it"
-    )
-    return UserError(
-        f"There is no key `{dotted}`" + (f"; the nearest is `{near[0]}`." if near else ".") + tail,
-        where=where,
-        found=f"{path[-1]}: {value!r}",
-        expected="one of " + ", ".join(known),
+        f"There is no key `{dotted(given.section + path)}`{nearest}{tail}",
+        where=_where(given, path, value),
+        found=_short(as_yaml((key,), value)),
+        expected="one of " + ", ".join(sorted(known)),
         remedy=remedy,
     )
 
 
-def locate(files: Sequence[Path], path: Loc, *, missing: bool = False) -> str:
-    """`file, line N` of the first file that holds `path`; the last resort is the command line."""
-    for file in files:
-        line = _line(file, path[:-1] if missing else path)
-        if line is not None:
-            return f"{file}, line {line}"
-    if missing and files:
-        return str(files[-1])
-    return "--config on the command line, or `config:` of the profile"
+def _nearest_key(given: _Given, path: Loc, known: Mapping[str, Any]) -> Loc | None:
+    """The key that was meant, below the section: of a like name, or of this name one deeper."""
+    key = str(path[-1])
+    near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)
+    if near:
+        return (near[0],)
+    for name, section in known.items():
+        for inner in members(keys_of(section)[name].annotation):
+            if is_section(inner) and key in keys_of(inner):
+                return (name, key)
+    return None
 
 
-def _line(file: Path, path: Loc) -> int | None:
+def _missing(given: _Given, path: Loc, tail: str) -> UserError:
+    here = place(given.model, path)
+    remedy = _mended(given, path, example(here) if here else None)
+    if path == ("hardware",):
+        remedy = (
+            "use a profile, for example `snakemake --profile profiles/local`; beside --config it "
+            "must be named again (`--config study=mine hardware=local`), since --config replaces "
+            "the whole `config:` of a profile"
+        )
+    return UserError(
+        f"The key `{dotted(given.section + path)}` is missing.{tail}",
+        where=_where(given, path[:-1], _ABSENT),
+        expected=allowed(here) if here else None,
+        remedy=remedy,
+    )
+
+
+def _mistake(given: _Given, path: Loc, mistake: Mistake, tail: str) -> UserError:
+    line = (*path, mistake.drop) if mistake.drop else path
+    remedy = f"remove the line `{dotted(given.section + line)}:`"
+    if mistake.put is not None:
+        remedy = as_yaml(given.section + path, dict(mistake.put))
+        if any(isinstance(part, int) for part in path):
+            merged = {**_value_at(given.values, path), **mistake.put}
+            remedy = _mended(given, path, merged)
+        elif path and path[-1] in mistake.put:  # said by the key itself
+            remedy = as_yaml(given.section + path[:-1], dict(mistake.put))
+    where = _where(given, line, _value_at(given.values, line))
+    name = dotted(given.section + path)
+    value = _short(as_yaml(path[-1:], _value_at(given.values, path))) if path else None
+    return UserError(
+        f"{mistake}{tail}", where=f"{where}, key `{name}`" if name else where, found=value,
+        remedy=remedy,
+    )  # fmt: skip
+
+
+def _wrong(given: _Given, path: Loc, raised: Exception | None, tail: str) -> UserError:
+    here, value = place(given.model, path), _value_at(given.values, path)
+    why = f": {raised}." if raised else "."
+    return UserError(
+        f"The key `{dotted(given.section + path)}` has a value that is not allowed{why}{tail}",
+        where=_where(given, path, value),
+        found=_short(as_yaml((), value)),
+        expected=allowed(here) if here else None,
+        remedy=_mended(given, path, value),
+    )
+
+
+# ------------------------------------------------------------------------------- the remedy
+
+
+def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) -> str:
+    """The YAML that mends `path`: with `value` or the nearest allowed one; a list is whole."""
+    for candidate in _candidates(given.model, path, value):
+        values = copy.deepcopy(dict(given.values))
+        if without is not None:
+            del _value_at(values, without[:-1])[without[-1]]
+        _put(values, path, candidate)
+        if _is_right(given.model, values, path):
+            break
+    lists = [i for i, part in enumerate(path) if isinstance(part, int)]
+    stop = lists[0] if lists else len(path)
+    return as_yaml(given.section + path[:stop], _value_at(values, path[:stop]))
+
+
+def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
+    yield value
+    here = place(model, path)
+    if here is None:
+        return
+    words = [str(word) for word in literals(here.annotation)]
+    yield from difflib.get_close_matches(str(value), words, n=1, cutoff=0.3)
+    if isinstance(value, str):  # `Learning Rate` for a name, `8,5` for a number
+        yield value.strip().lower().replace(" ", "_")
+        yield value.replace(",", ".")
+    yield from _examples(here)
+
+
+def _examples(here: Place) -> Iterator[Any]:
+    yield example(here)
+    if here.field is not None and not here.below:
+        yield here.field.get_default(call_default_factory=True)
+
+
+def _is_right(model: type[BaseModel], values: Any, path: Loc) -> bool:
     try:
-        node = yaml.compose(file.read_text(encoding="utf-8"))
+        model.model_validate(values)
+    except ValidationError as error:
+        wrong = [_path(values, e) for e in error.errors()]
+        return not any(p[: len(path)] == path for p in wrong)
+    return True
+
+
+def _put(values: Any, path: Loc, value: Any) -> None:
+    for part in path[:-1]:
+        if isinstance(values, dict) and not isinstance(values.get(part), dict | list):
+            values[part] = {}
+        values = values[part]
+    values[path[-1]] = value
+
+
+def _value_at(values: Any, path: Loc) -> Any:
+    for part in path:
+        if isinstance(values, dict) and part not in values:
+            part = next((key for key in values if str(key) == str(part)), part)
+        try:
+            values = values[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return values
+
+
+def _short(text: str) -> str:
+    text = text.removesuffix("\n...")
+    return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
+
+
+# ------------------------------------------------------------------------------- the line
+
+
+def _where(given: _Given, path: Loc, value: Any) -> str:
+    """`file, line N` of the first file that says `value` at `path`."""
+    for file in given.files:
+        line = _line(file, given.section + path, value)
+        if line is not None:
+            return f"{shown(file)}, line {line}"
+    if value is _ABSENT and given.files:
+        return shown(given.files[0])
+    return _COMMAND_LINE
+
+
+def _line(file: Path, path: Loc, value: Any) -> int | None:
+    try:
+        text = file.read_text(encoding="utf-8")
+        node, there = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return None
     line = 1
     for part in path:
         if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, value) for key, value in node.value}
+            pairs = {key.value: (key, inner) for key, inner in node.value}
             if str(part) not in pairs:
                 return None
             key, node = pairs[str(part)]
@@ -126,108 +302,6 @@ def _line(file: Path, path: Loc) -> int | None:
             line = node.start_mark.line + 1
         else:
             return None
-    return line
-
-
-def as_yaml(path: Loc, value: Any) -> str:
-    """`value` under `path` as the YAML that a user would write."""
-    nested: Any = value
-    for part in reversed(path):
-        nested = [nested] if isinstance(part, int) else {part: nested}
-    return str(yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)).rstrip()
-
-
-def _value_at(values: Any, path: Loc) -> Any:
-    for part in path:
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return values
-
-
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return [annotation]
-    if isinstance(annotation, types.GenericAlias | types.UnionType) or typing.get_origin(
-        annotation
-    ):
-        return [m for arg in typing.get_args(annotation) for m in _models_in(arg)]
-    return []
-
-
-def _model_at(model: type[BaseModel], path: Loc) -> type[BaseModel] | None:
-    here: type[BaseModel] | None = model
-    for part in path:
-        if isinstance(part, int):
-            continue
-        field = here.model_fields.get(part) if here else None
-        inner = _models_in(field.annotation) if field else []
-        here = inner[0] if inner else None
-    return here
-
-
-def _keys_at(model: type[BaseModel], path: Loc) -> list[str]:
-    here = _model_at(model, path)
-    return list(here.model_fields) if here else []
-
-
-def _field_at(model: type[BaseModel], path: Loc) -> Any:
-    names = [i for i, part in enumerate(path) if isinstance(part, str)]
-    while names:
-        last = names.pop()
-        here = _model_at(model, path[:last])
-        if here and path[last] in here.model_fields:
-            return here.model_fields[str(path[last])]
-    return None
-
-
-def _allowed(model: type[BaseModel], path: Loc) -> str:
-    field = _field_at(model, path)
-    if field is None:
-        return ""
-    text = _type_in_words(field.annotation)
-    bounds = [
-        f"{sign} {getattr(bound, name)}"
-        for bound in field.metadata
-        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
-        if getattr(bound, name, None) is not None
-    ]
-    return " ".join([text, " and ".join(bounds)]).strip() + f" ({field.description})"
-
-
-def _type_in_words(annotation: Any) -> str:
-    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
-    if origin is typing.Literal:
-        return "one of " + ", ".join(str(a) for a in args)
-    if origin is typing.Annotated:
-        return _type_in_words(args[0])
-    if origin is list:
-        return f"a list: {_type_in_words(args[0])}"
-    if origin is dict:
-        return "a mapping"
-    if args:
-        return " or ".join(_type_in_words(a) for a in args if a is not type(None))
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return "keys " + ", ".join(annotation.model_fields)
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return names.get(annotation, str(annotation))
-
-
-def _literals(annotation: Any) -> list[str]:
-    if typing.get_origin(annotation) is typing.Literal:
-        return [str(a) for a in typing.get_args(annotation)]
-    return [text for arg in typing.get_args(annotation) for text in _literals(arg)]
-
-
-def _better(model: type[BaseModel], path: Loc, found: Any) -> Any:
-    field = _field_at(model, path)
-    if field is None:
-        return "..."
-    near = difflib.get_close_matches(str(found), _literals(field.annotation), n=1, cutoff=0.4)
-    return near[0] if near else _example(model, path)
-
-
-def _example(model: type[BaseModel], path: Loc) -> Any:
-    field = _field_at(model, path)
-    return field.examples[0] if field is not None and field.examples else "..."
+    # --config may have put another value over the one of the file.
+    says = value is _ABSENT or isinstance(value, dict) or _value_at(there, path) == value
+    return line if says else None

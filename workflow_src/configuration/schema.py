@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import TypeAdapter
 
 from workflow_src.configuration.keys import Dataset, Hardware, Model, Rig, Run, SiteClass, TaskSet
 
-FILES: dict[str, type[BaseModel] | Any] = {
+FILES: dict[str, Any] = {
     "config": Run,
     "model": Model,
     "dataset": Dataset,
@@ -24,20 +23,15 @@ FILES: dict[str, type[BaseModel] | Any] = {
 def schemas() -> dict[str, str]:
     """File name -> JSON text of each schema."""
     return {
-        f"{name}.schema.json": json.dumps(
-            TypeAdapter(model).json_schema() | {"title": name}, indent=1, sort_keys=True
-        )
-        + "\n"
+        f"{name}.schema.json": json.dumps(_schema(name, model), indent=1, sort_keys=True) + "\n"
         for name, model in FILES.items()
     }
 
 
-def write_schemas(folder: Path) -> list[Path]:
-    """Write the schemas into `folder`; their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, text in schemas().items():
-        path = folder / name
-        path.write_text(text, encoding="utf-8")
-        paths.append(path)
-    return paths
+def _schema(name: str, model: Any) -> dict[str, Any]:
+    schema: dict[str, Any] = TypeAdapter(model).json_schema() | {"title": name}
+    if name == "config":
+        del schema["required"]  # one of several files; `hardware` comes from a profile
+    elif "extends" in schema.get("properties", {}) and "required" in schema:
+        schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
+    return schema

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
+
+from workflow_src.configuration.base import Keys
 
 
-class SimulatedOptions(BaseModel):
+class SimulatedOptions(Keys):
     """What a user may set of a simulated rig; a key left out takes the rig's own value."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: Literal["bearing", "gearbox", "run_to_failure"] = Field(
         description="Which rig: bearing faults, gear tooth faults, or bearings run to failure.",

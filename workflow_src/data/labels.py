@@ -96,12 +96,12 @@ def _listed(values: Iterable[Any], most: int = 20) -> str:
 # ------------------------------------------------------------------------------- channels
 
 
-def channel_indexes(kinds: str, wanted: list[str]) -> list[int]:
+def channel_indexes(kinds: str, wanted: Sequence[str]) -> list[int]:
     """Indexes of the channels of the `wanted` kinds; `kinds` is joined by ``|``, as in a store."""
     return [i for i, kind in enumerate(kinds.split("|")) if kind in wanted]
 
 
-def common_channels(used: pd.DataFrame, wanted: list[str], where: str) -> list[str]:
+def common_channels(used: pd.DataFrame, wanted: Sequence[str], where: str) -> list[str]:
     """The kinds of the channels in use, in order; they must agree over all recordings."""
     first: tuple[str, list[str]] | None = None
     for kinds, group in used.groupby("channel_kinds", sort=False):
@@ -113,7 +113,7 @@ def common_channels(used: pd.DataFrame, wanted: list[str], where: str) -> list[s
                 "A recording has no channel of the kinds in use.",
                 where=f"{where}, recording {recording!r} ({len(group)} like it)",
                 found=f"channels {kinds}",
-                expected=f"channel_kinds: {wanted}",
+                expected=f"channel_kinds: {list(wanted)}",
                 remedy=as_yaml(("channel_kinds",), sorted(set(names))),
             )
         first = first or (recording, chosen)

@@ -10,13 +10,15 @@ from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.simulated import simulate
-from workflow_src.data.splits import make_split, write_split
+from workflow_src.data.split_files import write_split
+from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
 
 
 def prepare_rig(name: str, rig: Rig, data_root: Path | None, config_folder: Path) -> None:
     """Write `data/<name>/`: recordings.h5, recordings.csv, manifest.json."""
     facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
+    facts["description"] = rig.description
     if rig.simulated is not None:
         write_store(simulate(rig.simulated), rig_folder(name), facts)
     elif rig.folder is not None:
@@ -46,6 +48,9 @@ def summary(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"window {facts['window_ms']:.1f} ms, horizon {facts['horizon_ms']:.2f} ms")
     if turns is not None:
         lines.append(f"at least {turns:.2f} revolutions a window")
+    validation = facts["validation"]
+    lines.append(f"validation by {validation['strategy']}: {validation['reason']}")
+    lines += [f"{count} recordings left out: {why}" for why, count in facts["excluded"].items()]
     lines += [f"reason: {reason}" for reason in facts["reasons"]]
     lines += [f"warning: {warning}" for warning in facts["warnings"]]
     return lines

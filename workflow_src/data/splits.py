@@ -1,19 +1,17 @@
-"""Which span of which recording trains, validates and tests; and the proof that they are apart."""
+"""Which span of which recording trains, validates and tests."""
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from workflow_src.configuration.keys import Dataset, Selector
 from workflow_src.configuration.messages import as_yaml
+from workflow_src.data.guard import guard, strength
 from workflow_src.data.labels import (
     COLUMN_OF,
     PARTS,
@@ -25,23 +23,10 @@ from workflow_src.data.labels import (
     select,
     task_facts,
 )
+from workflow_src.data.split_files import SplitTable
 from workflow_src.errors import BadData, UserError
 
-ROW_COLUMNS = ("span", "recording_id", "unit_id", "run_id", "condition", "start", "part")
-_TABLE, _FACTS = "split.csv", "split.json"
 _TEST_DRAW, _VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
-
-
-@dataclass(frozen=True)
-class SplitTable:
-    """A row a span, and what was found about the parts.
-
-    ``rows`` has the columns ROW_COLUMNS; ``span`` counts from 0, ``start`` is in samples,
-    ``part`` is train, val or test. ``facts`` is plain JSON.
-    """
-
-    rows: pd.DataFrame
-    facts: dict[str, Any]
 
 
 class _Plan(NamedTuple):
@@ -311,70 +296,6 @@ def _too_short(
     )
 
 
-# ------------------------------------------------------------------------------- proof
-
-
-def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 0) -> None:
-    """Prove that the parts are apart, or raise ``UserError`` naming two spans that are not.
-
-    Every span lies within its recording; two spans of different parts in one recording have at
-    least `gap` samples between them; the recordings of one run lie in the same parts.
-    """
-    recordings = table.set_index("recording_id")
-    ends = rows["start"] + span_length
-    outside = (rows["start"] < 0) | (ends > rows["recording_id"].map(recordings["length"]))
-    if outside.any():
-        raise _not_apart("A span does not lie within its recording.", rows[outside].head(1))
-    # Spans are equally long: if any two are too near, so are two that are neighbours by start.
-    ordered = rows.sort_values(["recording_id", "start"], kind="stable")
-    before, after = ordered.iloc[:-1], ordered.iloc[1:]
-    distance = after["start"].to_numpy() - before["start"].to_numpy() - span_length
-    same = after["recording_id"].to_numpy() == before["recording_id"].to_numpy()
-    near = same & (after["part"].to_numpy() != before["part"].to_numpy()) & (distance < gap)
-    if near.any():
-        i = int(np.argmax(near))
-        raise _not_apart(
-            f"Two spans of different parts are {distance[i]} samples apart, {gap} are needed.",
-            ordered.iloc[i : i + 2],
-        )
-    parts = rows.groupby("recording_id", sort=False)["part"].agg(frozenset)
-    runs = recordings["run_id"].loc[parts.index]
-    kinds = parts.groupby(runs).nunique()
-    if (kinds > 1).any():
-        run = kinds.index[kinds > 1][0]
-        inside = parts[runs == run]
-        other = inside.index[inside != inside.iloc[0]][0]
-        pair = [inside.index[0], other]
-        raise _not_apart(
-            f"Recordings of the run {run!r} lie in different parts.",
-            rows[rows["recording_id"].isin(pair)].drop_duplicates("recording_id"),
-        )
-
-
-def _not_apart(what: str, spans: pd.DataFrame) -> UserError:
-    found = [
-        f"{row.part}: span {row.span}, recording {row.recording_id!r}, start {row.start}"
-        for row in spans.itertuples()
-    ]
-    return UserError(
-        what,
-        found="\n".join(found),
-        expected="parts that share no sample; all recordings of one run_id in one part",
-        remedy="change `split:` of the dataset, or `run_id` under `fields:` of the rig",
-    )
-
-
-def strength(rows: pd.DataFrame, table: pd.DataFrame) -> str:
-    """The strongest of STRENGTHS that separates the test part from train and val together."""
-    recordings = table.set_index("recording_id")
-    is_test = rows["part"] == "test"
-    for name, column in COLUMN_OF.items():
-        values = rows["recording_id"].map(recordings[column])
-        if not set(values[is_test]) & set(values[~is_test]):
-            return name
-    return "time_block"
-
-
 def _require_parts(rows: pd.DataFrame, validation: str, where: str) -> None:
     for part in PARTS:
         if (rows["part"] == part).any() or (part == "val" and validation == "none"):
@@ -386,43 +307,3 @@ def _require_parts(rows: pd.DataFrame, validation: str, where: str) -> None:
             remedy="select recordings for it, or none for validation:\n"
             + as_yaml(("split", "validation"), {"strategy": "none"}),
         )
-
-
-# ------------------------------------------------------------------------------- files
-
-
-def write_split(split: SplitTable, folder: Path) -> None:
-    """Write ``split.csv`` and ``split.json`` to `folder`, each complete or not at all."""
-    folder.mkdir(parents=True, exist_ok=True)
-    _write(folder / _TABLE, split.rows.to_csv(index=False, lineterminator="\n"))
-    _write(folder / _FACTS, json.dumps(split.facts, indent=1) + "\n")
-
-
-def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def read_split(folder: Path) -> SplitTable:
-    """Read what ``write_split`` wrote; missing or damaged files are ``BadData``."""
-    try:
-        rows = pd.read_csv(folder / _TABLE, dtype=str, keep_default_na=False)[list(ROW_COLUMNS)]
-        rows = rows.astype({"span": np.int64, "start": np.int64})
-        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-        if len(rows) != sum(facts["spans"].values()):
-            raise ValueError(f"{len(rows)} rows, {facts['spans']} spans")
-    except (OSError, KeyError, ValueError) as error:
-        raise BadData(
-            "A split cannot be read.",
-            where=str(folder),
-            found=f"{type(error).__name__}: {error}",
-            remedy=f"rm {folder / _TABLE} {folder / _FACTS}   # the next run makes it again",
-        ) from error
-    return SplitTable(rows, facts)

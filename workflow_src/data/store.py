@@ -37,9 +37,10 @@ def write_store(
     """Check the recordings, write the three files, complete or not at all; return the manifest.
 
     One recording is in memory at a time. ``facts`` holds at least ``rig`` and ``source``, perhaps
-    ``versions``, ``files`` (name -> sha256) and ``notes``; it is read after the last recording,
-    so that a source may fill these while it is read. The manifest adds ``recordings`` (count),
-    ``bytes`` (of samples) and ``sha256`` of the content: identifiers, shapes, samples, table.
+    ``unit``, ``description``, ``versions``, ``files`` (name -> sha256) and ``notes``; it is read
+    after the last recording, so that a source may fill these while it is read. The manifest adds
+    ``recordings`` (count), ``bytes`` (of samples) and ``sha256`` of the content: identifiers,
+    shapes, samples, table.
 
     Raises ``BadData`` for a recording that fails ``check``, for two of one name and for none at
     all; ``UserError`` for a full disk.
@@ -56,6 +57,8 @@ def write_store(
             manifest: dict[str, Any] = {
                 "rig": facts["rig"],
                 "source": facts["source"],
+                "unit": facts.get("unit", "unknown"),
+                "description": facts.get("description", ""),
                 "versions": dict(facts.get("versions", {})),
                 "recordings": len(rows),
                 "bytes": sum(4 * row["length"] * row["channels"] for row in rows),

@@ -8,9 +8,9 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_src.files import write_text
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.entries import Score
-from workflow_src.tables.files import write_text
 from workflow_src.tables.grid import Grid, grid_of
 from workflow_src.tables.notes import notes_of
 from workflow_src.tables.plan import (

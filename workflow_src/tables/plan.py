@@ -93,9 +93,16 @@ class TablePlan:
         return TablePlan(configuration.run.study, tuple(cells), models, datasets, task_sets)
 
     def to_json(self) -> str:
-        """The plan as one line of JSON (a rule's param)."""
-        content = {**asdict(self), "cells": [list(vars(cell).values()) for cell in self.cells]}
-        return json.dumps(content, separators=(",", ":"))
+        """The plan as one line of JSON (a rule's param).
+
+        Cells are nested by dataset, model and task set, each name once: the line is passed to a
+        command, and the kernel takes no argument above 128 KiB.
+        """
+        nested: dict[str, dict[str, dict[str, list[int]]]] = {}
+        for cell in self.cells:
+            sets = nested.setdefault(cell.dataset, {}).setdefault(cell.model, {})
+            sets.setdefault(cell.task_set, []).append(cell.seed)
+        return json.dumps({**asdict(self), "cells": nested}, separators=(",", ":"))
 
     @staticmethod
     def from_json(source: PlanSource) -> TablePlan:
@@ -105,7 +112,13 @@ class TablePlan:
         values = json.loads(source) if isinstance(source, str) else source
         return TablePlan(
             study=values["study"],
-            cells=tuple(Cell(*cell) for cell in values["cells"]),
+            cells=tuple(
+                Cell(dataset, model, task_set, seed)
+                for dataset, models in values["cells"].items()
+                for model, task_sets in models.items()
+                for task_set, seeds in task_sets.items()
+                for seed in seeds
+            ),
             models={k: ModelEntry(**v) for k, v in values["models"].items()},
             datasets={k: DatasetEntry(**v) for k, v in values["datasets"].items()},
             task_sets={

@@ -13,8 +13,8 @@ import pandas as pd
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.errors import BadData
+from workflow_src.files import write_text
 from workflow_src.scheduling.journal import Cause, Journal
-from workflow_src.tables.files import write_text
 from workflow_src.tables.plan import PlanSource, TablePlan, results_file
 
 COLUMNS = (

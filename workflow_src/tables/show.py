@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 
 from rich import box
 from rich.console import Console
@@ -21,6 +22,7 @@ from workflow_src.tables.render import Entry, Table
 from workflow_src.tables.results import Results, read_results
 
 _STYLES = {"best": "bold", "second": "underline", "": ""}
+_HEAD = 16  # characters of a label in one line
 _WIDTH = 400  # the terminal folds; a table that folds its own columns cannot be read
 _RULES = box.Box("    \n" * 4 + " ── \n" + "    \n" * 3)  # between blocks alone
 
@@ -39,6 +41,7 @@ def show(plan: PlanSource, partial: bool = False, *, styled: bool = False) -> st
     console.print(_summary(read, results), markup=False)
     folder, endings = table_folder(read.study, partial), "{" + ",".join(FORMATS) + "}"
     for table in main_tables(read, results):
+        console.print(f"\n  {table.title}", markup=False)
         console.print(_grid(table))
         for letter, text in table.lettered:
             console.print(f"  {letter}: {text}", markup=False)
@@ -61,13 +64,18 @@ def _summary(plan: TablePlan, results: Results) -> str:
 
 
 def _grid(table: Table) -> TerminalTable:
+    """Short headings: label, metric and strength; the files hold the units and the notes."""
+    heads = [
+        "\n".join([*textwrap.wrap(column.label, _HEAD), *filter(None, [sub]), *column.facts[:1]])
+        for column in table.columns
+        for sub in column.subs
+    ]
+    lines = max((head.count("\n") for head in heads), default=0)
     grid = TerminalTable(box=_RULES)
-    lines = 1 + max((len(column.facts) for column in table.columns), default=0)
-    grid.add_column(Text(table.title + "\n" * (lines - 1)), no_wrap=True)  # beside the labels
-    for column in table.columns:
-        for sub in column.subs:
-            head = "\n".join([f"{column.label} {sub}".strip(), *column.facts])
-            grid.add_column(Text(head), no_wrap=True, justify="left")
+    grid.add_column("\n" * lines, no_wrap=True)
+    for head in heads:
+        # Labels of unlike height end on the same line as the values begin below.
+        grid.add_column(Text("\n" * (lines - head.count("\n")) + head), no_wrap=True)
     for block in table.filled():
         for row in block:
             grid.add_row(Text(row.label), *map(_cell, row.entries))

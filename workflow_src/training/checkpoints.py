@@ -3,24 +3,39 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
-from pytorch_lightning.callbacks import Callback, Checkpoint
+from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
 from safetensors.torch import load_model, save_model
 from torch import nn
 
 from workflow_src.files import write_whole
 
-CHECKPOINT = "last.ckpt"
+CHECKPOINT, PREVIOUS = "last.ckpt", "previous.ckpt"
 BEST = "best.safetensors"
 
 
 def latest(folder: Path) -> Path | None:
-    """The checkpoint to go on from, or None."""
-    path = folder / CHECKPOINT
-    return path if path.exists() else None
+    """The checkpoint to go on from, or None; one that is damaged is said, removed, passed over."""
+    for path in (folder / CHECKPOINT, folder / PREVIOUS):
+        if path.exists():
+            if _verifies(path):
+                return path
+            print(f"{path} is damaged: going on from the one before, if any", flush=True)
+            path.unlink()
+    return None
+
+
+def _verifies(path: Path) -> bool:
+    """Whether each member of the archive that torch wrote has the checksum it was written with."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.testzip() is None
+    except (zipfile.BadZipFile, EOFError):
+        return False
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -42,8 +57,10 @@ class Checkpoints(Checkpoint):
         self._saved = time.monotonic()
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Write the checkpoint; the one before stays until the new one is whole."""
-        write_whole(self.path, trainer.save_checkpoint)
+        """Write the checkpoint; the one before stays, for a disk may damage what was whole."""
+        if self.path.exists():
+            self.path.replace(self.path.with_name(PREVIOUS))
+        write_whole(self.path, lambda path: trainer.save_checkpoint(path, weights_only=False))
         self._saved = time.monotonic()
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
@@ -81,3 +98,17 @@ class BestWeights(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The best of the run that is resumed."""
         self.loss, self.epoch = state_dict["loss"], state_dict["epoch"]
+
+
+class Patience(EarlyStopping):
+    """Stops after `patience` epochs without a lower validation loss, in a resumed run too."""
+
+    def __init__(self, patience: int) -> None:
+        super().__init__("val_loss", patience=patience)
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Stop at once where the run was interrupted after its last epoch.
+
+        Lightning restores the count of epochs, not the decision that followed from it.
+        """
+        trainer.should_stop = self.wait_count >= self.patience

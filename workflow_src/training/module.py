@@ -66,27 +66,29 @@ class TrainingModule(pl.LightningModule):
         optimizer.zero_grad()  # type: ignore[union-attr]
         keys = sample_keys(self.batches.seed, self.global_step, batch.index)
         losses = step(self.network, batch, self.micro_batch_size, keys, self.manual_backward)
-        self._check(losses, batch)
-        if self.training_options["gradient_clip"] > 0:
-            torch.nn.utils.clip_grad_norm_(
-                self.network.parameters(), self.training_options["gradient_clip"]
-            )
+        limit = self.training_options["gradient_clip"] or math.inf
+        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), limit)
+        self._check({**losses, "the gradient": norm}, batch)
         optimizer.step()  # type: ignore[union-attr]
         schedule.step()  # type: ignore[union-attr]
         self.batches.position += 1
         for name, loss in losses.items():
             self.epoch_losses[name] = self.epoch_losses.get(name, torch.zeros(())) + loss.cpu()
 
-    def _check(self, losses: Mapping[str, Tensor], batch: Batch) -> None:
-        bad = [name for name, loss in losses.items() if not math.isfinite(float(loss))]
+    def _check(self, values: Mapping[str, Tensor], batch: Batch) -> None:
+        bad = [name for name, value in values.items() if not math.isfinite(float(value))]
         if bad:
-            raise Diverged(
-                f"The loss of {bad[0]} is not finite: training diverged.",
-                where=f"epoch {self.batches.epoch}, batch {self.batches.position}",
-                found=f"spans {batch.index.tolist()} of the dataset's split.csv",
-                remedy="training:\n  learning_rate: "
-                f"{self.training_options['learning_rate'] / 10:g}",
-            )
+            spans = f"spans {batch.index.tolist()} of the dataset's split.csv"
+            raise self._diverged(bad[0], f"batch {self.batches.position + 1}", spans)
+
+    def _diverged(self, name: str, where: str, found: str) -> Diverged:
+        what = name if name == "the gradient" else f"the loss of {name}"
+        return Diverged(
+            f"Training diverged: {what} is not finite.",
+            where=f"epoch {self.batches.epoch + 1}, {where}",
+            found=found,
+            remedy=f"training:\n  learning_rate: {self.training_options['learning_rate'] / 10:g}",
+        )
 
     def on_train_epoch_end(self) -> None:
         """Stand at the beginning of the next epoch, before anything is saved."""
@@ -110,17 +112,22 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_end(self) -> None:
         """Log the objective over the validation part."""
+        for name, value in self._sums.items():
+            if not math.isfinite(float(value)):
+                raise self._diverged(name, "validation", f"a sum over the part of {float(value)}")
         self.log("val_loss", weighted(self.network, self._sums, self._counts))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add the position in the data and the random state."""
+        """Add the position in the data, the losses of the epoch so far and the random state."""
         checkpoint["batches"] = {"epoch": self.batches.epoch, "position": self.batches.position}
+        checkpoint["epoch_losses"] = self.epoch_losses
         checkpoint["torch_rng"] = torch.get_rng_state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on with the exact next batch and random draw."""
         self.batches.epoch = checkpoint["batches"]["epoch"]
         self.batches.position = checkpoint["batches"]["position"]
+        self.epoch_losses = checkpoint["epoch_losses"]
         torch.set_rng_state(checkpoint["torch_rng"])
 
 

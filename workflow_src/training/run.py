@@ -6,11 +6,13 @@ import contextlib
 import csv
 import hashlib
 import json
+import logging
 import os
 import platform
 import resource
 import shutil
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -19,14 +21,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.callbacks import Callback, EarlyStopping
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.configuration import Dataset, identity
 from workflow_src.data.labels import require
-from workflow_src.data.splits import read_split
+from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
-from workflow_src.errors import BadData
+from workflow_src.errors import BadData, UserError
 from workflow_src.files import write_text, write_whole
 from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.journal import Cause, Journal
@@ -35,8 +38,10 @@ from workflow_src.training.batches import PartBatches, TrainingBatches
 from workflow_src.training.checkpoints import (
     BEST,
     CHECKPOINT,
+    PREVIOUS,
     BestWeights,
     Checkpoints,
+    Patience,
     latest,
     load_weights,
     save_weights,
@@ -65,6 +70,8 @@ def attempt(cell_file: Path, told: Told) -> Cause:
     """
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.glob(".[0-9]*"):  # half-written files of an attempt that was killed
+        left.unlink()
     journal = Journal(folder / "attempts.jsonl")
     journal.append("started", told=asdict(told), host=platform.node(), pid=os.getpid())
     try:
@@ -111,7 +118,7 @@ def _attempt(cell_file: Path, folder: Path, told: Told, journal: Journal) -> Non
             facts["mean_training_life_s"] = split.facts.get("mean_training_life_s")
             write_predictions(folder / PREDICTIONS, predict(network, reader, facts, size, device))
     # Only the finished cell loses what a resumed one would need.
-    for name in (CHECKPOINT, BEST):
+    for name in (CHECKPOINT, PREVIOUS, BEST):
         (folder / name).unlink(missing_ok=True)
     for name in (WEIGHTS, PREDICTIONS, REPORT):
         link_or_copy(folder / name, cell_file.parent / name)
@@ -133,10 +140,12 @@ def move_aside_foreign(folder: Path, whole: str) -> None:
     before = stamp.read_text(encoding="utf-8") if stamp.exists() else whole
     if before != whole:
         aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
-        aside.mkdir(parents=True)
+        aside.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
-            if path.name not in ("aside", "attempts.jsonl"):
+            if path.name not in ("aside", "attempts.jsonl", stamp.name):
                 path.rename(aside / path.name)
+        # Last: a kill in between must not leave foreign files without the stamp that tells.
+        stamp.rename(aside / stamp.name)
     if not stamp.exists():
         write_text(stamp, whole)
 
@@ -157,32 +166,26 @@ def _train(
     micro = told.micro_batch_size or training["batch_size"]
     module = TrainingModule(network, training, batches, micro)
     validation = PartBatches(reader, reader.rows("val"), training["batch_size"])
-    best = BestWeights(folder)
-    trainer = pl.Trainer(
-        accelerator="gpu" if told.accelerator == "cuda" else "cpu",
-        devices=1,
-        max_epochs=training["epochs"],
-        callbacks=_callbacks(training, network, folder, told, best if len(validation) else None),
-        logger=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        use_distributed_sampler=False,
-    )
+    best = BestWeights(folder) if training["early_stopping_patience"] else None
+    if best is not None and not len(validation):
+        raise UserError(
+            "Early stopping needs a validation part, and the split has none.",
+            where=f"the dataset {cell['cell']['dataset']}",
+            remedy="training:\n  early_stopping_patience: 0",
+        )
+    trainer = _trainer(training, told, _callbacks(training, network, folder, told, best))
     start = latest(folder)
     if start is not None:
         journal.append("resumed", checkpoint=start.name)
-    trainer.fit(module, batches, validation if len(validation) else None, ckpt_path=start)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if training["early_stopping_patience"] and best.path.exists():
+    _fit(trainer, module, batches, validation, start)
+    if best is not None:
         load_weights(network, best.path)
     report = {
         "cell": cell["cell"],
         "identity": whole,
         "epochs": batches.epoch,
         "steps": trainer.global_step,
-        "best_epoch": best.epoch + 1 if training["early_stopping_patience"] else None,
+        "best_epoch": None if best is None else best.epoch + 1,
         "parameters": sum(p.numel() for p in network.parameters()),
         "micro_batch_size": micro,
         "accelerator": told.accelerator,
@@ -193,6 +196,45 @@ def _train(
     }
     write_text(folder / REPORT, json.dumps(report, indent=1, sort_keys=True))
     save_weights(network, folder / WEIGHTS)
+
+
+def _trainer(training: Mapping[str, Any], told: Told, callbacks: list[Callback]) -> pl.Trainer:
+    # Its tips, its notices of each restart and what it calls deprecated are not for a cell's log.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+    return pl.Trainer(
+        accelerator="gpu" if told.accelerator == "cuda" else "cpu",
+        devices=1,
+        # Inside a Slurm job Lightning would count the job's tasks, and requeue it by itself.
+        plugins=[LightningEnvironment()],
+        max_epochs=training["epochs"],
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+def _fit(
+    trainer: pl.Trainer,
+    module: TrainingModule,
+    batches: TrainingBatches,
+    validation: PartBatches,
+    start: Path | None,
+) -> None:
+    try:
+        trainer.fit(
+            module,
+            batches,
+            validation if len(validation) else None,
+            ckpt_path=start,
+            weights_only=True,  # a checkpoint cannot run code
+        )
+    except SystemExit as error:
+        # Lightning ends the process with 1, "do not try again", when it is interrupted.
+        raise KeyboardInterrupt from error
 
 
 def _callbacks(
@@ -207,9 +249,8 @@ def _callbacks(
         Reporter(training["epochs"]),
         Checkpoints(folder, told.checkpoint_minutes),
     ]
-    if training["early_stopping_patience"] and best is not None:
-        patience = training["early_stopping_patience"]
-        callbacks += [best, EarlyStopping("val_loss", patience=patience, check_finite=False)]
+    if best is not None:
+        callbacks += [best, Patience(training["early_stopping_patience"])]
     return callbacks
 
 

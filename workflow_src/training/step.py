@@ -34,13 +34,16 @@ def sample_keys(seed: int, step_index: int, index: Tensor) -> Tensor:
 def loss_sums(
     network: MultiTaskNetwork, batch: Batch, keys: Tensor | None = None
 ) -> dict[str, Tensor]:
-    """Sum of each task's loss over the samples of `batch` that bear its label."""
+    """Sum of each task's loss over the samples of `batch` that bear its label.
+
+    In float64: sums over a whole part do not drift, and hardly tell how it was divided.
+    """
     features = network.trunk(batch.window, keys)
     sums = {}
     for learner in network.learners:
         output = network.heads[learner.name](features.tokens, learner.extra(batch))
         losses = learner.loss(output, batch, features.scale)  # (B,)
-        sums[learner.name] = torch.where(learner.mask(batch), losses, 0.0).sum()
+        sums[learner.name] = torch.where(learner.mask(batch), losses, 0.0).double().sum()
     return sums
 
 
@@ -70,12 +73,12 @@ def step(
     random draws of each sample.
     """
     counts = valid_labels(network, batch)
-    totals = {name: torch.zeros((), device=batch.window.device) for name in counts}
+    totals: dict[str, Tensor] = {}
     for start in range(0, len(batch), micro_batch_size):
         stop = min(start + micro_batch_size, len(batch))
         part_keys = None if keys is None else keys[start:stop]
         sums = loss_sums(network, batch.part(start, stop), part_keys)
         backward(weighted(network, sums, counts))
         for name, value in sums.items():
-            totals[name] += value.detach()
+            totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
     return {name: total / counts[name].clamp(min=1) for name, total in totals.items()}

@@ -66,7 +66,7 @@ class RulPrediction:
                     "`age` is an input of rul_prediction, but the age of some spans is unknown.",
                     where=f"row {int(refused[0])} of the split, and {len(refused) - 1} more",
                     found="no time in life",
-                    remedy="rul_inputs: [amplitude]   # without age",
+                    remedy="rul_prediction: {inputs: [amplitude]}   # without age",
                 )
             columns.append(batch.age.nan_to_num(nan=0.0).unsqueeze(1))  # (B, 1)
         return torch.cat(columns, 1) if columns else None

@@ -1,0 +1,183 @@
+"""Keys of the run, of requests, hardware and site, seen in what Snakemake is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from workflow_src.__main__ import _parser
+from workflow_src.cells import grid
+
+CELL = {"dataset": "d", "model": "net", "task_set": "all", "seed": "1"}
+
+
+def told(world: Any, run: dict[str, Any] | None = None, **files: Any) -> dict[str, Any]:
+    """The resources of the training rule for a cell."""
+    wildcards = type("Wildcards", (), CELL)
+    resources = world.targets(run, **files).training_resources()
+    return {name: value(wildcards) for name, value in resources.items()}
+
+
+def names(world: Any, run: dict[str, Any] | None = None, **files: Any) -> list[str]:
+    return [cell.name for cell in grid(world.load(run, **files))]
+
+
+# ------------------------------------------------------------------------------- the grid
+
+
+def study(world: Any) -> None:
+    targets = world.targets({"study": "mine"})
+    files = targets.table_files() + targets.cell_files() + [targets.log("train")]
+    assert {Path(file).parts[0] for file in files} == {"mine"}
+
+
+def datasets(world: Any) -> None:
+    second = world.load({"datasets": ["d", "e"]}, datasets__e={"extends": "d"})
+    assert [c.dataset for c in grid(second)] == ["d", "d", "e", "e"]
+
+
+def models(world: Any) -> None:
+    assert names(world, {"models": ["pt"]}) == ["d/pt/all/1"]
+
+
+def task_sets(world: Any) -> None:
+    assert names(world, {"task_sets": ["one"], "models": ["net"]}) == ["d/net/one/1"]
+
+
+def seeds(world: Any) -> None:
+    assert names(world, {"seeds": [4, 5], "models": ["net"]}) == ["d/net/all/4", "d/net/all/5"]
+
+
+def include(world: Any) -> None:
+    assert names(world, {"include": ["*/tr/*"]}) == ["d/tr/all/1"]
+
+
+def exclude(world: Any) -> None:
+    assert names(world, {"exclude": ["*/tr/*"]}) == ["d/net/all/1"]
+
+
+def data_root(world: Any) -> None:
+    root = world.new_folder()
+    assert world.load({"data_root": str(root)}).data_root() == root
+    assert str(root) in world.targets({"data_root": str(root)}).shell_prefix()
+    assert world.load().data_root() is None
+
+
+def overrides(world: Any) -> None:
+    run = {"overrides": [{"cells": "*", "training": {"epochs": 9}}]}
+    assert world.cell(run)["training"]["epochs"] == 9
+
+
+def override_cells(world: Any) -> None:
+    run: dict[str, Any] = {"seeds": [1, 2]}
+    for pattern, epochs in (("*/net/*/1", (9, 1)), ("*/net/*/2", (1, 9))):
+        run["overrides"] = [{"cells": pattern, "training": {"epochs": 9}}]
+        found = [world.cell(run, f"d/net/all/{s}")["training"]["epochs"] for s in (1, 2)]
+        assert tuple(found) == epochs
+
+
+# ------------------------------------------------------------------------------- requests
+
+
+def request(world: Any) -> None:
+    plain, more = told(world), told(world, {"request": {"memory_mb": 9000}})
+    assert more["mem_mb"] - plain["mem_mb"] == 7000
+
+
+def requests(world: Any) -> None:
+    rules = {"requests": [{"cells": "*/net/*", "runtime_minutes": 77}]}
+    assert told(world, rules)["runtime"] == 77
+
+
+def rule_cells(world: Any) -> None:
+    rules = [{"cells": c, "runtime_minutes": m} for c, m in (("*/pt/*", 77), ("*/net/*", 88))]
+    assert told(world, {"models": ["net", "pt"], "requests": rules})["runtime"] == 88
+
+
+def rule(key: str, resource: str, value: Any, expected: Any) -> Any:
+    def probe(world: Any) -> None:
+        assert told(world)[resource] != expected
+        assert told(world, {"request": {key: value}})[resource] == expected
+        by_rule = {"requests": [{"cells": "*/net/*", key: value}]}
+        assert told(world, by_rule)[resource] == expected
+
+    return probe
+
+
+def checkpoint_minutes(world: Any) -> None:
+    """As a resource, not a param: another value reruns nothing."""
+    rule("checkpoint_minutes", "checkpoint_minutes", 2.5, "2.5")(world)
+    text = Path(__file__).parents[3].joinpath("rules", "training.smk").read_text()
+    assert "--checkpoint-minutes {resources.checkpoint_minutes}" in text
+    given = ["train", "cell.json", "--checkpoint-minutes", "2.5"]
+    assert _parser().parse_args(given).checkpoint_minutes == 2.5
+
+
+# ------------------------------------------------------------------------------- machines
+
+
+def hardware(world: Any) -> None:
+    assert told(world)["accelerator"] == "cpu"
+    assert told(world, {"hardware": "big"})["accelerator"] == "cuda"
+
+
+def accelerator(world: Any) -> None:
+    for name, gpus in (("cpu", None), ("cuda", 1)):
+        resources = told(world, hardware__local={"accelerator": name})
+        assert (resources["accelerator"], resources.get("gpu")) == (name, gpus)
+
+
+def gpu_model(world: Any) -> None:
+    for model in ("a100", "v100"):
+        run = {"hardware": "big"}
+        assert told(world, run, hardware__big={"gpu_model": model})["gpu_model"] == model
+
+
+def host_memory_mb(world: Any) -> None:
+    small = {"hardware__local": {"host_memory_mb": 5000}}
+    assert told(world, {"request": {"memory_mb": 90000}}, **small)["mem_mb"] == 5000
+
+
+def max_runtime_minutes(world: Any) -> None:
+    short = {"hardware__local": {"max_runtime_minutes": 30}}
+    assert told(world, {"request": {"runtime_minutes": 900}}, **short)["runtime"] == 30
+
+
+def site(key: str, resource: str) -> Any:
+    def probe(world: Any) -> None:
+        assert resource not in told(world)
+        (world.config / "site.yaml").write_text(f"local:\n  {key}: mine\nbig: {{}}\n")
+        assert told(world)[resource] == "mine"
+        assert resource not in told(world, {"hardware": "big"})
+
+    return probe
+
+
+PROBES = {
+    "Run.study": study,
+    "Run.datasets": datasets,
+    "Run.models": models,
+    "Run.task_sets": task_sets,
+    "Run.seeds": seeds,
+    "Run.include": include,
+    "Run.exclude": exclude,
+    "Run.data_root": data_root,
+    "Run.overrides": overrides,
+    "Run.request": request,
+    "Run.requests": requests,
+    "Run.hardware": hardware,
+    "Override.cells": override_cells,
+    "RequestRule.cells": rule_cells,
+    "Request.micro_batch_size": rule("micro_batch_size", "micro_batch", 4, 4),
+    "Request.memory_mb": rule("memory_mb", "mem_mb", 4000, 4200),
+    "Request.runtime_minutes": rule("runtime_minutes", "runtime", 33, 33),
+    "Request.checkpoint_minutes": checkpoint_minutes,
+    "Hardware.accelerator": accelerator,
+    "Hardware.gpu_model": gpu_model,
+    "Hardware.host_memory_mb": host_memory_mb,
+    "Hardware.max_runtime_minutes": max_runtime_minutes,
+    "SiteClass.partition": site("partition", "slurm_partition"),
+    "SiteClass.account": site("account", "slurm_account"),
+    "SiteClass.qos": site("qos", "qos"),
+    "SiteClass.extra": site("extra", "slurm_extra"),
+}

@@ -1,0 +1,33 @@
+"""Skips that CI could have removed fail there."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+# Reasons that no package on a machine without the hardware removes.
+_CANNOT_BE_REMOVED = ("no GPU",)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = _avoidable(terminalreporter)
+    if skipped:
+        terminalreporter.write_line("Skipped in CI, where the reason could have been removed:")
+        for reason in skipped:
+            terminalreporter.write_line(f"  {reason}")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None and _avoidable(reporter) and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
+def _avoidable(reporter: pytest.TerminalReporter) -> list[str]:
+    if os.environ.get("CI") != "true":
+        return []
+    reports = reporter.stats.get("skipped", [])
+    texts = [f"{report.nodeid}: {report.longrepr[2]}" for report in reports]
+    return [text for text in texts if not any(reason in text for reason in _CANNOT_BE_REMOVED)]

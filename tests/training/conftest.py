@@ -1,0 +1,84 @@
+"""A small simulated rig, split and configured as a run would, in a folder of its own."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow_src.configuration import Dataset, Rig, Training, identity
+from workflow_src.configuration.keys import TaskSet
+from workflow_src.data.prepare import prepare_rig, prepare_split
+
+RIG = {
+    "source": "simulated",
+    "unit": "g",
+    "amplitude_comparable": False,
+    "simulated": {"kind": "bearing", "units_per_class": 4, "samples": 1024, "speeds_rpm": [1500]},
+}
+DATASET = {
+    "rig": "small",
+    "span": {"window": 128, "horizon": 16, "per_recording": 3},
+    "split": {
+        "strategy": "unit",
+        "test_share": 0.25,
+        "validation": {"strategy": "unit", "share": 0.25},
+    },
+}
+MODEL = {
+    "kind": "network",
+    "backbone": "dlinear",
+    "embedding": "patch",
+    "normalisation": "window",
+    "width": 8,
+    "depth": 1,
+    "patch_length": 16,
+    "patch_count": 8,
+    "dropout": 0.2,
+    "kernel": 3,
+    "individual": False,
+}
+TASKS = ("classification", "anomaly_detection", "signal_prediction")
+
+WriteCell = Callable[..., Path]
+
+
+@pytest.fixture(scope="session")
+def small_rig(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with data/small (the rig) and data/split (a dataset of it)."""
+    folder = tmp_path_factory.mktemp("small_rig")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        prepare_rig("small", Rig.model_validate(RIG), None, folder)
+        prepare_split("split", DATASET, folder)
+    return folder
+
+
+@pytest.fixture
+def write_cell(small_rig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> WriteCell:
+    """Writes the cell.json of a study in an empty folder, which is made the current one."""
+    shutil.copytree(small_rig / "data", tmp_path / "data")
+    monkeypatch.chdir(tmp_path)
+
+    def write(study: str, model: Mapping[str, Any] | None = None, **training: Any) -> Path:
+        options = {"batch_size": 16, "epochs": 3, "learning_rate": 3e-3} | training
+        cell: dict[str, Any] = {
+            "cell": {"dataset": "split", "model": "dlinear", "task_set": "three", "seed": 7},
+            "dataset": Dataset.model_validate(DATASET).model_dump(),
+            "amplitude_comparable": False,
+            "tasks": TaskSet.model_validate({t: {} for t in TASKS}).model_dump(exclude_none=True),
+            "model": copy.deepcopy(MODEL) | dict(model or {}),
+            "training": Training.model_validate(options).model_dump(),
+        }
+        cell["identity"] = identity(cell)
+        path = tmp_path / study / "results" / "split" / "dlinear" / "three" / "seed7" / "cell.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(cell), encoding="utf-8")
+        return path
+
+    return write

@@ -1,0 +1,32 @@
+"""The network that a cell's configuration makes."""
+
+from __future__ import annotations
+
+from workflow_src.models.network import build_trunk
+from workflow_src.tasks.learner import HeadShape
+from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.training.assembly import MultiTaskNetwork
+
+SIZES = {
+    "backbone": "dlinear",
+    "embedding": "patch",
+    "normalisation": "window",
+    "width": 256,
+    "depth": 1,
+    "patch_length": 64,
+    "patch_count": 64,
+    "dropout": 0.0,
+    "kernel": 9,
+    "individual": False,
+}
+TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
+
+
+def test_dlinear_of_the_failed_experiment_has_under_two_million_parameters() -> None:
+    """Window 4096 x 2, D 256, 64 patches, four tasks, horizon 96: it was 33.8 million."""
+    facts = LearnFacts(("normal", "inner", "outer", "ball"), 10, 10, channels=2)
+    learners = build_learners({task: {"weight": 1.0} for task in TASKS}, facts=facts)
+    shape = HeadShape(tokens=64, width=256, horizon=96, channels=2, classes=4)
+    network = MultiTaskNetwork(build_trunk(SIZES, 4096, 2), learners, shape)
+    assert set(network.heads) == set(TASKS)
+    assert sum(p.numel() for p in network.parameters()) < 2_000_000

@@ -1,0 +1,278 @@
+"""What was interrupted and resumed equals the undisturbed run, bit for bit (CPU, one thread)."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from workflow_src.cells import runs_beside
+from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.training.checkpoints import Checkpoints
+from workflow_src.training.module import TrainingModule
+from workflow_src.training.run import Told, attempt
+
+from .conftest import WriteCell
+
+ROOT = Path(__file__).resolve().parents[2]
+EVERY_BATCH, NEVER_INSIDE = 1e-9, 1e9
+BATCH = {"batch_size": 5}  # 24 training spans: five steps an epoch, the last of four spans
+STEPS = 5
+
+
+class Killed(Exception):
+    """Stands for a kill: nothing that training does afterwards is seen."""
+
+
+def told(minutes: float = NEVER_INSIDE) -> Told:
+    return Told("cpu", 0, minutes)
+
+
+def outcome(cell: Path) -> dict[str, Any]:
+    """All of a finished cell that must not depend on how often it was interrupted."""
+    report = json.loads((cell.parent / "training.json").read_text(encoding="utf-8"))
+    with (runs_beside(cell) / "history.csv").open(newline="", encoding="utf-8") as file:
+        history = [
+            {name: value for name, value in row.items() if name != "seconds"}
+            for row in csv.DictReader(file)
+        ]
+    return {
+        "weights": (cell.parent / "model.safetensors").read_bytes(),
+        "predictions": (cell.parent / "predictions.h5").read_bytes(),
+        "history": history,
+        **{name: report[name] for name in ("steps", "epochs", "best_epoch", "parameters")},
+    }
+
+
+def interrupt_after_save(cell: Path, saves: int, minutes: float) -> bool:
+    """Attempt the cell and kill it right after its `saves`-th checkpoint; False: it finished."""
+    save, count = Checkpoints.save, 0
+
+    def save_then_die(self: Checkpoints, trainer: Any) -> None:
+        nonlocal count
+        save(self, trainer)
+        count += 1
+        if count == saves:
+            raise Killed
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "save", save_then_die)
+        try:
+            attempt(cell, told(minutes))
+        except Killed:
+            return True
+    return False
+
+
+def test_stopped_at_the_end_of_an_epoch(write_cell: WriteCell) -> None:
+    undisturbed = write_cell("undisturbed", **BATCH)
+    attempt(undisturbed, told())
+    for epoch in (1, 2, 3):
+        cell = write_cell(f"stopped{epoch}", **BATCH)
+        assert interrupt_after_save(cell, epoch, NEVER_INSIDE)
+        attempt(cell, told())
+        assert outcome(cell) == outcome(undisturbed)
+    assert outcome(undisturbed)["steps"] == 3 * STEPS
+
+
+def test_stopped_after_any_step(write_cell: WriteCell) -> None:
+    undisturbed = write_cell("undisturbed", epochs=2, **BATCH)
+    attempt(undisturbed, told())
+    for step in range(1, 2 * STEPS + 1):
+        cell = write_cell(f"stopped{step}", epochs=2, **BATCH)
+        assert interrupt_after_save(cell, step, EVERY_BATCH)
+        attempt(cell, told())
+        assert outcome(cell) == outcome(undisturbed), f"stopped after step {step}"
+
+
+def test_stopped_at_each_step_in_turn(write_cell: WriteCell) -> None:
+    """Ten attempts of one step each make one run."""
+    undisturbed, cell = (write_cell(name, epochs=2, **BATCH) for name in ("whole", "pieces"))
+    attempt(undisturbed, told())
+    for _ in range(2 * STEPS):
+        assert interrupt_after_save(cell, 1, EVERY_BATCH)
+    assert not interrupt_after_save(cell, 1, EVERY_BATCH)
+    assert outcome(cell) == outcome(undisturbed)
+    events = [event["event"] for event in Journal(runs_beside(cell) / "attempts.jsonl").events()]
+    assert events.count("started") == 2 * STEPS + 1
+    assert events.count("resumed") == 2 * STEPS
+
+
+def test_stopped_between_two_checkpoints(
+    write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Steps after the last checkpoint are done again, the row of a lost epoch written again."""
+    undisturbed, cell = (write_cell(name, **BATCH) for name in ("undisturbed", "stopped"))
+    attempt(undisturbed, told())
+    training_step = TrainingModule.training_step
+
+    def die_in_the_eighth_step(self: TrainingModule, batch: Any, batch_index: int) -> None:
+        if self.global_step == 7:
+            raise Killed
+        training_step(self, batch, batch_index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TrainingModule, "training_step", die_in_the_eighth_step)
+        with pytest.raises(Killed):
+            attempt(cell, told())
+    history = runs_beside(cell) / "history.csv"
+    with history.open("a", encoding="utf-8") as file:
+        file.write("2,0.1,0.5,0.5,0.5,0.5\n3,0.")  # of an epoch that no checkpoint holds
+    attempt(cell, told())
+    assert outcome(cell) == outcome(undisturbed)
+    assert [row["epoch"] for row in outcome(cell)["history"]] == ["1", "2", "3"]
+
+
+STOPS_EARLY = {"epochs": 40, "learning_rate": 0.3, "early_stopping_patience": 2, **BATCH}
+
+
+def test_early_stopping_and_best_weights_are_resumed(write_cell: WriteCell) -> None:
+    undisturbed = write_cell("undisturbed", **STOPS_EARLY)
+    attempt(undisturbed, told())
+    expected = outcome(undisturbed)
+    epochs, best = expected["epochs"], expected["best_epoch"]
+    assert epochs < 40, "the case needs a run that stops early"
+    assert best == epochs - 2
+    losses = [float(row["val_loss"]) for row in expected["history"]]
+    assert min(losses) == losses[best - 1]
+    for epoch in range(1, epochs + 1):  # the last: stopped, but its weights not written yet
+        cell = write_cell(f"stopped{epoch}", **STOPS_EARLY)
+        assert interrupt_after_save(cell, epoch, NEVER_INSIDE)
+        attempt(cell, told())
+        assert outcome(cell) == expected, f"stopped after epoch {epoch} of {epochs}"
+
+
+def test_the_weights_of_the_best_epoch_are_kept(write_cell: WriteCell) -> None:
+    """They are those of an undisturbed run of just so many epochs (at a constant rate)."""
+    constant = {"schedule": "constant", "warmup_share": 0.0}
+    stopped = write_cell("stopped", **STOPS_EARLY, **constant)
+    attempt(stopped, told())
+    best = outcome(stopped)["best_epoch"]
+    whole = write_cell("whole", **{**STOPS_EARLY, **constant, "epochs": best})
+    attempt(whole, told())
+    assert outcome(whole)["weights"] == outcome(stopped)["weights"]
+
+
+def test_a_resumed_epoch_counts_the_seconds_before(write_cell: WriteCell) -> None:
+    cell = write_cell("a", epochs=1, **BATCH)
+    assert interrupt_after_save(cell, 2, EVERY_BATCH)
+    begun = time.monotonic()
+    attempt(cell, told())
+    report = json.loads((cell.parent / "training.json").read_text(encoding="utf-8"))
+    assert 0 < report["seconds"] < 60 + time.monotonic() - begun  # not since the machine's start
+
+
+def test_a_checkpoint_holds_nothing_that_runs_code(write_cell: WriteCell) -> None:
+    import torch
+
+    cell = write_cell("a", epochs=2, early_stopping_patience=1, **BATCH)
+    assert interrupt_after_save(cell, 3, EVERY_BATCH)
+    checkpoint = torch.load(runs_beside(cell) / "last.ckpt", weights_only=True)
+    assert checkpoint["batches"] == {"epoch": 0, "position": 3}
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "lost"])
+@pytest.mark.parametrize("saves", [1, 7])
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(
+    write_cell: WriteCell, capfd: pytest.CaptureFixture[str], damage: str, saves: int
+) -> None:
+    undisturbed, cell = (write_cell(name, epochs=2, **BATCH) for name in ("whole", "damaged"))
+    attempt(undisturbed, told())
+    assert interrupt_after_save(cell, saves, EVERY_BATCH)
+    path = runs_beside(cell) / "last.ckpt"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes({"cut": content[: len(content) // 2], "flipped": content}.get(damage, b""))
+    if damage == "lost":  # a kill between the two renames of a save
+        path.unlink()
+    attempt(cell, told(EVERY_BATCH))
+    assert outcome(cell) == outcome(undisturbed)
+    assert ("last.ckpt is damaged" in capfd.readouterr().out) == (damage != "lost")
+    events = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    resumed = [event["checkpoint"] for event in events if event["event"] == "resumed"]
+    assert resumed == (["previous.ckpt"] if saves > 1 else [])
+
+
+def test_a_kill_inside_a_save_leaves_nothing_behind(
+    write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cell = write_cell("a", **BATCH)
+    assert interrupt_after_save(cell, 1, NEVER_INSIDE)
+    (runs_beside(cell) / ".12345.last.ckpt").write_bytes(b"half")
+    attempt(cell, told())
+    assert not [path for path in runs_beside(cell).iterdir() if path.name.startswith(".")]
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Iterator[Any]:
+    """Starts `python -m workflow_src train`, as a rule does; none outlives the test."""
+    started = []
+
+    def start(cell: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+        path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "workflow_src", "train", str(cell), *options],
+                env={**os.environ, "PYTHONPATH": path, **environment},
+                cwd=tmp_path,
+                text=True,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
+        )
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.kill()
+        each.communicate()
+
+
+LONG = {"epochs": 30, **BATCH}
+
+
+@pytest.mark.parametrize(
+    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
+)
+def test_a_signal_ends_with_try_again_and_loses_nothing(
+    write_cell: WriteCell, process: Any, number: signal.Signals
+) -> None:
+    cell = write_cell("stopped", **LONG)
+    running = process(cell, "--checkpoint-minutes", str(EVERY_BATCH))
+    checkpoint = runs_beside(cell) / "last.ckpt"
+    while not checkpoint.exists() and running.poll() is None:
+        time.sleep(0.01)
+    running.send_signal(number)
+    log, _ = running.communicate(timeout=60)
+    assert running.returncode == Cause.TERMINATED.exit_code, log
+    assert "Traceback" not in log
+    assert "goes on from here" in log
+    journal = Journal(runs_beside(cell) / "attempts.jsonl")
+    assert journal.events()[-1]["cause"] == "terminated"
+    assert checkpoint.exists()
+    assert not (cell.parent / "model.safetensors").exists()
+
+    attempt(cell, told())
+    undisturbed = write_cell("undisturbed", **LONG)
+    attempt(undisturbed, told())
+    assert outcome(cell) == outcome(undisturbed)
+
+
+def test_the_log_of_a_run_is_short_also_within_slurm(write_cell: WriteCell, process: Any) -> None:
+    """As one task of four of a Slurm job, where Lightning would ask for four processes."""
+    cell = write_cell("a", epochs=20, **BATCH)
+    slurm = {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_JOB_NAME": "cell"}
+    running = process(cell, **slurm)
+    log, _ = running.communicate(timeout=60)
+    assert running.returncode == 0, log
+    assert "epoch 20/20, validation loss" in log
+    assert len(log.splitlines()) == 1, log

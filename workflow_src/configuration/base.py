@@ -1,0 +1,84 @@
+"""What every section of a configuration file has in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    create_model,
+    field_validator,
+)
+from pydantic.fields import FieldInfo
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
+Selector = dict[str, list[str | int | float]]
+Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+
+
+class Keys(BaseModel):
+    """A section of a file: unknown keys are refused, values never change once read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_from_a_bool(cls, value: Any, info: ValidationInfo) -> Any:
+        """`yes` and `true` are numbers to Python, but never to whoever wrote them."""
+        field = cls.model_fields[str(info.field_name)]
+        if isinstance(value, bool) and "bool" not in str(field.annotation):
+            raise ValueError("true and false are no numbers")
+        return value
+
+
+class Mistake(ValueError):
+    """Keys of one section that contradict each other, and the change that mends them.
+
+    `drop` names a key of the section to remove, `put` holds keys to set.
+    """
+
+    def __init__(
+        self, what: str, *, drop: str | None = None, put: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(what)
+        self.drop = drop
+        self.put = put
+
+
+def optional(model: type[BaseModel], without: Sequence[str] = ()) -> type[BaseModel]:
+    """The same keys, none of them required: what an override may hold. Null is refused."""
+    fields: dict[str, Any] = {
+        name: (_without_none(field), Field(None, validate_default=False, **_kept(field)))
+        for name, field in model.model_fields.items()
+        if name not in without
+    }
+    doc = f"Keys of {model.__name__} to set here; the others keep their values."
+    made: type[BaseModel] = create_model(
+        f"{model.__name__}Overrides", __base__=Keys, __doc__=doc, **fields
+    )
+    return made
+
+
+def _without_none(field: FieldInfo) -> Any:
+    """The type of a key without its `| None`: a null in an override would unset nothing."""
+    kept = [a for a in getattr(field.annotation, "__args__", ()) if a is not type(None)]
+    is_optional = len(kept) < len(getattr(field.annotation, "__args__", ()))
+    return kept[0] if is_optional and len(kept) == 1 else field.annotation
+
+
+def _kept(field: FieldInfo) -> dict[str, Any]:
+    kept: dict[str, Any] = {"description": field.description, "examples": field.examples}
+    for bound in field.metadata:
+        for key in ("ge", "gt", "le", "lt", "strict"):
+            if getattr(bound, key, None) is not None:
+                kept[key] = getattr(bound, key)
+    return kept
+
+
+def repeated(values: Sequence[Any]) -> list[Any]:
+    """The values that stand in `values` more than once."""
+    return [value for value in dict.fromkeys(values) if list(values).count(value) > 1]

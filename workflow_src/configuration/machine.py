@@ -1,0 +1,66 @@
+"""What is asked of a machine and what it offers; none of these keys changes a number."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from workflow_src.configuration.base import Keys, optional
+
+
+class Request(Keys):
+    """What a training target asks of the machine; never changes a number nor reruns a cell."""
+
+    micro_batch_size: int | None = Field(
+        None,
+        ge=1,
+        description="Spans in memory at once; default: the whole batch.",
+        examples=[16],
+    )
+    memory_mb: int = Field(
+        2000, ge=300, description="Host memory of the training process, in MiB.", examples=[16000]
+    )
+    runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])
+    checkpoint_minutes: float = Field(
+        10.0, gt=0, description="Time between two checkpoints inside an epoch.", examples=[5]
+    )
+
+
+RequestOverrides = optional(Request)
+
+
+class RequestRule(RequestOverrides):  # type: ignore[valid-type,misc]
+    """Keys of a request for the cells that match a pattern."""
+
+    cells: str = Field(
+        description="Pattern over dataset/model/task_set/seed.", examples=["femto*/timesnet/*"]
+    )
+
+
+class Hardware(Keys):
+    """A file of config/hardware/: a kind of node."""
+
+    accelerator: Literal["cpu", "cuda"] = Field(
+        description="Where tensors live.", examples=["cuda"]
+    )
+    gpu_model: str | None = Field(
+        None, description="The model that Slurm is asked for.", examples=["a100"]
+    )
+    host_memory_mb: int | None = Field(
+        None, ge=300, description="Host memory of a node: no request exceeds it.", examples=[240000]
+    )
+    max_runtime_minutes: int | None = Field(
+        None, ge=1, description="The partition's limit: no request exceeds it.", examples=[1440]
+    )
+
+
+class SiteClass(Keys):
+    """What a cluster calls one hardware class (config/site.yaml)."""
+
+    partition: str | None = Field(None, description="Slurm partition.", examples=["gpu"])
+    account: str | None = Field(None, description="Slurm account.", examples=["phm"])
+    qos: str | None = Field(None, description="Slurm quality of service.", examples=["normal"])
+    extra: str | None = Field(
+        None, description="Further options of sbatch.", examples=["--no-requeue"]
+    )

@@ -1,0 +1,137 @@
+"""What a model says of the place that a path of keys leads to: type, bounds, meaning, example."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+Path = tuple[str | int, ...]
+
+_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_SIGNS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
+
+
+class Place(NamedTuple):
+    """The type at a path, the key that it belongs to, and the rest of the path below that key."""
+
+    annotation: Any
+    field: FieldInfo | None
+    below: Path
+
+
+def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """The keys of a section as they are written (`from`, not the attribute behind it)."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
+def place(model: Any, path: Path) -> Place | None:
+    """Follow `path` from `model`; None where it leads to nothing."""
+    here: Place | None = Place(model, None, ())
+    for part in path:
+        here = _step(here, part) if here is not None else None
+    return here
+
+
+def _step(here: Place, part: str | int) -> Place | None:
+    below = (*here.below, part)
+    for member in members(here.annotation):
+        origin, args = typing.get_origin(member), typing.get_args(member)
+        if is_section(member):
+            if part in keys_of(member):
+                field = keys_of(member)[str(part)]
+                return Place(field.annotation, field, ())
+        elif origin is dict and isinstance(part, str):
+            return Place(args[1], here.field, below)
+        elif origin in (list, tuple) and isinstance(part, int):
+            return Place(args[0], here.field, below)
+    return None
+
+
+def members(annotation: Any) -> list[Any]:
+    """The alternatives of a type, without None and without what only annotates them."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is typing.Annotated:
+        return members(args[0])
+    if origin in (typing.Union, types.UnionType):
+        return [m for arg in args if arg is not type(None) for m in members(arg)]
+    return [annotation]
+
+
+def is_section(annotation: Any) -> bool:
+    """Whether a type is a section of keys."""
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def sections(annotation: Any) -> list[type[BaseModel]]:
+    """The sections that a type holds, itself or in lists and mappings."""
+    found: list[type[BaseModel]] = []
+    for member in members(annotation):
+        if is_section(member):
+            found.append(member)
+        elif typing.get_origin(member) in (list, tuple, dict):
+            for arg in typing.get_args(member):
+                found += sections(arg)
+    return found
+
+
+def literals(annotation: Any) -> list[Any]:
+    """The words that a type allows, in lists as well."""
+    if typing.get_origin(annotation) is typing.Literal:
+        return list(typing.get_args(annotation))
+    return [word for arg in typing.get_args(annotation) for word in literals(arg)]
+
+
+def example(here: Place) -> Any:
+    """An example of the value at a place."""
+    value = here.field.examples[0] if here.field is not None and here.field.examples else None
+    for part in here.below:
+        if isinstance(value, dict) and value:
+            value = value.get(part, next(iter(value.values())))
+        elif isinstance(value, list | tuple) and value:
+            value = value[0]
+    return value
+
+
+def allowed(here: Place) -> str:
+    """Type, bounds and meaning in words."""
+    text = " ".join(filter(None, [in_words(here.annotation), bounds(here)]))
+    return f"{text} ({here.field.description})" if here.field is not None else text
+
+
+def bounds(here: Place) -> str:
+    """The bounds of a number, e.g. `>= 1 and < 4`."""
+    metadata = list(here.field.metadata) if here.field is not None and not here.below else []
+    if typing.get_origin(here.annotation) is typing.Annotated:
+        metadata += [m for arg in here.annotation.__metadata__ for m in _metadata(arg)]
+    return " and ".join(
+        f"{sign} {getattr(bound, name):g}"
+        for bound in metadata
+        for name, sign in _SIGNS
+        if getattr(bound, name, None) is not None
+    )
+
+
+def _metadata(argument: Any) -> list[Any]:
+    return list(argument.metadata) if isinstance(argument, FieldInfo) else [argument]
+
+
+def in_words(annotation: Any) -> str:
+    """A type as a user would call it."""
+    return " or ".join(_member_in_words(member) for member in members(annotation))
+
+
+def _member_in_words(member: Any) -> str:
+    origin, args = typing.get_origin(member), typing.get_args(member)
+    if origin is typing.Literal:
+        return "one of " + ", ".join(map(str, args))
+    if origin in (list, tuple):
+        return f"a list, each {in_words(args[0])}"
+    if origin is dict:
+        return f"a mapping to {in_words(args[1])}"
+    if is_section(member):
+        return "keys " + ", ".join(keys_of(member))
+    return _NAMES.get(member, str(member))

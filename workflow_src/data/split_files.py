@@ -1,0 +1,54 @@
+"""A split as a table of spans and its facts, on disk and in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from workflow_src.errors import BadData
+from workflow_src.files import write_text
+
+ROW_COLUMNS = ("span", "recording_id", "unit_id", "run_id", "condition", "start", "part")
+_TABLE, _FACTS = "split.csv", "split.json"
+
+
+@dataclass(frozen=True)
+class SplitTable:
+    """A row a span, and what was found about the parts.
+
+    ``rows`` has the columns ROW_COLUMNS; ``span`` counts from 0, ``start`` is in samples,
+    ``part`` is train, val or test. ``facts`` is plain JSON.
+    """
+
+    rows: pd.DataFrame
+    facts: dict[str, Any]
+
+
+def write_split(split: SplitTable, folder: Path) -> None:
+    """Write ``split.csv`` and ``split.json`` to `folder`, each complete or not at all."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_text(folder / _TABLE, split.rows.to_csv(index=False, lineterminator="\n"))
+    write_text(folder / _FACTS, json.dumps(split.facts, indent=1) + "\n")
+
+
+def read_split(folder: Path) -> SplitTable:
+    """Read what ``write_split`` wrote; missing or damaged files are ``BadData``."""
+    try:
+        rows = pd.read_csv(folder / _TABLE, dtype=str, keep_default_na=False)[list(ROW_COLUMNS)]
+        rows = rows.astype({"span": np.int64, "start": np.int64})
+        facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        if len(rows) != sum(facts["spans"].values()):
+            raise ValueError(f"{len(rows)} rows, {facts['spans']} spans")
+    except (OSError, KeyError, ValueError) as error:
+        raise BadData(
+            "A split cannot be read.",
+            where=str(folder),
+            found=f"{type(error).__name__}: {error}",
+            remedy=f"rm {folder / _TABLE} {folder / _FACTS}   # the next run makes it again",
+        ) from error
+    return SplitTable(rows, facts)
