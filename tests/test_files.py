@@ -105,9 +105,9 @@ def test_bytes_are_on_the_disk_before_the_name_is(
     assert order[:2] == ["fsync", "rename"]
 
 
-def test_the_folder_must_exist(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError):
-        write_text(tmp_path / "missing" / "file", "text")
+def test_the_folder_is_made(tmp_path: Path) -> None:
+    write_text(tmp_path / "missing" / "file", "text")
+    assert (tmp_path / "missing" / "file").read_text(encoding="utf-8") == "text"
 
 
 KILLED = """

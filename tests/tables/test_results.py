@@ -208,6 +208,6 @@ def test_a_real_split_has_the_facts_that_tables_show(study: Any) -> None:
     study.seeds = (1,)
     study.dataset("bearing", make_split(table, dataset, "bearing").facts)
     study.classify("bearing", "fno", (0.5,))
-    text = show(study.plan.to_json())
-    assert "unit\n" in text
-    assert "2/1 units a class" in text
+    written = write_tables(study.plan.to_json())
+    text = next(path for path in written if path.name == "classification.md").read_text("utf-8")
+    assert "bearing<br>unit<br>2/1 units a class" in text
