@@ -1,8 +1,11 @@
-"""Skips that CI could have removed fail there."""
+"""A disk that is soon full; and skips that CI could have removed fail there."""
 
 from __future__ import annotations
 
 import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -31,3 +34,18 @@ def _avoidable(reporter: pytest.TerminalReporter) -> list[str]:
     reports = reporter.stats.get("skipped", [])
     texts = [f"{report.nodeid}: {report.longrepr[2]}" for report in reports]
     return [text for text in texts if not any(reason in text for reason in _CANNOT_BE_REMOVED)]
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MB."""
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a file system of 1 MB")
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
+    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"no file system of 1 MB can be mounted here: {done.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)

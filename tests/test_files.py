@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from workflow_src.errors import UserError
 from workflow_src.files import write_text, write_whole
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -137,3 +138,44 @@ def test_a_killed_writer_leaves_no_half_file_under_the_name(path: Path) -> None:
     assert path.read_text(encoding="utf-8") == "before"
     write_text(path, "after")  # and the next one is not hindered
     assert path.read_text(encoding="utf-8") == "after"
+
+
+@pytest.mark.faults
+def test_a_full_disk_is_named_and_left_clean(small_disk: Path) -> None:
+    """Text, predictions (HDF5) and weights (safetensors) alike."""
+    import numpy as np
+    import pandas as pd
+    from safetensors.numpy import save_file
+
+    from workflow_src.predictions import (
+        SPAN_COLUMNS,
+        Predictions,
+        TaskPredictions,
+        read_predictions,
+        write_predictions,
+    )
+
+    def predictions(count: int) -> Predictions:
+        spans = pd.DataFrame({name: np.zeros(count) for name in SPAN_COLUMNS})
+        outputs = {"model": np.ones((count, 8), np.float32)}
+        task = TaskPredictions(np.ones(count, np.bool_), outputs, columns=("a",))
+        return Predictions(spans, {"signal_prediction": task})
+
+    kept = small_disk / "kept.json"
+    write_text(kept, "before")
+    too_large = (
+        lambda: write_text(kept, "x" * 2_000_000),
+        lambda: write_predictions(small_disk / "predictions.h5", predictions(40_000)),
+        lambda: write_whole(
+            small_disk / "model.safetensors",
+            lambda path: save_file({"w": np.ones(600_000, np.float32)}, path),
+        ),
+    )
+    for write in too_large:
+        with pytest.raises(UserError, match="The disk is full") as caught:
+            write()
+        assert str(small_disk) in str(caught.value)
+        assert [path.name for path in small_disk.iterdir()] == ["kept.json"]
+    assert kept.read_text(encoding="utf-8") == "before"
+    write_predictions(small_disk / "predictions.h5", predictions(100))  # serves again
+    assert len(read_predictions(small_disk / "predictions.h5").spans) == 100

@@ -5,6 +5,7 @@ Networks and baselines write it, evaluation reads it; nothing else passes betwee
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -109,7 +110,9 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
 
 
 def _write(path: Path, predictions: Predictions) -> None:
-    with h5py.File(path, "w", track_order=True) as file:
+    # Made in memory, where it lies anyway: HDF5 may crash the process when a disk runs full.
+    content = io.BytesIO()
+    with h5py.File(content, "w", track_order=True) as file:
         file.attrs["facts"] = json.dumps(predictions.facts, sort_keys=True)
         spans = file.create_group("spans")
         for column in SPAN_COLUMNS:
@@ -121,6 +124,7 @@ def _write(path: Path, predictions: Predictions) -> None:
                 spans.create_dataset(column, data=texts, dtype=h5py.string_dtype())
         for name, task in predictions.tasks.items():
             _write_task(file.create_group(f"tasks/{name}"), task)
+    path.write_bytes(content.getbuffer())
 
 
 def _write_task(group: h5py.Group, task: TaskPredictions) -> None:

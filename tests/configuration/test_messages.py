@@ -186,6 +186,7 @@ WRONG_FILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("datasets/d", {"channel_kinds": ["vibraton"]}, "acoustic", "channel_kinds: [vibration]"),
     ("datasets/d", {"split": {"strategy": "units"}}, "`split.strategy`", "strategy: unit"),
     ("datasets/d", {"select": {"unit_id": "u1"}}, "`select.unit_id`", "select:"),
+    ("datasets/d", {"select": {"state": [True]}}, "`select.state[0]`", "select:"),
     ("rigs/bench", {"folder": FOLDER["folder"]}, "no key `folder`", "remove the line `folder:`"),
     ("rigs/bench", {"simulated": None}, "needs the key `simulated`", "kind: bearing"),
     ("rigs/bench", {"simulated": {"kind": "gear"}}, "`simulated.kind`", "kind: gearbox"),
@@ -267,7 +268,7 @@ def test_a_circle_of_extends(world: Any) -> None:
         (
             {"overrides": [{"cells": "*/net/*", "model": {"heads": 2}}]},
             "`model.heads` for `net`, but dlinear does not have it",
-            "cells:",
+            "remove `heads` from the override",
         ),
         (
             {"training": {"early_stopping_patience": 3}},

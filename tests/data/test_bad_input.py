@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import os
-import subprocess
 from dataclasses import replace
 
 import h5py
@@ -136,20 +135,6 @@ def test_no_recording_at_all(tmp_path):
     with pytest.raises(BadData, match="no recording"):
         write_store([], tmp_path / "store", FACTS)
     assert nothing_stored(tmp_path)
-
-
-@pytest.fixture
-def small_disk(tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root may mount a file system of 1 MB")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(folder)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system of 1 MB can be mounted here: {done.stderr.strip()}")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
 
 
 @pytest.mark.faults

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_src.configuration.keys import Dataset
-from workflow_src.data.labels import draw, require
 from workflow_src.data.guard import guard, strength
+from workflow_src.data.labels import draw, require
 from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split
 from workflow_src.errors import BadData, UserError

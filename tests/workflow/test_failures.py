@@ -115,12 +115,8 @@ def test_a_killed_training_fails_alone_goes_on_and_ends_with_the_same_bits(
     assert dlinear.epochs == list(range(1, EPOCHS + 1))
 
     whole = undisturbed.kept("dlinear")
-    assert (
-        undisturbed.snakemake(
-            str(whole.results.relative_to(undisturbed.folder) / "metrics.json")
-        ).code
-        == 0
-    )
+    target = whole.results.relative_to(undisturbed.folder) / "metrics.json"
+    assert undisturbed.snakemake(str(target)).code == 0
     assert whole.event_names == ["started", "ended"]
     for name in ("model.safetensors", "predictions.h5", "metrics.json"):
         assert dlinear.read(name) == whole.read(name), name

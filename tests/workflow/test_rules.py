@@ -27,8 +27,8 @@ with SnakemakeApi() as api:
         resource_settings=ResourceSettings(cores=1),
     )._workflow
     for rule in workflow.rules:
-        asked = rule.resources
-        print(rule.name, len(rule.log), rule.benchmark is not None, "mem_mb" in asked, bool(rule.restart_times), rule.group, sep="\\t")
+        print(rule.name, len(rule.log), rule.benchmark is not None, "mem_mb" in rule.resources,
+              bool(rule._restart_times), rule.group, sep="\\t")
 """
 
 

@@ -22,7 +22,7 @@ QUEUE = (
 
 
 def _run_and_edit_while_waiting(project, edit):
-    """The master's words, after `edit` was called between the job's submission and its start."""
+    """Run; call `edit` between the job's submission and its start; give the time of the edit."""
     submit = project.folder / "submit.sh"
     submit.write_text(SUBMIT, encoding="utf-8")
     submit.chmod(0o755)
@@ -41,13 +41,14 @@ def _run_and_edit_while_waiting(project, edit):
             assert master.poll() is None, master.communicate()[0]
             time.sleep(0.1)
         edit()
+        edited = time.time()
         (project.folder / "go").touch()
         text, _ = master.communicate(timeout=120)
     finally:
         master.kill()
         (project.folder / "go").touch()  # a job left over by a failure ends instead of polling
     assert master.returncode == 0, text
-    return text
+    return edited
 
 
 def test_an_edit_does_not_reach_a_job_that_waits(finished):
@@ -58,11 +59,12 @@ def test_an_edit_does_not_reach_a_job_that_waits(finished):
     model_file = finished.folder / "config" / "models" / "dlinear.yaml"
     before = model_file.read_text(encoding="utf-8")
 
-    _run_and_edit_while_waiting(
+    edited = _run_and_edit_while_waiting(
         finished,
         lambda: finished.edit("models/dlinear.yaml", training={"learning_rate": 0.05}),
     )
     assert dlinear.event_names == ["started", "ended"]
+    assert dlinear.events[0]["time"] > edited
     assert dlinear.cell == old
     assert dlinear.read("model.safetensors") == weights
 

@@ -16,7 +16,10 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-Selector = dict[str, list[str | int | float]]
+# Strict: YAML's `on` and `no` are no names of conditions, but true and false.
+_Int = Annotated[int, Field(strict=True)]
+_Float = Annotated[float, Field(strict=True)]
+Selector = dict[str, list[str | _Int | _Float]]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 

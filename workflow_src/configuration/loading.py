@@ -99,9 +99,28 @@ class Configuration:
         self._require_validation(dataset, training["early_stopping_patience"])
         return {
             **shared,
-            "model": {"kind": "network"} | _own_keys(model, sizes),
+            "model": {"kind": "network"} | self._own_keys(model, sizes),
             "training": Training.model_validate(training).model_dump(),
         }
+
+    def _own_keys(self, name: str, sizes: dict[str, Any]) -> dict[str, Any]:
+        """`sizes` without those of other backbones; one that an override sets is an error."""
+        own = BACKBONE_KEYS[sizes["backbone"]]
+        foreign = {key for keys in BACKBONE_KEYS.values() for key in keys} - set(own)
+        wrong = sorted(key for key in foreign if sizes.get(key) is not None)
+        if wrong:
+            having = [b for b, keys in BACKBONE_KEYS.items() if wrong[0] in keys]
+            models = [m for m, model in self.models.items() if model.backbone in having]
+            narrower = as_yaml(("cells",), f"*/{models[0]}/*") if models else None
+            raise UserError(
+                f"An override sets `model.{wrong[0]}` for `{name}`, but {sizes['backbone']} does "
+                "not have it.",
+                where="`overrides:` of the run",
+                found=f"{wrong[0]}: {sizes[wrong[0]]}",
+                expected=f"of its own keys: {', '.join(own)}; or cells of {' or '.join(having)}",
+                remedy=narrower or f"remove `{wrong[0]}` from the override",
+            )
+        return {key: value for key, value in sizes.items() if key not in foreign}
 
     def _require_comparable(self, dataset: str, task_set: str) -> None:
         """An amplitude that tells rigs or specimens apart by their gain is no input."""
@@ -221,25 +240,6 @@ def _model(folder: Path, name: str) -> Model:
     values, files = read_extended(folder / "models", name)
     model: Model = checked(Model, values, files)
     return model
-
-
-def _own_keys(name: str, sizes: dict[str, Any]) -> dict[str, Any]:
-    """`sizes` without those of other backbones; one that an override sets is an error."""
-    own = BACKBONE_KEYS[sizes["backbone"]]
-    foreign = {key for keys in BACKBONE_KEYS.values() for key in keys} - set(own)
-    wrong = sorted(key for key in foreign if sizes.get(key) is not None)
-    if wrong:
-        has = [b for b, keys in BACKBONE_KEYS.items() if wrong[0] in keys]
-        raise UserError(
-            f"An override sets `model.{wrong[0]}` for `{name}`, but {sizes['backbone']} does not "
-            "have it.",
-            where="`overrides:` of the run",
-            found=f"{wrong[0]}: {sizes[wrong[0]]}",
-            expected=f"a pattern whose models are of the backbone {' or '.join(has)}, or one of "
-            + ", ".join(own),
-            remedy=as_yaml(("overrides", 0), {"cells": f"*/MY_{has[0].upper()}/*"}),
-        )
-    return {key: value for key, value in sizes.items() if key not in foreign}
 
 
 def _datasets(folder: Path, names: Sequence[str]) -> dict[str, Dataset]:

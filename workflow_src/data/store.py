@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import errno
 import hashlib
 import json
 import os
@@ -21,7 +20,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.data.recordings import Recording, check
-from workflow_src.errors import BadData, UserError
+from workflow_src.errors import BadData
+from workflow_src.files import disk_full, is_disk_full
 
 SIGNALS, TABLE, MANIFEST = "recordings.h5", "recordings.csv", "manifest.json"
 TEXT_COLUMNS = ("recording_id", "unit_id", "condition", "run_id", "fault")
@@ -222,15 +222,10 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if not is_disk_full(error):
             raise
-        raise UserError(
-            "The disk is full, or a quota is used up.",
-            where=str(folder.resolve()),
-            found=f"{error.strerror}, {free} bytes were free at the start",
-            expected="room for 4 bytes a sample of every channel and some more",
-            remedy="free space, or make this folder a symbolic link to one on another disk",
-        ) from error
+        found = f"{error.strerror}; {free} bytes were free, 4 a sample and channel are needed"
+        raise disk_full(folder, found) from error
 
 
 class Store:

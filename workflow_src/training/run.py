@@ -79,7 +79,9 @@ def attempt(cell_file: Path, told: Told) -> Cause:
     except BaseException as error:
         cause = cause_of(error)
         first_line = str(error).split("\n", 1)[0]
-        journal.append("ended", cause=cause.text, message=first_line or type(error).__name__)
+        # On a full disk not even this line may fit; the error itself says so.
+        with contextlib.suppress(OSError):
+            journal.append("ended", cause=cause.text, message=first_line or type(error).__name__)
         raise
     journal.append("ended", cause=Cause.DONE.text, peak_rss_mb=peak_rss_mb())
     return Cause.DONE
