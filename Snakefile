@@ -5,10 +5,9 @@
     <study>/tables/                                         what goes into the paper
     data/<rig>/, data/<dataset>/                            recordings and splits, for all studies
 
-Rules are in rules/, a file a stage; what they ask is answered by workflow_src/targets.py.
+Rules are in rules/; what they ask is answered by workflow_src/targets.py.
 """
 
-import subprocess
 import sys
 
 from snakemake.utils import min_version
@@ -17,16 +16,13 @@ min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
 from workflow_src import targets
-from workflow_src.errors import UserError
+
+if workflow.is_main_process:
+
+    configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
-
-
-try:
-    T = targets.build(config, workflow.basedir, workflow.overwrite_configfiles)
-except UserError as error:
-    raise WorkflowError(str(error))
+T = targets.of_workflow(workflow, config)
 
 
 wildcard_constraints:
@@ -52,9 +48,13 @@ include: "rules/training.smk"
 include: "rules/tables.smk"
 
 
+onstart:
+    T.keep()
+
+
 onsuccess:
-    subprocess.run(T.after_success(), shell=True, check=False)
+    T.show_tables()
 
 
 onerror:
-    subprocess.run(T.after_error(), shell=True, check=False)
+    T.write_partial_tables()

@@ -4,19 +4,30 @@ from __future__ import annotations
 
 import functools
 import json
+import math
+import os
 import re
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from snakemake.exceptions import WorkflowError
+
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
-from workflow_src.configuration import Configuration, load
+from workflow_src.configuration import Configuration, load, snapshot
 from workflow_src.errors import UserError
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.request import Forecast, Policy, Request, decide
+from workflow_src.scheduling.request import (
+    INNER_SNAKEMAKE_MB,
+    Forecast,
+    Policy,
+    Request,
+    decide,
+)
 from workflow_src.tables.plan import TablePlan, table_files
 
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
@@ -32,8 +43,13 @@ class Targets:
         self.cells = paths.grid(configuration)
         self.plan = TablePlan.from_configuration(configuration, self.cells)
         for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
-            configuration.resolve(cell.dataset, cell.model, cell.task_set, cell.seed)
+            configuration.resolve(*_key(cell))
         self._check_data_root()
+        self._check_requests()
+
+    def keep(self) -> None:
+        """Keep the configuration for the jobs of this run; called when it begins."""
+        snapshot.keep(self.configuration)
 
     # ------------------------------------------------------------------ names
 
@@ -137,24 +153,27 @@ class Targets:
         prefix = f'verb() {{ {self.command} "$@"; }}; sources=({sources}); '
         return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
-    def after_success(self) -> str:
-        """The command that prints the tables, where the targets were such that all are there."""
-        tables = shlex.join(self.table_files())
-        show = f"{self.command} show --plan {shlex.quote(self.plan_json())}"
-        return f"if ls {tables} > /dev/null 2>&1; then {show}; fi"
+    def show_tables(self) -> None:
+        """Print the tables, where what was asked for was such that all are there."""
+        if all(Path(file).exists() for file in self.table_files()):
+            self._call("show", "--plan", self.plan_json())
 
-    def after_error(self) -> str:
-        """The command that writes the tables of what exists."""
-        return f"{self.command} tables --partial --plan {shlex.quote(self.plan_json())}"
+    def write_partial_tables(self) -> None:
+        """Write and print the tables of what exists; a failure here hides no other one."""
+        self._call("tables", "--partial", "--plan", self.plan_json())
+
+    def _call(self, *arguments: str) -> None:
+        path = os.pathsep.join(filter(None, [str(self.basedir), os.environ.get("PYTHONPATH")]))
+        command = [sys.executable, "-m", "workflow_src", *arguments]
+        subprocess.run(command, env={**os.environ, "PYTHONPATH": path}, check=False)
 
     # ------------------------------------------------------------------ resources
 
     def request(self, cell: Cell) -> Request:
         """What the next attempt of `cell` asks for."""
-        key = (cell.dataset, cell.model, cell.task_set, cell.seed)
         journal = Journal(paths.runs(self.study, cell) / "attempts.jsonl")
         return decide(
-            Forecast.configured(self.configuration.request(*key)),
+            Forecast.configured(self.configuration.request(*_key(cell))),
             journal.events(),
             self.configuration.hardware,
             Policy(cores=self._threads(cell), site=self.configuration.site),
@@ -162,7 +181,7 @@ class Targets:
 
     @functools.cache  # noqa: B019 - lives as long as the process
     def _threads(self, cell: Cell) -> int:
-        resolved = self.configuration.resolve(cell.dataset, cell.model, cell.task_set, cell.seed)
+        resolved = self.configuration.resolve(*_key(cell))
         return int(resolved["training"]["torch_threads"]) if "training" in resolved else 1
 
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
@@ -178,8 +197,7 @@ class Targets:
 
     def _asked(self, cell: Cell) -> dict[str, int | str]:
         """The request, and what else training is told that changes no number."""
-        key = (cell.dataset, cell.model, cell.task_set, cell.seed)
-        minutes = self.configuration.request(*key).checkpoint_minutes
+        minutes = self.configuration.request(*_key(cell)).checkpoint_minutes
         return self.request(cell).resources() | {
             "accelerator": self.configuration.hardware.accelerator,
             "checkpoint_minutes": f"{minutes:g}",
@@ -217,11 +235,43 @@ class Targets:
                 "export PHM_DATA_ROOT=/path/to/recordings",
             )
 
+    def _check_requests(self) -> None:
+        """What is more than a node offers is refused: Snakemake would trim it silently."""
+        hardware, name = self.configuration.hardware, self.configuration.run.hardware
+        for cell in self.cells:
+            asked = self.configuration.request(*_key(cell))
+            for key, most in (
+                ("memory_mb", (hardware.host_memory_mb or math.inf) - INNER_SNAKEMAKE_MB),
+                ("runtime_minutes", hardware.max_runtime_minutes or math.inf),
+            ):
+                if getattr(asked, key) > most:
+                    raise UserError(
+                        f"A request is more than a node of class {name} offers.",
+                        where=f"cell {cell.name}, key `request.{key}`",
+                        found=str(getattr(asked, key)),
+                        expected=f"at most {most} (config/hardware/{name}.yaml)",
+                        remedy=f"request: {{{key}: {most}}}",
+                    )
+
+
+def _key(cell: Cell) -> tuple[str, str, str, int]:
+    return cell.dataset, cell.model, cell.task_set, cell.seed
+
 
 def build(config: Mapping[str, Any], basedir: str, files: Sequence[str | Path]) -> Targets:
     """The targets of a run; UserError names the first wrong key."""
     folder = Path(basedir)
     return Targets(load(config, folder / "config", [Path(file) for file in files]), folder)
+
+
+def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
+    """The targets of Snakemake's `workflow`; a job's are those that its run has kept."""
+    try:
+        if not workflow.is_main_process:
+            return Targets(snapshot.kept(), Path(workflow.basedir))
+        return build(config, workflow.basedir, workflow.overwrite_configfiles)
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 
 def _of(wildcards: Any) -> tuple[str, str, str, int]:

@@ -77,3 +77,20 @@ def test_an_edit_does_not_reach_a_job_that_waits(finished):
     # Taken back, it leaves nothing to do, for the old value is what was trained.
     model_file.write_text(before, encoding="utf-8")
     assert finished.dry().nothing_to_do
+
+
+def test_a_broken_config_does_not_stop_a_job_that_waits(finished):
+    """Keys that do not exist, a model taken away, YAML torn in the middle of an edit."""
+    dlinear = finished.kept("dlinear")
+    weights = dlinear.read("model.safetensors")
+    assert finished.verb("forget", "tiny/tiny/dlinear/all/1").code == 0
+
+    def breaks():
+        finished.edit("models/fno.yaml", no_such_key=1)
+        finished.edit("config.yaml", models=["trivial"])
+        (finished.folder / "config" / "task_sets.yaml").write_text("all: {", encoding="utf-8")
+
+    _run_and_edit_while_waiting(finished, breaks)
+    assert dlinear.event_names == ["started", "ended"]
+    assert dlinear.read("model.safetensors") == weights
+    assert finished.dry().code != 0  # the next command does see it

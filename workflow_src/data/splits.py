@@ -58,6 +58,13 @@ def make_split(
     strategies = (plan.strategy, validation["strategy"])
     rows = _spans(used, dataset, parts, strategies, where)
     gap = span + dataset.split.gap if "time_block" in strategies else 0
+    if dataset.split.gap and not gap:
+        raise UserError(
+            "The key `gap` has no effect: no recording is cut by time.",
+            where=f"{where}, key `split.gap`",
+            found=f"strategy {plan.strategy}, validation by {validation['strategy']}",
+            remedy="remove the line `gap:`",
+        )
     guard(rows, used, span, gap)
     _require_parts(rows, validation["strategy"], where)
     facts = {
