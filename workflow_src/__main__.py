@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_src.errors import BadData, UserError
-from workflow_src.scheduling.journal import Cause
+from workflow_src.errors import UserError
+from workflow_src.scheduling.journal import Cause, cause_of
 
 
 def _recordings(options: argparse.Namespace) -> Cause:
@@ -159,15 +159,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cause: Cause = options.run(options)
-    except BadData as error:
-        print(f"{error}", file=sys.stderr)
-        return Cause.BAD_DATA.exit_code
     except UserError as error:
-        print(f"{error}", file=sys.stderr)
-        return Cause.ERROR.exit_code
-    except KeyboardInterrupt:
+        print(error, file=sys.stderr)
+        return cause_of(error).exit_code
+    except KeyboardInterrupt as error:
         print("Stopped before the end; the same command goes on from here.", file=sys.stderr)
-        return Cause.TERMINATED.exit_code
+        return cause_of(error).exit_code
     return cause.exit_code
 
 

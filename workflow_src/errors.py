@@ -31,3 +31,7 @@ class UserError(Exception):
 
 class BadData(UserError):
     """The data themselves are at fault: trying again does not help."""
+
+
+class Diverged(UserError):
+    """A loss or a gradient became NaN or infinite."""

@@ -15,12 +15,13 @@ from workflow_src.cells import runs_beside
 from workflow_src.configuration import Dataset
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.errors import Diverged
+from workflow_src.scheduling.journal import Cause, Journal, cause_of
 from workflow_src.training.assembly import MultiTaskNetwork, build_network
 from workflow_src.training.batches import PartBatches, TrainingBatches
 from workflow_src.training.checkpoints import load_weights
-from workflow_src.training.module import Diverged, TrainingModule, rate_factor
-from workflow_src.training.run import Told, attempt, cause_of
+from workflow_src.training.module import TrainingModule, rate_factor
+from workflow_src.training.run import Told, attempt
 from workflow_src.training.step import loss_sums, valid_labels
 
 from .conftest import WriteCell

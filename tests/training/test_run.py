@@ -14,10 +14,10 @@ import pytest
 from workflow_src.cells import runs_beside
 from workflow_src.errors import BadData, UserError
 from workflow_src.predictions import read_predictions
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.journal import Cause, Journal, cause_of
 from workflow_src.training import run
 from workflow_src.training.module import TrainingModule
-from workflow_src.training.run import Told, attempt, cause_of, link_or_copy, move_aside_foreign
+from workflow_src.training.run import Told, attempt, link_or_copy, move_aside_foreign
 
 from .conftest import DATASET, TASKS, WriteCell
 

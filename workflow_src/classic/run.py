@@ -5,24 +5,30 @@ from __future__ import annotations
 import contextlib
 import json
 import platform
-import resource
 import time
 from pathlib import Path
 
 import numpy as np
 
-from workflow_src.cells import rig_folder, split_folder
+from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.configuration import Dataset
 from workflow_src.data.labels import require
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.files import write_text
+from workflow_src.limits import peak_rss_mb
 from workflow_src.predictions import write_predictions
+from workflow_src.scheduling.journal import Journal
 
 
 def run_classic(cell_file: Path) -> None:
     """Write predictions.h5 and training.json beside the cell.json of a classic model."""
+    with Journal(runs_beside(cell_file) / "attempts.jsonl").attempt():
+        _run(cell_file)
+
+
+def _run(cell_file: Path) -> None:
     begun = time.monotonic()
     cell = json.loads(cell_file.read_text(encoding="utf-8"))
     dataset = Dataset.model_validate(cell["dataset"])
@@ -37,7 +43,7 @@ def run_classic(cell_file: Path) -> None:
         "cell": cell["cell"],
         "identity": cell["identity"],
         "seconds": round(time.monotonic() - begun, 3),
-        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "peak_rss_mb": peak_rss_mb(),
         "versions": {"python": platform.python_version(), "numpy": np.__version__},
     }
     write_text(cell_file.parent / "training.json", json.dumps(report, indent=1, sort_keys=True))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import os
+import platform
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from workflow_src.errors import BadData, Diverged
+from workflow_src.limits import peak_rss_mb
 
 
 class Cause(enum.Enum):
@@ -34,11 +40,36 @@ class Cause(enum.Enum):
         return self.value[1]
 
 
+def cause_of(error: BaseException) -> Cause:
+    """The cause that an exception stands for."""
+    if isinstance(error, Diverged):
+        return Cause.DIVERGED
+    if isinstance(error, BadData):
+        return Cause.BAD_DATA
+    if isinstance(error, KeyboardInterrupt | SystemExit):
+        return Cause.TERMINATED
+    return Cause.ERROR
+
+
 class Journal:
     """Append-only `attempts.jsonl`; each event is one line, written and synced at once."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @contextlib.contextmanager
+    def attempt(self, **facts: Any) -> Iterator[None]:
+        """Frame one attempt by its lines `started` (with `facts`) and `ended` (with the cause)."""
+        self.append("started", host=platform.node(), pid=os.getpid(), **facts)
+        try:
+            yield
+        except BaseException as error:
+            first_line = str(error).split("\n", 1)[0] or type(error).__name__
+            # On a full disk not even this line may fit; the error itself says so.
+            with contextlib.suppress(OSError):
+                self.append("ended", cause=cause_of(error).text, message=first_line)
+            raise
+        self.append("ended", cause=Cause.DONE.text, peak_rss_mb=peak_rss_mb())
 
     def append(self, event: str, **facts: Any) -> None:
         """Add one event with the time (s since the epoch) and `facts`."""

@@ -12,15 +12,11 @@ from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from workflow_src.errors import UserError
+from workflow_src.errors import Diverged
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.batches import TrainingBatches
 from workflow_src.training.step import loss_sums, sample_keys, step, valid_labels, weighted
-
-
-class Diverged(UserError):
-    """The loss became NaN or infinite."""
 
 
 class TrainingModule(pl.LightningModule):

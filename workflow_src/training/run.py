@@ -9,7 +9,6 @@ import json
 import logging
 import os
 import platform
-import resource
 import shutil
 import time
 import warnings
@@ -29,8 +28,9 @@ from workflow_src.configuration import Dataset, identity
 from workflow_src.data.labels import require
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
-from workflow_src.errors import BadData, UserError
+from workflow_src.errors import UserError
 from workflow_src.files import write_text, write_whole
+from workflow_src.limits import peak_rss_mb
 from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.training.assembly import MultiTaskNetwork, build_network
@@ -46,7 +46,7 @@ from workflow_src.training.checkpoints import (
     load_weights,
     save_weights,
 )
-from workflow_src.training.module import Diverged, TrainingModule
+from workflow_src.training.module import TrainingModule
 from workflow_src.training.predict import predict
 from workflow_src.training.progress import History, Reporter
 
@@ -73,29 +73,9 @@ def attempt(cell_file: Path, told: Told) -> Cause:
     for left in folder.glob(".[0-9]*"):  # half-written files of an attempt that was killed
         left.unlink()
     journal = Journal(folder / "attempts.jsonl")
-    journal.append("started", told=asdict(told), host=platform.node(), pid=os.getpid())
-    try:
+    with journal.attempt(told=asdict(told)):
         _attempt(cell_file, folder, told, journal)
-    except BaseException as error:
-        cause = cause_of(error)
-        first_line = str(error).split("\n", 1)[0]
-        # On a full disk not even this line may fit; the error itself says so.
-        with contextlib.suppress(OSError):
-            journal.append("ended", cause=cause.text, message=first_line or type(error).__name__)
-        raise
-    journal.append("ended", cause=Cause.DONE.text, peak_rss_mb=peak_rss_mb())
     return Cause.DONE
-
-
-def cause_of(error: BaseException) -> Cause:
-    """The cause that an exception stands for."""
-    if isinstance(error, Diverged):
-        return Cause.DIVERGED
-    if isinstance(error, BadData):
-        return Cause.BAD_DATA
-    if isinstance(error, KeyboardInterrupt | SystemExit):
-        return Cause.TERMINATED
-    return Cause.ERROR
 
 
 def _attempt(cell_file: Path, folder: Path, told: Told, journal: Journal) -> None:
@@ -276,11 +256,6 @@ def link_or_copy(source: Path, target: Path) -> None:
             shutil.copyfile(source, temporary)
 
     write_whole(target, lay)
-
-
-def peak_rss_mb() -> float:
-    """Largest resident memory of this process so far, MB."""
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
 
 
 def versions() -> dict[str, str]:
