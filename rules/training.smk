@@ -7,8 +7,7 @@ localrules:
 
 
 # The whole of what decides a cell's numbers is this one param: training reads the file it is
-# written to and nothing else, so that an edit of the config cannot reach a job that waits. Here
-# and in training the scores of what is replaced go first: no table may show them if it fails.
+# written to and nothing else, so that an edit of the config cannot reach a job that waits.
 rule cell:
     output:
         T.result("cell.json"),
@@ -46,8 +45,7 @@ rule train:
     resources:
         **T.training_resources(),
     shell:
-        "rm -f $(dirname {input.cell})/metrics.json;"
-        " verb train {input.cell} --accelerator {resources.accelerator}"
+        "verb train {input.cell} --accelerator {resources.accelerator}"
         " --micro-batch {resources.micro_batch}"
         " --checkpoint-minutes {resources.checkpoint_minutes} > {log} 2>&1"
 
@@ -70,8 +68,7 @@ rule classic:
     resources:
         **T.light_resources(memory_mb=2000, minutes=60),
     shell:
-        "rm -f $(dirname {input.cell})/metrics.json;"
-        " verb classic {input.cell} > {log} 2>&1"
+        "verb classic {input.cell} > {log} 2>&1"
 
 
 rule evaluate:
@@ -87,5 +84,7 @@ rule evaluate:
     threads: 1
     resources:
         mem_mb=1000,
+    params:
+        revision=T.score_revision(),
     shell:
         "verb evaluate {input.cell} > {log} 2>&1"

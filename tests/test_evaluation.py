@@ -84,11 +84,11 @@ def test_metrics_are_written_whole_with_full_precision_and_bytes_that_repeat(tmp
     write_predictions(tmp_path / "predictions.h5", predictions)
     texts = []
     for name in ("one.json", "two.json"):
-        write_metrics(tmp_path / "predictions.h5", tmp_path / name, {**CELL, "window": 2048})
+        write_metrics(tmp_path / "predictions.h5", tmp_path / name, {**CELL, "window": 2048}, "abc")
         texts.append((tmp_path / name).read_text())
     assert texts[0] == texts[1]
     content = json.loads(texts[0])
-    assert content == {"cell": CELL, "scores": evaluate(predictions)}
+    assert content == {"cell": CELL, "identity": "abc", "scores": evaluate(predictions)}
     assert list(content["scores"]) == sorted(content["scores"])
     assert {path.name for path in tmp_path.iterdir()} == {"predictions.h5", "one.json", "two.json"}
 
@@ -99,7 +99,7 @@ def test_a_failure_keeps_the_metrics_before(tmp_path, predictions):
     predictions.tasks["rul_prediction"].outputs["model"][:] = np.nan
     write_predictions(tmp_path / "predictions.h5", predictions)
     with pytest.raises(Exception, match="not finite"):
-        write_metrics(tmp_path / "predictions.h5", path, CELL)
+        write_metrics(tmp_path / "predictions.h5", path, CELL, "abc")
     assert path.read_text() == "before"
 
 

@@ -4,33 +4,49 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from workflow_src.errors import UserError
+from workflow_src.files import disk_full, is_disk_full
 from workflow_src.scheduling.journal import Cause, cause_of
+
+if TYPE_CHECKING:
+    from workflow_src.cells import Cell
+    from workflow_src.configuration import Configuration
 
 
 def _recordings(options: argparse.Namespace) -> Cause:
-    from workflow_src.configuration import Rig
-    from workflow_src.configuration.reading import read
     from workflow_src.data.prepare import prepare_rig
 
-    # Not part of --rig, which is a param: another description must not make the store anew.
-    words = read(options.config_folder / "rigs" / f"{options.name}.yaml").get("description", "")
-    rig = Rig.model_validate({"description": words, **json.loads(options.rig)})
-    prepare_rig(options.name, rig, options.data_root, options.config_folder / "rigs")
+    kept = _kept()  # Words are not part of --rig: others must not make the store anew.
+    prepare_rig(
+        options.name,
+        json.loads(options.rig),
+        description=kept.rigs[options.name].description if kept else "",
+        data_root=options.data_root,
+        config_folder=options.config_folder / "rigs",
+    )
     return Cause.DONE
 
 
 def _split(options: argparse.Namespace) -> Cause:
     from workflow_src.data.prepare import prepare_split
 
-    prepare_split(options.name, json.loads(options.dataset), options.config_folder / "datasets")
+    folder = options.config_folder / "datasets"
+    prepare_split(options.name, json.loads(options.dataset), config_folder=folder)
     return Cause.DONE
+
+
+def _kept() -> Configuration | None:
+    """The configuration of the run that called this verb; None where a user did."""
+    from workflow_src.configuration import snapshot
+
+    return snapshot.kept() if snapshot.VARIABLE in os.environ else None
 
 
 def _train(options: argparse.Namespace) -> Cause:
@@ -50,9 +66,10 @@ def _classic(options: argparse.Namespace) -> Cause:
 def _evaluate(options: argparse.Namespace) -> Cause:
     from workflow_src.evaluation import write_metrics
 
-    cell = json.loads(options.cell.read_text(encoding="utf-8"))["cell"]
+    kept = json.loads(options.cell.read_text(encoding="utf-8"))
     folder = options.cell.parent
-    write_metrics(folder / "predictions.h5", folder / "metrics.json", cell)
+    predictions, metrics = folder / "predictions.h5", folder / "metrics.json"
+    write_metrics(predictions, metrics, kept["cell"], kept["identity"])
     return Cause.DONE
 
 
@@ -71,12 +88,26 @@ def _tables(options: argparse.Namespace) -> Cause:
     if options.partial:
         from workflow_src.tables.results import write_results
 
-        write_results(plan, partial=True)
-        write_tables(plan, partial=True)
-        print(show(plan, partial=True, styled=sys.stdout.isatty()))
+        present = _present_identities()
+        write_results(plan, True, present)
+        write_tables(plan, True, present)
+        print(show(plan, True, styled=sys.stdout.isatty(), identity_of=present))
     else:
         write_tables(plan)
     return Cause.DONE
+
+
+def _present_identities() -> Callable[[Cell], str] | None:
+    """What a cell's scores must bear to be those of the present configuration."""
+    kept = _kept()
+    if kept is None:
+        return None
+
+    def identity_of(cell: Cell) -> str:
+        resolved = kept.resolve(cell.dataset, cell.model, cell.task_set, cell.seed)
+        return str(resolved["identity"])
+
+    return identity_of
 
 
 def _show(options: argparse.Namespace) -> Cause:
@@ -162,6 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         print(error, file=sys.stderr)
         return cause_of(error).exit_code
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        print(disk_full(Path(error.filename or "."), str(error)), file=sys.stderr)
+        return Cause.ERROR.exit_code
     except KeyboardInterrupt as error:
         print("Stopped before the end; the same command goes on from here.", file=sys.stderr)
         return cause_of(error).exit_code

@@ -30,13 +30,17 @@ def evaluate(predictions: Predictions) -> dict[str, dict[str, dict[str, Any]]]:
     }
 
 
-def write_metrics(path_predictions: Path, path_metrics: Path, cell: Mapping[str, Any]) -> None:
+def write_metrics(
+    path_predictions: Path, path_metrics: Path, cell: Mapping[str, Any], identity: str
+) -> None:
     """Score a predictions file into `path_metrics`, complete or not at all.
 
-    Keys are ``cell`` (dataset, model, task_set, seed) and ``scores``; numbers keep full precision.
+    Keys are ``cell`` (dataset, model, task_set, seed), ``identity`` (that of its cell.json: the
+    settings behind the numbers) and ``scores``; numbers keep full precision.
     """
     content = {
         "cell": {key: cell[key] for key in CELL_NAME},
+        "identity": identity,
         "scores": evaluate(read_predictions(path_predictions)),
     }
     write_text(path_metrics, json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n")

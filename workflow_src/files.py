@@ -16,6 +16,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     A failure leaves neither; a full disk is a UserError that names the folder.
     """
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
+    temporary.unlink(missing_ok=True)  # of a killed process that had the same number
     try:
         write(temporary)
         descriptor = os.open(temporary, os.O_RDONLY)

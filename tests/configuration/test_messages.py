@@ -221,6 +221,7 @@ def test_a_wrong_key_of_a_file(
     world: Any, name: str, changes: dict[str, Any], says: str, remedy: str
 ) -> None:
     world.write({name: changes})
+    (world.config / "rigs" / "x.csv").write_text("file\n", encoding="utf-8")
     run = {**RUN, "models": ["net", "pt", "tr"]}
     said = told(world, run)
     assert says in said.text, said.text

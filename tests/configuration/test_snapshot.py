@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -24,10 +25,13 @@ RUN = {
 }
 
 
-def test_a_job_resolves_what_its_run_resolved(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture(autouse=True)
+def own_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(snapshot.VARIABLE, "")  # put back afterwards
+
+
+def test_a_job_resolves_what_its_run_resolved() -> None:
     configuration = load(RUN, CONFIG)
     snapshot.keep(configuration)
     kept = snapshot.kept()
@@ -43,14 +47,21 @@ def test_a_job_resolves_what_its_run_resolved(
 def test_the_folder_of_the_recordings_is_that_of_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PHM_DATA_ROOT", str(tmp_path))
     snapshot.keep(load({**RUN, "data_root": None}, CONFIG))
     monkeypatch.delenv("PHM_DATA_ROOT")
     assert snapshot.kept().data_root() == tmp_path
 
 
-def test_without_a_run_a_job_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_without_a_run_a_job_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(snapshot.VARIABLE, raising=False)
     with pytest.raises(UserError, match="configuration of its run"):
         snapshot.kept()
+
+
+def test_another_command_does_not_touch_what_is_kept(tmp_path: Path) -> None:
+    snapshot.keep(load(RUN, CONFIG))
+    of_first = os.environ[snapshot.VARIABLE]
+    snapshot.keep(load({**RUN, "study": "other"}, CONFIG))
+    os.environ[snapshot.VARIABLE] = of_first
+    assert snapshot.kept().run.study == "demo"

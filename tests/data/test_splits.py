@@ -13,13 +13,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_src.configuration.keys import Dataset
+from workflow_src.data.draws import draw
 from workflow_src.data.guard import guard, strength
-from workflow_src.data.labels import draw, require
 from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split
+from workflow_src.data.support import require
 from workflow_src.errors import BadData, UserError
 
 SPAN = {"window": 48, "horizon": 16}
+DENSE = {**SPAN, "stride": 1}
 
 
 def table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
@@ -73,8 +75,9 @@ def rigs(draw: st.DrawFn) -> pd.DataFrame:
     for u in range(units):
         for run in range(draw(st.integers(1, 3))):
             condition = draw(st.sampled_from(["c0", "c1", "c2"]))
-            for part in range(draw(st.integers(1, 2))):
-                length = draw(st.integers(520, 900))
+            timed = draw(st.booleans())
+            for part in range(draw(st.integers(1, 3))):
+                length = draw(st.integers(620, 900))
                 rows.append(
                     {
                         "unit_id": f"u{u}",
@@ -83,7 +86,7 @@ def rigs(draw: st.DrawFn) -> pd.DataFrame:
                         "condition": condition,
                         "length": length,
                         "life_s": 50.0 if classes[u] == "" else np.nan,
-                        "time_s": float(part),
+                        "time_s": float(part) if timed or classes[u] == "" else np.nan,
                     }
                 )
     return table_of(rows)
@@ -111,21 +114,24 @@ def test_no_two_parts_share_a_sample(
     cap: int | None,
     seed: int,
 ) -> None:
-    keys = dataset(
-        {"strategy": strategy, "validation": {"strategy": validation}, "gap": gap, "seed": seed},
-        span={**SPAN, "stride": stride, "per_recording": cap},
-    )
+    told = {"strategy": strategy, "validation": {"strategy": validation}, "seed": seed}
+    spans = {"span": {**SPAN, "stride": stride, "per_recording": cap}}
+    if not make_split(table, dataset(told, **spans), "any").facts["gap"]:
+        gap = 0  # an error where nothing is cut by time
+    keys = dataset({**told, "gap": gap}, **spans)
     split = make_split(table, keys, "any")
     rows, facts = split.rows, split.facts
     lengths = dict(zip(table["recording_id"], table["length"], strict=True))
+    place = laid_end_to_end(table)
     owner: dict[tuple[str, int], str] = {}
     reach = 64 + gap  # a span, and what a filter smears over a border
     for row in rows.itertuples():
         assert 0 <= row.start <= lengths[row.recording_id] - 64
         for sample in range(row.start, row.start + 64):
-            assert owner.setdefault((row.recording_id, sample), row.part) == row.part
-    for (recording, sample), part in owner.items():
-        assert owner.get((recording, sample + reach), part) == part
+            key = (row.run_id, place[row.recording_id] + sample)
+            assert owner.setdefault(key, row.part) == row.part
+    for (run, sample), part in owner.items():
+        assert owner.get((run, sample + reach), part) == part
     assert set(rows["part"]) == {"train", "test"} | ({"val"} if validation != "none" else set())
     shared = {
         name: parts_of(rows, column)["test"] & set(rows[column][rows["part"] != "test"])
@@ -137,6 +143,15 @@ def test_no_two_parts_share_a_sample(
     again = make_split(table, keys, "any")
     pd.testing.assert_frame_equal(again.rows, rows)
     assert again.facts == facts == json.loads(json.dumps(facts))
+
+
+def laid_end_to_end(table: pd.DataFrame) -> dict[str, int]:
+    """Where each recording begins in its run; `rigs` numbers consecutive parts upwards."""
+    place, ends = {}, dict.fromkeys(table["run_id"], 0)
+    for row in table.itertuples():
+        place[row.recording_id] = ends[row.run_id]
+        ends[row.run_id] += row.length
+    return place
 
 
 @settings(max_examples=25, deadline=None)
@@ -244,6 +259,54 @@ def test_time_blocks_stand_in_order_with_a_gap() -> None:
     assert split.facts["gap"] == 74
 
 
+def consecutive(names: list[str], times: list[float]) -> pd.DataFrame:
+    return table_of(
+        [
+            {"unit_id": "u", "run_id": "run", "recording_id": name, "time_s": time}
+            for name, time in zip(names, times, strict=True)
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("names", "times", "order"),
+    [
+        (["a_10", "a_9", "a_2"], [np.nan] * 3, ["a_2", "a_9", "a_10"]),
+        (["a_1", "a_2", "a_3"], [5.0, 9.0, 0.0], ["a_3", "a_1", "a_2"]),
+        (["a_1", "a_2", "a_3"], [5.0, np.nan, 0.0], ["a_1", "a_2", "a_3"]),
+    ],
+)
+def test_consecutive_recordings_keep_the_gap_at_their_seam(
+    names: list[str], times: list[float], order: list[str]
+) -> None:
+    table = consecutive(names, times)
+    split = make_split(table, dataset({"strategy": "time_block", "gap": 10}, span=DENSE), "uestc")
+    edges = split.rows.groupby("recording_id")["start"].agg(["min", "max"]).loc[order]
+    assert (edges["min"] == 0).all()
+    assert (edges["max"] + 64).tolist() == [2000 - 74, 2000 - 74, 2000]  # the last one is whole
+    assert any("cut each by itself" in reason for reason in split.facts["reasons"])
+    guard(split.rows, table, 64, 74)
+    moved = split.rows.copy()
+    moved.loc[moved.index[moved["recording_id"] == order[0]][-1], "start"] += 1
+    with pytest.raises(UserError, match="73 samples apart, 74 are needed") as caught:
+        guard(moved, table, 64, 74)
+    assert f"recording {order[1]!r}, start 0" in str(caught.value)
+
+
+def test_validation_by_time_keeps_the_gap_between_recordings_of_a_run() -> None:
+    table = table_of([{"unit_id": f"u{i // 3}", "run_id": f"run{i // 3}"} for i in range(6)])
+    keys = dataset({"strategy": "unit", "test": {"unit_id": ["u1"]}}, span=DENSE)
+    split = make_split(table, keys, "uestc")
+    ends = (split.rows.groupby("recording_id")["start"].max() + 64).to_dict()
+    trained = {"r0": 2000 - 64, "r1": 2000 - 64, "r2": 2000}
+    assert ends == trained | dict.fromkeys(("r3", "r4", "r5"), 2000)  # the test part is not cut
+    assert "cut each by itself" in split.facts["validation"]["reason"]
+    table.loc[1, "length"] = 64 * 4 - 1  # two spans, the gap between them and the one at the seam
+    with pytest.raises(BadData, match="before the next recording of the run") as caught:
+        make_split(table, keys, "uestc")
+    assert "at least 256" in str(caught.value)
+
+
 def test_parts_of_one_run_stay_together() -> None:
     table = table_of([{"unit_id": f"u{i // 5}", "run_id": f"run{i // 5}"} for i in range(20)])
     keys = dataset({"strategy": "run", "validation": {"strategy": "run"}})
@@ -301,9 +364,12 @@ def test_runs_to_failure_are_drawn_and_their_lives_kept() -> None:
     lives = facts["training_lives_s"]
     assert len(lives) == 2
     assert facts["mean_training_life_s"] == np.mean(list(lives.values()))
+    assert facts["runs_to_failure"] == {"train": 2, "val": 1, "test": 1}  # of 3 recordings each
     assert facts["supported"]["rul_prediction"] is None
     cut = make_split(table, dataset({"strategy": "unit"}), "femto").facts
     assert any("cut by time" in warning for warning in cut["warnings"])
+    healthy = make_split(rig(), dataset({"strategy": "unit"}), "bench").facts
+    assert healthy["runs_to_failure"] == {"train": 0, "val": 0, "test": 0}
 
 
 # ------------------------------------------------------------------------- tasks

@@ -25,19 +25,19 @@ def journal(tmp_path: Path) -> Journal:
 
 def test_no_file_is_no_event(journal: Journal) -> None:
     assert journal.events() == []
-    assert journal.attempts() == 0
+    assert journal.attempts("a") == 0
 
 
 def test_events_come_back_in_order_with_their_facts(journal: Journal) -> None:
-    journal.append("started", host="näher", micro=16)
+    journal.append("started", host="näher", micro=16, identity="one")
     journal.append("ended", cause="gpu_oom", message='two\nlines and "quotes"')
-    journal.append("started", host="b", micro=8)
+    journal.append("started", host="b", micro=8, identity="two")
     first, second, third = journal.events()
     assert (first["event"], first["host"], first["micro"]) == ("started", "näher", 16)
     assert second["message"] == 'two\nlines and "quotes"'
     assert third["micro"] == 8
     assert first["time"] <= second["time"] <= third["time"]
-    assert journal.attempts() == 2
+    assert journal.attempts("one") == journal.attempts("two") == 1
     assert len(journal.path.read_text(encoding="utf-8").splitlines()) == 3
 
 

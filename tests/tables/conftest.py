@@ -72,7 +72,12 @@ class Study:
         )
         return TablePlan(self.name, cells, self.models, self.datasets, self.task_sets)
 
-    def score(self, cell: Cell, scores: dict[str, dict[str, dict[str, Any]]]) -> None:
+    def score(
+        self,
+        cell: Cell,
+        scores: dict[str, dict[str, dict[str, Any]]],
+        identity: str = "now",
+    ) -> None:
         """Write metrics.json: task -> row -> metric -> number, or the reason why there is none."""
         content = {
             task: {
@@ -86,7 +91,7 @@ class Study:
         }
         folder = paths.results(self.name, cell)
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps({"cell": vars(cell), "scores": content})
+        text = json.dumps({"cell": vars(cell), "identity": identity, "scores": content})
         (folder / "metrics.json").write_text(text)
 
     def classify(
@@ -119,6 +124,27 @@ def bearing(study: Study) -> Study:
     study.classify("bearing", "patchtst", (0.8, 0.85, 0.9))
     study.classify("bearing", "fno", (0.7, 0.7, 0.7))
     study.classify("bearing", "trivial", (0.4, 0.4, 0.4), row="majority class")
+    return study
+
+
+@pytest.fixture
+def one_class(study: Study) -> Study:
+    """A column with one class in test beside one with all."""
+    units = {
+        "ball": {"train": 1, "val": 1, "test": 0},
+        "inner": {"train": 1, "val": 1, "test": 1},
+    }
+    study.dataset("bearing")
+    study.dataset("ir028", facts(units_per_class=units))
+    for model, row, accuracy in (
+        ("patchtst", "model", 0.02),
+        ("fno", "model", 0.03),
+        ("trivial", "majority class", 0.9),
+    ):
+        study.classify("bearing", model, (accuracy / 2,) * 3, row=row)
+        for i, seed in enumerate(study.seeds):
+            scores = {"macro_f1": "absent from test: ball", "accuracy": accuracy + 0.01 * i}
+            study.score(Cell("ir028", model, "all", seed), {"classification": {row: scores}})
     return study
 
 

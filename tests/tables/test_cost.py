@@ -52,6 +52,11 @@ def test_cost_of_each_rule(bearing: Any) -> None:
         path = root / rule / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(HEAD + line)
+    for left in ("old/fno/all/seed42.tsv", "bearing/fno/all/seed7.tsv"):
+        path = root / "train" / left
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(HEAD + "999\t0:00:20\t9999\t1\n")
+    (root / "finetune/old").mkdir(parents=True)
     Path("data/benchmarks").mkdir()
     Path("data/benchmarks/bearing.split.tsv").write_text(HEAD + "2.0\t0:00:02\t60\t1\n")
     Path("data/benchmarks/foreign.split.tsv").write_text(HEAD + "9.0\t0:00:09\t90\t1\n")
@@ -67,7 +72,7 @@ def test_cost_of_each_rule(bearing: Any) -> None:
 
 
 def test_a_damaged_benchmark_is_named(bearing: Any) -> None:
-    path = Path("demo/benchmarks/train/x.tsv")
+    path = Path("demo/benchmarks/train/bearing/fno/all/seed42.tsv")
     path.parent.mkdir(parents=True)
     path.write_text("nonsense\n")
     with pytest.raises(BadData, match=str(path)):

@@ -1,19 +1,15 @@
 from __future__ import annotations
 
 import itertools
-import re
-import shutil
-import subprocess
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 import pytest
 
 from workflow_src.cells import Cell
 from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import main_tables, number, write_tables
-from workflow_src.tables.plan import ModelEntry, TaskSetEntry, table_files
+from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_files
 from workflow_src.tables.render import Entry, Table
 from workflow_src.tables.results import read_results
 
@@ -181,6 +177,29 @@ def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> Non
     assert "Partial: 6 of the study's 9 cells have scores." in table.notes
 
 
+def test_the_accuracy_stands_where_macro_f1_is_undefined(one_class: Any) -> None:
+    table = only(one_class)
+    assert [row[1] for row in entries(table).values()] == [
+        Entry("acc 0.030 ± 0.010", "", "a"),
+        Entry("acc 0.040 ± 0.010", "", "a"),
+        Entry("acc 0.910 ± 0.010", "", "a"),
+    ]
+    assert [row[0].mark for row in entries(table).values()] == ["", "second", "best"]
+    assert table.lettered == (
+        (
+            "a",
+            "undefined: absent from test: ball; in its place the accuracy (acc), "
+            "here the recall of inner; not ranked",
+        ),
+    )
+
+
+def test_no_claim_reaches_where_the_main_metric_is_undefined(one_class: Any) -> None:
+    one_class.classify("bearing", "trivial", (0.001,) * 3, row="majority class")
+    expected = "two standard errors wherever the table gives its macro F1."
+    assert any(note.endswith(expected) for note in only(one_class).notes)
+
+
 # ------------------------------------------------------------------------------- which tables
 
 
@@ -282,99 +301,34 @@ def test_two_specimens_apart_are_not_one(bearing: Any) -> None:
     assert "recognises" not in noted(only(bearing))
 
 
-# ------------------------------------------------------------------------------- formats
+def test_runs_to_failure_are_counted_on_both_sides(study: Any, split_facts: Any) -> None:
+    study.task_sets = {"all": TaskSetEntry(("rul_prediction",), age=False)}
+    for fold, (train, test) in enumerate([(5, 1), (4, 1)]):
+        runs = {"train": train, "val": 1, "test": test}
+        study.dataset(f"femto.fold{fold}", split_facts(runs_to_failure=runs))
+    for cell in study.plan.cells:
+        row = "clock" if cell.model == "trivial" else "model"
+        study.score(cell, {"rul_prediction": {row: {"rmse": 0.2}}})
+    table = only(study)
+    assert table.columns[0].facts[1] == "4–5/1 runs"
+    assert "Counts are runs to failure in train/test." in noted(table)
 
 
-@pytest.fixture
-def awkward(study: Any) -> Any:
-    """Labels and notes with everything that LaTeX and Markdown read as markup."""
-    nasty = r"a_b & 50% #1 $x$ {y} ~z ^w <v> |u| \t *s* ±°µ"
-    study.models["patchtst"] = ModelEntry(nasty, "network")
-    study.dataset("bearing", label=nasty, note=nasty)
-    study.dataset("other", label=nasty)
-    for dataset in ("bearing", "other"):
-        study.classify(dataset, "patchtst", (0.8, 0.85, 0.9))
-        study.classify(dataset, "fno", (nasty,) * 3)
-        study.classify(dataset, "trivial", (0.4, 0.4, 0.4), row="majority class")
-    return study
-
-
-def test_markdown(bearing: Any) -> None:
-    write_tables(bearing.plan.to_json())
-    text = Path("demo/tables/classification.md").read_text()
-    assert "| | bearing<br>unit<br>3/2 units a class<br>3 seeds |" in text
-    assert "| PatchTST | **0.850 ± 0.050** |" in text
-    assert "| FNO | <u>0.700 ± 0.000</u> |" in text
-
-
-def test_markdown_keeps_its_columns(awkward: Any) -> None:
-    write_tables(awkward.plan.to_json())
-    lines = Path("demo/tables/classification.md").read_text().splitlines()
-    rows = [line for line in lines if line.startswith("|")]
-    assert {len(re.findall(r"(?<!\\)\|", line)) for line in rows} == {4}
-
-
-def test_latex(bearing: Any) -> None:
-    write_tables(bearing.plan.to_json())
-    text = Path("demo/tables/classification.tex").read_text()
-    assert r"PatchTST & \textbf{0.850 $\pm$ 0.050} \\" in text
-    assert r"FNO & \underline{0.700 $\pm$ 0.000} \\" in text
-    assert text.count(r"\midrule") == 2
-
-
-def test_latex_is_well_formed(awkward: Any) -> None:
-    for path in write_tables(awkward.plan.to_json()):
-        if path.suffix == ".tex":
-            check_latex(path.read_text(encoding="utf-8"))
-
-
-def check_latex(text: str) -> None:
-    """Balanced braces, environments and mathematics, no bare special, equal columns."""
-    plain = re.sub(r"\\[\\{}&%$#_]", lambda m: r"\\" if m[0] == r"\\" else "", text)
-    depth = 0
-    for char in plain:
-        depth += {"{": 1, "}": -1}.get(char, 0)
-        assert depth >= 0
-    assert depth == 0
-    opened: list[str] = []
-    for kind, name in re.findall(r"\\(begin|end)\{(\w+)\}", plain):
-        if kind == "begin":
-            opened.append(name)
-        else:
-            assert opened.pop() == name
-    assert not opened
-    assert plain.count("$") % 2 == 0
-    outside = re.sub(r"\$[^$]*\$", "", plain)
-    assert not re.search(r"[#%_<>|~±µ°]|(?<!\\)\^", outside)
-    (columns,) = re.findall(r"\\begin\{tabular\}\{(l?r*)\}", plain)
-    for line in plain.splitlines():
-        if line.endswith(r"\\"):
-            spans = sum(int(n) - 1 for n in re.findall(r"\\multicolumn\{(\d+)\}", line))
-            assert line.count("&") + 1 + spans == len(columns)
-
-
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
-def test_latex_compiles(awkward: Any, tmp_path: Path) -> None:
-    inputs = [p for p in write_tables(awkward.plan.to_json()) if p.suffix == ".tex"]
-    body = "\n".join(p.read_text(encoding="utf-8") for p in inputs)
-    preamble = "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\n"
-    (tmp_path / "all.tex").write_text(preamble + body + "\\end{document}\n", encoding="utf-8")
-    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "all.tex"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout[-2000:]
-
-
-def test_csv_is_for_machines(awkward: Any) -> None:
-    write_tables(awkward.plan.to_json())
-    table = pd.read_csv("demo/tables/classification.csv")
-    label = awkward.datasets["bearing"].label
-    assert table["group"].tolist() == ["model", "model", "trivial"]
-    assert table[f"{label} (bearing)"].tolist() == pytest.approx(
-        [0.85, float("nan"), 0.4], nan_ok=True
+@pytest.mark.parametrize("task", ["signal_prediction", "classification"])
+def test_forecasts_of_noisy_windows_are_not_compared(study: Any, task: str) -> None:
+    study.task_sets = {"all": TaskSetEntry((task,), age=False)}
+    study.dataset("clean")
+    study.dataset("noisy", label="HIT, noise", noise_db=0.0)
+    for cell in study.plan.cells:
+        study.score(cell, {})
+    plan = study.plan
+    text = noted(
+        main_tables(TablePlan.from_json(plan.to_json()), read_results(plan.cells, "demo"))[0]
     )
-    assert table[f"{label} (bearing) sd"][0] == pytest.approx(0.05)
-    assert table[f"{label} (bearing) mark"].tolist()[0] == "best"
-    assert table[f"{label} (bearing) note"][1].startswith("undefined: ")
+    assert ("on the windows of the test part: HIT, noise (0 dB)." in text) == (
+        task == "signal_prediction"
+    )
+    assert ("units of the noisy window's deviation" in text) == (task == "signal_prediction")
 
 
 def test_no_negative_zero() -> None:

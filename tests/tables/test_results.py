@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 import yaml
 
 from workflow_src import cells as paths
+from workflow_src.__main__ import main
 from workflow_src.cells import Cell
 from workflow_src.configuration import Dataset, load
 from workflow_src.data.splits import make_split
@@ -20,7 +22,7 @@ from workflow_src.evaluation import write_metrics
 from workflow_src.predictions import SPAN_COLUMNS, Predictions, TaskPredictions, write_predictions
 from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import write_tables
-from workflow_src.tables.plan import ModelEntry, TablePlan
+from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry
 from workflow_src.tables.results import COLUMNS, collect, read_results, write_results
 from workflow_src.tables.show import show
 
@@ -106,6 +108,46 @@ def test_partial_results_leave_the_whole_ones_alone(bearing: Any) -> None:
     assert Path("demo/results.csv").read_bytes() == whole
 
 
+def test_scores_of_other_settings_are_none(bearing: Any) -> None:
+    stale = Cell("bearing", "fno", "all", 43)
+    bearing.score(stale, {"classification": {"model": {"macro_f1": 0.1}}}, identity="before")
+    bearing.train(stale, seconds=1.0)
+    plan = bearing.plan
+    found = read_results(plan.cells, "demo", partial=True, identity_of=lambda _: "now")
+    assert found.missing == {stale: "trained with other settings; not run since"}
+    assert (len(found.frame), found.failed, found.training) == (8, set(), {})
+    assert not read_results(plan.cells, "demo", partial=True).missing
+    write_results(plan.to_json(), True, lambda _: "now")
+    assert len(pd.read_csv("demo/tables/partial/results.csv")) == 8
+    write_tables(plan.to_json(), True, lambda _: "now")
+    table = pd.read_csv("demo/tables/partial/classification.csv").set_index("row")
+    reason = "no result: trained with other settings; not run since"
+    assert table.loc["FNO", "bearing note"] == f"2 of 3 seeds; {reason} (seed 43)"
+    assert f"{reason} (seed 43)" in show(plan.to_json(), True, lambda _: "now")
+    with pytest.raises(BadData, match="trained with other settings"):
+        write_tables(plan.to_json(), identity_of=lambda _: "now")
+
+
+def test_scores_without_an_identity_are_not_current(bearing: Any) -> None:
+    cell = bearing.plan.cells[0]
+    file = paths.results("demo", cell) / "metrics.json"
+    content = json.loads(file.read_text())
+    del content["identity"]
+    file.write_text(json.dumps(content))
+    plan = bearing.plan
+    found = read_results(plan.cells, "demo", partial=True, identity_of=lambda _: "now")
+    assert list(found.missing) == [cell]
+
+
+def test_the_verb_keeps_the_identity_of_the_cell(bearing: Any, monkeypatch: Any) -> None:
+    told: list[Any] = []
+    monkeypatch.setattr("workflow_src.evaluation.write_metrics", lambda *all_: told.extend(all_))
+    kept = {"cell": {"seed": 1}, "identity": "abc"}
+    Path("cell.json").write_text(json.dumps(kept))
+    assert main(["evaluate", "cell.json"]) == 0
+    assert told == [Path("predictions.h5"), Path("metrics.json"), {"seed": 1}, "abc"]
+
+
 def test_the_plan_survives_json(bearing: Any, tmp_path: Path) -> None:
     plan = bearing.plan
     text = plan.to_json()
@@ -132,7 +174,7 @@ def test_from_real_predictions_to_a_table(study: Any) -> None:
     folder = paths.results("demo", study.plan.cells[0])
     folder.mkdir(parents=True)
     write_predictions(folder / "p.h5", Predictions(spans, {"classification": task}, facts))
-    write_metrics(folder / "p.h5", folder / "metrics.json", vars(study.plan.cells[0]))
+    write_metrics(folder / "p.h5", folder / "metrics.json", vars(study.plan.cells[0]), "x")
     write_results(study.plan.to_json())
     write_tables(study.plan.to_json())
     table = pd.read_csv("demo/tables/classification.csv")
@@ -151,6 +193,31 @@ def test_show(bearing: Any) -> None:
     assert "  all results: demo/results.csv" in lines
     assert "\x1b" not in text
     assert "\x1b[1m0.850" in show(bearing.plan.to_json(), styled=True)
+
+
+@pytest.mark.parametrize("length", [4, 30])
+def test_a_wide_table_goes_on_beneath(study: Any, length: int) -> None:
+    study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}
+    names = [f"rig{i:02}{'x' * length}" for i in range(12)]
+    for name in names:
+        study.dataset(name)
+    for i, cell in enumerate(study.plan.cells):
+        row = "RMS stump" if cell.model == "trivial" else "model"
+        scores = {"auroc": 0.5 + i / 1000, "false_alarm_rate": i / 1000}
+        if cell.model == "fno":
+            scores["false_alarm_rate"] = f"no healthy span in the validation part of {cell.dataset}"
+        study.score(cell, {"anomaly_detection": {row: scores}})
+    lines = show(study.plan.to_json()).splitlines()
+    assert max(map(len, lines)) <= 118
+    of_fno = [line for line in lines if "FNO" in line]
+    assert 3 <= len(of_fno) < 12
+    assert max(map(len, of_fno)) > 70  # a line is filled, not one column a piece
+    data = pd.read_csv(write_tables(study.plan.to_json())[0]).set_index("row")
+    shown = [f"{data.loc['FNO', name]:.3f} ±" for name in names]
+    assert [f"{text} ±" for text in re.findall(r"(0\.\d{3}) ±", " ".join(of_fno))] == shown
+    text = "\n".join(lines)
+    assert all(text.count(name[:5]) >= 2 for name in names)  # above both of its sub-columns
+    assert sum("AUROC" in line for line in lines) == len(of_fno) + 1  # the title says it too
 
 
 def test_show_counts_what_failed(bearing: Any) -> None:
@@ -181,6 +248,8 @@ def test_the_plan_of_the_repository() -> None:
     assert plan.models["trivial"].kind == "classic"
     assert {d.origin for d in plan.datasets.values()} <= {"real", "simulated"}
     assert TablePlan.from_json(plan.to_json()) == plan
+    for name, dataset in plan.datasets.items():
+        assert dataset.noise_db == configuration.datasets[name].test_noise_db
     fewer = TablePlan.from_configuration(configuration, plan.cells[:1])
     assert list(fewer.datasets) == [plan.cells[0].dataset]
 
@@ -196,6 +265,7 @@ def test_a_real_split_has_the_facts_that_tables_show(study: Any) -> None:
             "length": 100,
             "fault": [fault for fault, _ in units],
             "life_s": np.nan,
+            "time_s": np.nan,
             "channel_kinds": "vibration",
             "rate_hz": 1000.0,
         }

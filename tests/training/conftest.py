@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from workflow_src.configuration import Dataset, Rig, Training, identity
+from workflow_src.configuration import Dataset, Training, identity
 from workflow_src.configuration.keys import TaskSet
 from workflow_src.data.prepare import prepare_rig, prepare_split
 
@@ -54,8 +54,9 @@ def small_rig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small_rig")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        prepare_rig("small", Rig.model_validate(RIG), None, folder)
-        prepare_split("split", DATASET, folder)
+        rig, dataset = {"rig": RIG, "table": None}, {"dataset": DATASET, "table": None}
+        prepare_rig("small", rig, description="", data_root=None, config_folder=folder)
+        prepare_split("split", dataset, config_folder=folder)
     return folder
 
 

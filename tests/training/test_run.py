@@ -128,7 +128,9 @@ def test_another_configuration_starts_anew_and_keeps_what_was(write_cell: WriteC
     ).read_bytes()
     (aside,) = (runs_beside(cell) / "aside").iterdir()
     assert (aside / "model.safetensors").read_bytes() == weights
-    assert Journal(runs_beside(cell) / "attempts.jsonl").attempts() == 2
+    events = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    assert [event["event"] for event in events].count("started") == 2
+    assert json.loads((cell.parent / "training.json").read_text())["attempts"] == 1
 
 
 @pytest.mark.parametrize("changed", ["data/small/manifest.json", "data/split/split.csv"])
@@ -150,7 +152,7 @@ def test_a_kill_while_moving_aside_leaves_nothing_to_go_on_from(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whichever file was moved last before the kill, none of the rest is taken for the cell's."""
-    names = ("last.ckpt", "history.csv", "best.safetensors", "model.safetensors")
+    names = ("history.csv", "predictions.h5", "training.json", "model.safetensors")
     rename = Path.rename
     for moved in range(len(names) + 1):
         folder = tmp_path / str(moved)
@@ -184,7 +186,8 @@ def test_early_stopping_without_validation_is_refused(write_cell: WriteCell) -> 
     cell = write_cell("a", early_stopping_patience=3)
     split = {**DATASET["split"], "validation": {"strategy": "none"}}  # type: ignore[dict-item]
     shutil.rmtree("data/split")
-    prepare_split("split", {**DATASET, "split": split}, Path())
+    part = {"dataset": {**DATASET, "split": split}, "table": None}
+    prepare_split("split", part, config_folder=Path())
     with pytest.raises(UserError, match="early_stopping_patience: 0"):
         attempt(cell, TOLD)
     cell = write_cell("b")

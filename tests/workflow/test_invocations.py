@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -89,7 +91,10 @@ def test_partial_tables_of_an_unfinished_study_pull_no_training(finished):
     outcome = finished.snakemake("partial_tables")
     assert outcome.code == 0, outcome.text
     assert outcome.rules == {"partial_tables": 1}
-    table = finished.folder / "tiny" / "tables" / "partial" / "classification_simulated.csv"
-    assert "FNO" in table.read_text(encoding="utf-8")
+    table = finished.folder / "tiny" / "tables" / "partial" / "classification_simulated.md"
+    text = table.read_text(encoding="utf-8")
+    assert re.search(r"\| DLinear \| –<sup>", text)
+    assert re.search(r"\| FNO \| –<sup>", text), "the score of other settings is shown"
+    assert "trained with other settings" in text
     assert not (finished.kept("dlinear").results / "model.safetensors").exists()
     assert finished.kept("fno").read("model.safetensors") == weights

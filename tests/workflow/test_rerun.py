@@ -137,6 +137,10 @@ def test_what_is_asked_for_never_reruns_anything(finished):
     assert (asked["slurm_partition"], asked["slurm_account"]) == ("long", "phm")
 
 
+def test_other_threads_rerun_nothing(finished):
+    assert finished.dry("--set-threads", "train=2").nothing_to_do
+
+
 def test_labels_and_notes_rewrite_tables_only(finished, table_rules):
     finished.edit("models/dlinear.yaml", label="A linear model")
     finished.edit("datasets/tiny.yaml", note="units never seen")

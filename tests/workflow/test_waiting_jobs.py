@@ -79,6 +79,21 @@ def test_an_edit_does_not_reach_a_job_that_waits(finished):
     assert finished.dry().nothing_to_do
 
 
+def test_another_command_meanwhile_does_not_reach_a_job_that_waits(finished):
+    """Partial tables of another study, in the same folder."""
+    dlinear = finished.kept("dlinear")
+    weights = dlinear.read("model.safetensors")
+    assert finished.verb("forget", "tiny/tiny/dlinear/all/1").code == 0
+
+    def other():
+        said = finished.snakemake("partial_tables", "--config", "study=other", "hardware=local")
+        assert said.code == 0, said.text
+
+    _run_and_edit_while_waiting(finished, other)
+    assert dlinear.event_names == ["started", "ended"]
+    assert dlinear.read("model.safetensors") == weights
+
+
 def test_a_broken_config_does_not_stop_a_job_that_waits(finished):
     """Keys that do not exist, a model taken away, YAML torn in the middle of an edit."""
     dlinear = finished.kept("dlinear")

@@ -7,14 +7,15 @@ import json
 import platform
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.configuration import Dataset
-from workflow_src.data.labels import require
 from workflow_src.data.split_files import read_split
+from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.files import write_text
 from workflow_src.limits import peak_rss_mb
@@ -24,13 +25,14 @@ from workflow_src.scheduling.journal import Journal
 
 def run_classic(cell_file: Path) -> None:
     """Write predictions.h5 and training.json beside the cell.json of a classic model."""
-    with Journal(runs_beside(cell_file) / "attempts.jsonl").attempt():
-        _run(cell_file)
-
-
-def _run(cell_file: Path) -> None:
-    begun = time.monotonic()
     cell = json.loads(cell_file.read_text(encoding="utf-8"))
+    journal = Journal(runs_beside(cell_file) / "attempts.jsonl")
+    with journal.attempt(identity=cell["identity"]):
+        _run(cell_file, cell)
+
+
+def _run(cell_file: Path, cell: dict[str, Any]) -> None:
+    begun = time.monotonic()
     dataset = Dataset.model_validate(cell["dataset"])
     split = read_split(split_folder(cell["cell"]["dataset"]))
     kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)

@@ -10,9 +10,10 @@ from workflow_src.configuration.keys import (
     Split,
     Training,
 )
-from workflow_src.configuration.loading import Configuration, identity, load
+from workflow_src.configuration.loading import REVISIONS, Configuration, digest, identity, load
 
 __all__ = [
+    "REVISIONS",
     "Configuration",
     "Dataset",
     "Hardware",
@@ -22,6 +23,7 @@ __all__ = [
     "Run",
     "Split",
     "Training",
+    "digest",
     "identity",
     "load",
 ]

@@ -33,8 +33,9 @@ from workflow_src.configuration.messages import as_yaml, checked, shown
 from workflow_src.configuration.reading import read, read_extended
 from workflow_src.errors import UserError
 
-# Raised by hand when the same inputs would give other numbers; part of every cell's identity.
-REVISIONS = {"models": 1, "data": 1}
+# Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
+# cells anew, `models` networks, `classic` baselines, `scores` what is evaluated.
+REVISIONS = {"data": 1, "models": 1, "classic": 1, "scores": 1}
 
 
 def identity(value: Any) -> str:
@@ -54,7 +55,9 @@ class Configuration:
     task_sets: Mapping[str, TaskSet]
     hardware: Hardware
     site: SiteClass
+    light_site: SiteClass  # of rules that need no GPU
     folder: Path
+    digests: Mapping[str, str]  # SHA-256 of the tables beside rigs and datasets, by their names
     # (model, dataset, task set, overrides that match) -> what its cells share
     _resolved: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
@@ -87,9 +90,10 @@ class Configuration:
     ) -> dict[str, Any]:
         data, network = self.datasets[dataset], self.models[model]
         tasks = self.task_sets[task_set].model_dump(exclude_none=True)
-        shared = {**self._data_parts[dataset], "tasks": tasks, "revisions": REVISIONS}
+        shared = {**self._data_parts[dataset], "tasks": tasks}
         if network.kind == "classic":
-            return {**shared, "model": {"kind": "classic", "method": network.method}}
+            model_part = {"kind": "classic", "method": network.method}
+            return {**shared, "model": model_part, "revision": REVISIONS["classic"]}
         sizes = network.model_dump(include=set(Architecture.model_fields))
         training = self.run.training.model_dump() | _set(network.training) | _set(data.training)
         for override in overrides:
@@ -100,6 +104,7 @@ class Configuration:
         return {
             **shared,
             "model": {"kind": "network"} | self._own_keys(model, sizes),
+            "revision": REVISIONS["models"],
             "training": Training.model_validate(training).model_dump(),
         }
 
@@ -161,19 +166,27 @@ class Configuration:
                 "dataset": data.model_dump(exclude={"extends", "label", "note", "training"}),
                 "amplitude_comparable": self.rigs[data.rig].amplitude_comparable,
                 "rig": self.rig_part(data.rig),
+                "split_table": self.split_part(name)["table"],
             }
             for name, data in self.datasets.items()
         }
 
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
-        return self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True, by_alias=True)
+        keys = self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True, by_alias=True)
+        folder = self.rigs[rig].folder
+        table = folder.table if folder is not None else None
+        return {"rig": keys, **self._provenance("rigs", table)}
+
+    def _provenance(self, kind: str, table: str | None) -> dict[str, Any]:
+        digest = None if table is None else self.digests[f"{kind}/{table}"]
+        return {"revision": REVISIONS["data"], "table": digest}
 
     def split_part(self, dataset: str) -> dict[str, Any]:
         """What decides the split of a dataset."""
-        return self.datasets[dataset].model_dump(
-            include={"rig", "span", "channel_kinds", "select", "split"}
-        )
+        data = self.datasets[dataset]
+        keys = data.model_dump(include={"rig", "span", "channel_kinds", "select", "split"})
+        return {"dataset": keys, **self._provenance("datasets", data.split.file)}
 
     def request(self, dataset: str, model: str, task_set: str, seed: int) -> Request:
         """The configured request of one cell; a later pattern wins."""
@@ -199,15 +212,20 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     run: Run = checked(Run, config, files)
     models = {name: _model(folder, name) for name in run.models}
     datasets = _datasets(folder, run.datasets)
+    rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
+    tables = [("rigs", r.folder.table) for r in rigs.values() if r.folder and r.folder.table]
+    tables += [("datasets", d.split.file) for d in datasets.values() if d.split.file]
     configuration = Configuration(
         run=run,
         models=models,
         datasets=datasets,
-        rigs={d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()},
+        rigs=rigs,
         task_sets=_task_sets(folder / "task_sets.yaml", run.task_sets),
         hardware=_one(Hardware, folder / "hardware", run.hardware),
-        site=_site(folder / "site.yaml", run.hardware),
+        site=_site(folder / "site.yaml", (run.hardware,)),
+        light_site=_site(folder / "site.yaml", ("cpu", run.hardware)),
         folder=folder,
+        digests={f"{kind}/{name}": digest(folder / kind / name) for kind, name in tables},
     )
     _require_a_network(configuration)
     return configuration
@@ -307,8 +325,21 @@ def _task_sets(file: Path, names: Sequence[str]) -> dict[str, TaskSet]:
     return sets
 
 
-def _site(file: Path, hardware: str) -> SiteClass:
-    """What the cluster calls the class `hardware`; every name in the file must be a class."""
+def digest(table: Path) -> str:
+    """SHA-256 of a table that a rig or a split names, so that an edit of it is one of the key."""
+    try:
+        return hashlib.sha256(table.read_bytes()).hexdigest()
+    except OSError as error:
+        raise UserError(
+            "A table that the configuration names cannot be read.",
+            where=shown(table),
+            found=str(error),
+            remedy="write it there, or correct `table:` of the rig or `file:` of the split",
+        ) from error
+
+
+def _site(file: Path, preferred: Sequence[str]) -> SiteClass:
+    """What the cluster calls the first class that the file names; every name must be a class."""
     values = read(file) if file.exists() else {}
     classes = sorted(p.stem for p in (file.parent / "hardware").glob("*.yaml"))
     for name in values:
@@ -320,6 +351,7 @@ def _site(file: Path, hardware: str) -> SiteClass:
                 expected="one of " + ", ".join(classes),
                 remedy=as_yaml((near[0],), values[name]) if near else f"remove the line `{name}:`",
             )
+    hardware = next((name for name in preferred if values.get(name)), preferred[-1])
     site: SiteClass = checked(SiteClass, values.get(hardware) or {}, [file], (hardware,))
     return site
 

@@ -8,20 +8,26 @@ configuration neither reaches a job that waits nor stops it.
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from workflow_src.configuration.keys import Dataset, Hardware, Model, Rig, Run, SiteClass, TaskSet
-from workflow_src.configuration.loading import Configuration
+from workflow_src.configuration.loading import Configuration, identity
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 
-# Beside Snakemake's own state: one command at a time runs in a working directory.
-PATH = Path(".snakemake", "workflow_src", "configuration.json")
+FOLDER = Path(".snakemake", "workflow_src")  # beside Snakemake's own state
+VARIABLE = "WORKFLOW_CONFIGURATION"
 
-_ONE: dict[str, type[BaseModel]] = {"run": Run, "hardware": Hardware, "site": SiteClass}
+_ONE: dict[str, type[BaseModel]] = {
+    "run": Run,
+    "hardware": Hardware,
+    "site": SiteClass,
+    "light_site": SiteClass,
+}
 _MANY: dict[str, type[BaseModel]] = {
     "models": Model,
     "datasets": Dataset,
@@ -31,32 +37,45 @@ _MANY: dict[str, type[BaseModel]] = {
 
 
 def keep(configuration: Configuration) -> None:
-    """Write `configuration` for the jobs of the run that begins."""
-    content: dict[str, Any] = {"folder": str(configuration.folder)}
+    """Write `configuration` for the jobs of the run that begins, and tell them where.
+
+    The file bears the name of its content: another command in the same folder, at the same time
+    or later, does not touch it. Schedulers pass the environment on.
+    """
+    content: dict[str, Any] = {
+        "folder": str(configuration.folder),
+        "digests": dict(configuration.digests),
+    }
     for name in _ONE:
         content[name] = _plain(getattr(configuration, name))
     root = configuration.data_root()  # a variable of the environment need not reach a node
     content["run"]["data_root"] = None if root is None else str(root)
     for name in _MANY:
         content[name] = {key: _plain(v) for key, v in getattr(configuration, name).items()}
-    write_text(PATH, json.dumps(content, indent=1))
+    path = FOLDER.resolve() / f"{identity(content)}.json"
+    write_text(path, json.dumps(content, indent=1))
+    os.environ[VARIABLE] = str(path)
 
 
 def kept() -> Configuration:
     """The configuration of the run that a job belongs to."""
-    if not PATH.exists():
+    path = Path(os.environ.get(VARIABLE, ""))
+    if not path.is_file():
         raise UserError(
             "A job does not find the configuration of its run.",
-            where=str(PATH.resolve()),
-            remedy="start jobs by `snakemake --profile ...`, on a file system that nodes see",
+            where=f"the environment variable {VARIABLE}",
+            found=str(path) if VARIABLE in os.environ else "not set",
+            expected="a file on a file system that nodes see",
+            remedy="let the scheduler pass the environment on: `sbatch --export=ALL`, its default",
         )
-    content = json.loads(PATH.read_text(encoding="utf-8"))
+    content = json.loads(path.read_text(encoding="utf-8"))
     one = {name: model.model_validate(content[name]) for name, model in _ONE.items()}
     many = {
         name: {key: model.model_validate(v) for key, v in content[name].items()}
         for name, model in _MANY.items()
     }
-    return Configuration(folder=Path(content["folder"]), **one, **many)  # type: ignore[arg-type]
+    folder, digests = Path(content["folder"]), content["digests"]
+    return Configuration(folder=folder, digests=digests, **one, **many)  # type: ignore[arg-type]
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:

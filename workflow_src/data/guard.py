@@ -5,35 +5,47 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from workflow_src.data.labels import COLUMN_OF
+from workflow_src.configuration.patterns import natural_key
+from workflow_src.data.draws import COLUMN_OF
 from workflow_src.errors import UserError
+
+
+def along_runs(table: pd.DataFrame) -> pd.DataFrame:
+    """Where the recordings lie once those of each run are laid end to end.
+
+    A row a recording, by ``recording_id``: ``begin``, in samples from the start of the run, and
+    ``last``, whether the run has none after it. The order is ``time_s`` where all recordings of
+    the run have it, else the natural order of their names.
+    """
+    timed = table["time_s"].notna().groupby(table["run_id"]).transform("all")
+    times = table["time_s"].where(timed, 0.0)
+    names = table["recording_id"]
+    keys = zip(table["run_id"], times, names.map(natural_key), names, strict=True)
+    order = [i for _, i in sorted((key, i) for i, key in enumerate(keys))]
+    laid = table[["recording_id", "run_id", "length"]].iloc[order].set_index("recording_id")
+    begin = laid.groupby("run_id")["length"].cumsum() - laid["length"]
+    return pd.DataFrame({"begin": begin, "last": ~laid.duplicated("run_id", keep="last")})
 
 
 def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 0) -> None:
     """Prove that the parts are apart, or raise ``UserError`` naming two spans that are not.
 
-    Every span lies within its recording; two spans of different parts in one recording have at
-    least `gap` samples between them; the recordings of one run lie in the same parts.
+    Every span lies within its recording; the recordings of one run lie in the same parts; two
+    spans of different parts in one run have at least `gap` samples between them. Recordings of
+    one run may be consecutive pieces of one acquisition, so they are laid end to end for that.
     """
     recordings = table.set_index("recording_id")
     ends = rows["start"] + span_length
     outside = (rows["start"] < 0) | (ends > rows["recording_id"].map(recordings["length"]))
     if outside.any():
         raise _not_apart("A span does not lie within its recording.", rows[outside].head(1))
-    # Spans are equally long: if any two are too near, so are two that are neighbours by start.
-    ordered = rows.sort_values(["recording_id", "start"], kind="stable")
-    before, after = ordered.iloc[:-1], ordered.iloc[1:]
-    distance = after["start"].to_numpy() - before["start"].to_numpy() - span_length
-    same = after["recording_id"].to_numpy() == before["recording_id"].to_numpy()
-    near = same & (after["part"].to_numpy() != before["part"].to_numpy()) & (distance < gap)
-    if near.any():
-        i = int(np.argmax(near))
-        raise _not_apart(
-            f"Two spans of different parts are {distance[i]} samples apart, {gap} are needed.",
-            ordered.iloc[i : i + 2],
-        )
+    _guard_runs(rows, recordings["run_id"])
+    _guard_distances(rows, along_runs(table)["begin"], span_length, gap)
+
+
+def _guard_runs(rows: pd.DataFrame, run_of: pd.Series[str]) -> None:
     parts = rows.groupby("recording_id", sort=False)["part"].agg(frozenset)
-    runs = recordings["run_id"].loc[parts.index]
+    runs = run_of.loc[parts.index]
     kinds = parts.groupby(runs).nunique()
     if (kinds > 1).any():
         run = kinds.index[kinds > 1][0]
@@ -43,6 +55,24 @@ def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 
         raise _not_apart(
             f"Recordings of the run {run!r} lie in different parts.",
             rows[rows["recording_id"].isin(pair)].drop_duplicates("recording_id"),
+        )
+
+
+def _guard_distances(
+    rows: pd.DataFrame, begins: pd.Series[int], span_length: int, gap: int
+) -> None:
+    # Spans are equally long: if any two are too near, so are two that are neighbours by place.
+    ordered = rows.assign(place=rows["start"] + rows["recording_id"].map(begins))
+    ordered = ordered.sort_values(["run_id", "place"], kind="stable")
+    before, after = ordered.iloc[:-1], ordered.iloc[1:]
+    distance = after["place"].to_numpy() - before["place"].to_numpy() - span_length
+    same = after["run_id"].to_numpy() == before["run_id"].to_numpy()
+    near = same & (after["part"].to_numpy() != before["part"].to_numpy()) & (distance < gap)
+    if near.any():
+        i = int(np.argmax(near))
+        raise _not_apart(
+            f"Two spans of different parts are {distance[i]} samples apart, {gap} are needed.",
+            ordered.iloc[i : i + 2],
         )
 
 

@@ -11,22 +11,16 @@ import pandas as pd
 
 from workflow_src.configuration.keys import Dataset, Selector
 from workflow_src.configuration.messages import as_yaml
-from workflow_src.data.guard import guard, strength
-from workflow_src.data.labels import (
-    COLUMN_OF,
-    PARTS,
-    STRENGTHS,
-    common_channels,
-    draw_strongest,
-    figures,
-    label_facts,
-    select,
-    task_facts,
-)
+from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
+from workflow_src.data.guard import along_runs, guard, strength
+from workflow_src.data.selection import common_channels, select
 from workflow_src.data.split_files import SplitTable
+from workflow_src.data.support import PARTS, figures, label_facts, task_facts
 from workflow_src.errors import BadData, UserError
 
 _TEST_DRAW, _VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
+
+_CUT_EACH = "recordings of one run are cut each by itself, with a gap between one and the next"
 
 
 class _Plan(NamedTuple):
@@ -44,7 +38,7 @@ def make_split(
 
     The parts do not depend on the order of the rows. `folder` is where the file of a ``fixed``
     split lies. Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which
-    tasks the labels support is a fact, judged by ``labels.require``.
+    tasks the labels support is a fact, judged by ``support.require``.
     """
     where = f"dataset `{name}`"
     used = table[select(table, dataset.select, f"{where}, key `select`")]
@@ -100,7 +94,7 @@ def _claim(
             f"sides, among them {shared[0]}"
         )
     if plan.strategy == "time_block" and used["run_id"].duplicated().any():
-        reasons.append("recordings of one run are cut each by itself")
+        reasons.append(_CUT_EACH)
     return {"declared": declared, "strength": proven, "reasons": reasons}
 
 
@@ -215,6 +209,8 @@ def _plan_validation(
         strategy, held, passed = draw_strongest(
             train, asked.strategy, asked.share, (dataset.split.seed, _VALIDATION_DRAW)
         )
+        if strategy == "time_block" and train["run_id"].duplicated().any():
+            passed.append(_CUT_EACH)
         reason = "; ".join(passed) or "as declared"
         facts = {"declared": asked.strategy, "strategy": strategy, "reason": reason}
     return facts, {name: "val" if name in held else part for name, part in parts.items()}
@@ -234,9 +230,11 @@ def _spans(
     span = dataset.span.window + dataset.span.horizon
     stride = dataset.span.stride or span
     most = dataset.span.per_recording
+    last = along_runs(used)["last"]
     starts, names, recordings = [], [], []
     for i, (recording, length) in enumerate(zip(used["recording_id"], used["length"], strict=True)):
-        blocks = _blocks(recording, length, parts[recording], dataset, strategies, where)
+        cuts = _cuts(parts[recording], dataset, strategies)
+        blocks = _blocks(recording, length, parts[recording], cuts, last[recording], dataset, where)
         for begin, end, part in blocks:
             first = np.arange(begin, end - span + 1, stride)
             if most is not None and len(first) > most:
@@ -250,27 +248,37 @@ def _spans(
     return rows
 
 
+def _cuts(part: str, dataset: Dataset, strategies: tuple[str, str]) -> list[tuple[str, float]]:
+    """The blocks to cut from the end of a recording of `part`, last first, and their shares."""
+    split = dataset.split
+    cuts = [("test", split.test_share)] if strategies[0] == "time_block" else []
+    if strategies[1] == "time_block" and part == "train":
+        cuts.append(("val", split.validation.share))
+    return cuts
+
+
 def _blocks(
     recording: str,
     length: int,
     part: str,
+    cuts: list[tuple[str, float]],
+    last: bool,
     dataset: Dataset,
-    strategies: tuple[str, str],
     where: str,
 ) -> list[tuple[int, int, str]]:
     """Begin, end and part of a recording's blocks: `part`, then, where time is cut, val and test.
 
-    Between two lie span + `gap` samples. Each block holds at least one span.
+    Between two lie span + `gap` samples, and as many after the last one unless the recording is
+    the `last` of its run: the next may go on where it ends. Each block holds at least one span.
     """
-    split, span = dataset.split, dataset.span.window + dataset.span.horizon
-    gap = span + split.gap
-    cuts = [("test", split.test_share)] if strategies[0] == "time_block" else []
-    if strategies[1] == "time_block" and part == "train":
-        cuts.append(("val", split.validation.share))
+    span = dataset.span.window + dataset.span.horizon
+    gap = span + dataset.split.gap
+    left_out = gap if cuts and not last else 0
     least = span + len(cuts) * (span + gap)
-    if length < least:
-        raise _too_short(recording, length, least, dataset, [cut for cut, _ in cuts], where)
-    blocks, end = [], length
+    if length < least + left_out:
+        names = [cut for cut, _ in cuts]
+        raise _too_short(recording, length, least, left_out, dataset, names, where)
+    blocks, end = [], length - left_out
     for cut, share in cuts:
         least -= span + gap  # what the blocks before this one need
         size = min(max(round(share * (end - gap)), span), end - gap - least)
@@ -280,25 +288,32 @@ def _blocks(
 
 
 def _too_short(
-    recording: str, length: int, least: int, dataset: Dataset, cuts: list[str], where: str
+    recording: str,
+    length: int,
+    least: int,
+    left_out: int,
+    dataset: Dataset,
+    cuts: list[str],
+    where: str,
 ) -> BadData:
     window, horizon = dataset.span.window, dataset.span.horizon
     if length < window + horizon:
         shorter = min(horizon, max(1, length // 8))
         remedy = as_yaml(("span",), {"window": max(length - shorter, 2), "horizon": shorter})
         what, needed = "is shorter than a span", f"window {window} + horizon {horizon}"
-        least = window + horizon
+        least, left_out = window + horizon, 0
     else:
         whole = {"validation": {"strategy": "run"}} if "val" in cuts else {}
         keys = {"strategy": "run"} | whole if "test" in cuts else whole
         remedy = as_yaml(("split",), keys) + "\nor a shorter window under `span:`"
         what, gap = "is too short to be cut into time blocks", window + horizon + dataset.split.gap
         needed = f"a span in train, {' and '.join(cuts)}, and {gap} samples between two blocks"
+        needed += " and before the next recording of the run" if left_out else ""
     return BadData(
         f"A recording {what}.",
         where=f"{where}, recording {recording!r}",
         found=f"{length} samples",
-        expected=f"at least {least}: {needed}",
+        expected=f"at least {least + left_out}: {needed}",
         remedy=remedy + "\nor leave it out by `select:`",
     )
 

@@ -12,8 +12,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from workflow_src.configuration.keys import Dataset
-from workflow_src.data.labels import channel_indexes
 from workflow_src.data.recordings import NORMAL
+from workflow_src.data.selection import channel_indexes
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
 from workflow_src.errors import BadData

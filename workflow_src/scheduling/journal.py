@@ -111,6 +111,7 @@ class Journal:
                 found.append(event)
         return found
 
-    def attempts(self) -> int:
-        """Number of attempts that were started."""
-        return sum(event["event"] == "started" for event in self.events())
+    def attempts(self, identity: str) -> int:
+        """Number of attempts that were started at the cell of this identity."""
+        started = [event for event in self.events() if event["event"] == "started"]
+        return sum(event.get("identity") == identity for event in started)

@@ -136,11 +136,17 @@ def rules_table(plan: TablePlan) -> Table:
 
 
 def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
-    """Files by rule: `<study>/benchmarks/<rule>/...` and `<rule>.tsv`, and those of the data."""
+    """Files by rule: of the plan's cells, of the whole study, of the plan's rigs and datasets.
+
+    They are `<study>/benchmarks/<rule>/<cell>.tsv`, `<study>/benchmarks/<rule>.tsv` and
+    `data/benchmarks/<name>.<rule>.tsv`; cells that were once part of the study have some too.
+    """
     study = Path(plan.study, "benchmarks")
-    found: dict[str, list[Path]] = {}
-    for path in sorted(study.rglob("*.tsv")):
-        found.setdefault(path.relative_to(study).parts[0].removesuffix(".tsv"), []).append(path)
+    found = {path.stem: [path] for path in study.glob("*.tsv")}
+    for folder in study.glob("*/"):
+        files = [Path(f"{folder / cell.folder}.tsv") for cell in sorted(plan.cells)]
+        there = [path for path in files if path.exists()]
+        found |= {folder.name: there} if there else {}
     rigs = sorted({entry.rig for entry in plan.datasets.values()})
     for rule, names in (("recordings", rigs), ("split", sorted(plan.datasets))):
         there = [path for n in names if (path := DATA / "benchmarks" / f"{n}.{rule}.tsv").exists()]

@@ -18,10 +18,14 @@ from workflow_src.tables.statistics import Summary, summarise
 
 @dataclass(frozen=True)
 class Score:
-    """A summary, or None; ``note`` says what is missing, empty where nothing is."""
+    """A summary, or None; ``note`` says what is missing, empty where nothing is.
+
+    ``stand_in`` summarises another metric, shown in place of a main metric that is undefined.
+    """
 
     summary: Summary | None
     note: str = ""
+    stand_in: Summary | None = None
 
 
 class _Key(NamedTuple):

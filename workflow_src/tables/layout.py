@@ -26,6 +26,8 @@ SCORES: dict[str, ModuleType] = {
 }
 # An area under the curve says nothing of the alarms that a threshold gives.
 _COMPANIONS = {"anomaly_detection": ("false_alarm_rate",)}
+# With a class absent from test no score over the classes exists, but the share that is right does.
+_STAND_INS = {"classification": ("accuracy", "acc")}
 _UNKNOWN = "strength not proven yet"
 
 
@@ -58,6 +60,14 @@ def metrics_of(task: str) -> tuple[Metric, ...]:
     """The main metric of a task, then those that must stand beside it."""
     by_name = {metric.name: metric for metric in SCORES[task].METRICS}
     return tuple(by_name[name] for name in (SCORES[task].MAIN, *_COMPANIONS.get(task, ())))
+
+
+def stand_in_of(task: str) -> tuple[Metric, str] | None:
+    """The metric that is shown where the main one is undefined, and its short name in a place."""
+    if task not in _STAND_INS:
+        return None
+    name, short = _STAND_INS[task]
+    return next(metric for metric in SCORES[task].METRICS if metric.name == name), short
 
 
 # ------------------------------------------------------------------------------- columns
@@ -99,10 +109,13 @@ def _column(
 
 
 def _units(splits: list[dict[str, Any]], task: str) -> str:
-    """Units per class in train/test; for RUL the runs to failure that were learned from."""
+    """Units per class in train/test; for RUL the runs to failure in train/test."""
     if not splits:
         return ""
     if task == "rul_prediction":
+        runs = [s["runs_to_failure"] for s in splits if "runs_to_failure" in s]
+        if len(runs) == len(splits):
+            return "/".join(_span(r[part] for r in runs) for part in ("train", "test")) + " runs"
         return f"{_span(len(s['training_lives_s']) for s in splits)} training runs"
     counts = {
         fault: "/".join(

@@ -41,9 +41,8 @@ def _reading(grid: Grid) -> str:
     metric = grid.metrics[0]
     unit = f" [{metric.unit}]" if metric.unit else ""
     direction = "higher" if metric.higher_is_better else "lower"
-    summaries = [
-        s.summary for by_column in grid.scores for by in by_column for s in by if s.summary
-    ]
+    shown = [s.summary or s.stand_in for by_column in grid.scores for by in by_column for s in by]
+    summaries = [summary for summary in shown if summary is not None]
     spread = any(summary.sd is not None for summary in summaries)
     text = f"{metric.label}{unit}, {direction} is better; "
     text += (
@@ -64,7 +63,8 @@ def _reading(grid: Grid) -> str:
 def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     strengths = dict.fromkeys(column.strength for column in grid.columns)
     legend = [text for name, text in _STRENGTHS.items() if name in strengths]
-    notes = [f"Splits: {'; '.join(legend)}. Counts are units in train/test."] if legend else []
+    counted = "runs to failure" if grid.task == "rul_prediction" else "units"
+    notes = [f"Splits: {'; '.join(legend)}. Counts are {counted} in train/test."] if legend else []
     for column in grid.columns:
         splits = [results.splits[name] for name in column.datasets if name in results.splits]
         told = [plan.datasets[column.datasets[0]].note]
@@ -75,7 +75,21 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
         unique = [text.rstrip(".") for text in dict.fromkeys(told) if text]
         if unique:
             notes.append(f"{column.label}: {'; '.join(unique)}.")
+    if grid.task == "signal_prediction":
+        notes += _about_noise(plan, grid)
     return notes
+
+
+def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
+    """Columns whose test windows bear noise: it enters the unit in which errors are given."""
+    noisy = {c.label: plan.datasets[c.datasets[0]].noise_db for c in grid.columns}
+    told = [f"{label} ({db:g} dB)" for label, db in noisy.items() if db is not None]
+    if not told:
+        return []
+    return [
+        f"White noise on the windows of the test part: {', '.join(told)}. Forecast errors there "
+        "are in units of the noisy window's deviation and not comparable with the clean column."
+    ]
 
 
 def _one_specimen(splits: list[dict[str, Any]]) -> str:
@@ -119,11 +133,12 @@ def _at_ceiling(grid: Grid) -> list[str]:
 
 def _against_trivial(grid: Grid) -> list[str]:
     """Where a model is not shown to beat the trivial rows, and where nothing can be said."""
-    beaten, unbeaten, unsaid = 0, [], []
+    beaten, unbeaten, unsaid, undefined = 0, [], [], False
     trivial = [i for i, row in enumerate(grid.rows) if row.group == "trivial"]
     for i, row in enumerate(grid.rows):
         for j, column in enumerate(grid.columns):
             summary = grid.scores[i][j][0].summary
+            undefined |= row.group == "model" and summary is None
             if row.group != "model" or summary is None:
                 continue
             others = [grid.scores[t][j][0].summary for t in trivial]
@@ -144,7 +159,8 @@ def _against_trivial(grid: Grid) -> list[str]:
     if unbeaten:
         notes.append(f"Does not beat {rule}: {'; '.join(unbeaten)}.")
     if beaten and not unbeaten and not unsaid:
-        notes.append(f"Every model beats {rule}.")
+        where = f" wherever the table gives its {grid.metrics[0].label}" if undefined else ""
+        notes.append(f"Every model beats {rule}{where}.")
     if unsaid:
         places = "" if not beaten and not unbeaten else f": {'; '.join(unsaid)}"
         notes.append(f"No claim against the trivial rows, which takes {MIN_SEEDS} seeds{places}.")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from workflow_src.cells import Cell
 from workflow_src.files import write_text
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.entries import Score
 from workflow_src.tables.grid import Grid, grid_of
+from workflow_src.tables.layout import stand_in_of
 from workflow_src.tables.notes import notes_of
 from workflow_src.tables.plan import (
     FORMATS,
@@ -34,13 +36,16 @@ TITLES = {
 }
 
 
-def write_tables(plan: PlanSource, partial: bool = False) -> list[Path]:
+def write_tables(
+    plan: PlanSource, partial: bool = False, identity_of: Callable[[Cell], str] | None = None
+) -> list[Path]:
     """Write every table as CSV, Markdown and LaTeX; returns the files, those of `table_files`.
 
-    Raises BadData where a cell has no scores, unless `partial`.
+    Raises BadData where a cell has no scores, or not of the settings that `identity_of` gives,
+    unless `partial`.
     """
     read = TablePlan.from_json(plan)
-    results = read_results(read.cells, read.study, partial=partial)
+    results = read_results(read.cells, read.study, partial=partial, identity_of=identity_of)
     tables = [*main_tables(read, results), cost_table(read, results), rules_table(read)]
     folder = table_folder(read.study, partial)
     for table in tables:
@@ -89,7 +94,10 @@ def _row(grid: Grid, i: int, letters: dict[str, str]) -> Row:
                 letter = letters.setdefault(score.note, _letter(len(letters)))
             mark = grid.rankings[j].marks[i] if k == 0 else ""
             classic = grid.rows[i].group != "model"
-            entries.append(Entry(_text(score.summary, metric.digits, classic), mark, letter))
+            text = _text(score.summary, metric.digits, classic)
+            if score.stand_in is not None and (other := stand_in_of(grid.task)):
+                text = f"{other[1]} {_text(score.stand_in, other[0].digits, classic)}"
+            entries.append(Entry(text, mark, letter))
     return Row(grid.rows[i].label, tuple(entries))
 
 
@@ -120,7 +128,8 @@ def number(value: float, digits: int) -> str:
 def _data(grid: Grid) -> pd.DataFrame:
     """Wide and unrounded: `row`, `group`, then for each column its mean under the bare label, and
     `sd`, `n`, `min`, `max` (over rotations), `mark`, `note`; a companion metric has `mean` and
-    `sd` under its own name; `split` repeats the lines beneath the heading.
+    `sd` under its own name, as has the metric that stands in for an undefined main one, with `n`;
+    `split` repeats the lines beneath the heading.
     """
     records = [_record(grid, i) for i in range(len(grid.rows))]
     return pd.DataFrame(records, columns=list(records[0]) if records else ["row", "group"])
@@ -142,11 +151,25 @@ def _record(grid: Grid, i: int) -> dict[str, Any]:
             record[f"{column.label} {metric.label} sd"] = (
                 score.summary.sd if score.summary else None
             )
+        record |= _stand_in(grid, i, j)
         record[f"{column.label} mark"] = grid.rankings[j].marks[i]
         told = dict.fromkeys(score.note for score in grid.scores[i][j] if score.note)
         record[f"{column.label} note"] = "; ".join(told)
         record[f"{column.label} split"] = "; ".join(column.facts)
     return record
+
+
+def _stand_in(grid: Grid, i: int, j: int) -> dict[str, Any]:
+    """The stand-in's values, in every row of a column where some row has one."""
+    found = stand_in_of(grid.task)
+    if found is None or all(by_column[j][0].stand_in is None for by_column in grid.scores):
+        return {}
+    summary, name = grid.scores[i][j][0].stand_in, f"{grid.columns[j].label} {found[0].label}"
+    return {
+        name: summary.mean if summary else None,
+        f"{name} sd": summary.sd if summary else None,
+        f"{name} n": summary.n if summary else 0,
+    }
 
 
 def _companions(grid: Grid, i: int, j: int) -> Sequence[tuple[Metric, Score]]:

@@ -33,12 +33,16 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """A dataset's display label, its split in words, its rig and origin (real or simulated)."""
+    """A dataset's display label, its split in words, its rig and origin (real or simulated).
+
+    ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise.
+    """
 
     label: str
     note: str
     rig: str
     origin: str
+    noise_db: float | None = None
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,7 @@ class TablePlan:
                     note=dataset.note,
                     rig=dataset.rig,
                     origin="simulated" if source == "simulated" else "real",
+                    noise_db=dataset.test_noise_db,
                 )
         task_sets = {}
         for name, tasks in configuration.task_sets.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -42,6 +42,7 @@ _CAUSES = {
     "bad_data": "refused its data",
     "error": "ended by an error",
 }
+_STALE = "trained with other settings; not run since"
 
 
 @dataclass
@@ -60,10 +61,17 @@ class Results:
     splits: dict[str, dict[str, Any]]
 
 
-def read_results(cells: Sequence[Cell], study: str, *, partial: bool = False) -> Results:
+def read_results(
+    cells: Sequence[Cell],
+    study: str,
+    *,
+    partial: bool = False,
+    identity_of: Callable[[Cell], str] | None = None,
+) -> Results:
     """Read metrics.json, training.json and split.json of `cells`.
 
     Only with `partial` may metrics or splits be missing; the journal then says why a cell is.
+    `identity_of` gives the identity of a cell's present settings: scores of another are none.
     Raises BadData for a file that is missing otherwise, damaged, or another cell's.
     """
     rows: list[dict[str, Any]] = []
@@ -77,8 +85,16 @@ def read_results(cells: Sequence[Cell], study: str, *, partial: bool = False) ->
         if metrics is None:
             found.missing[cell], is_failed = _why_missing(study, cell)
             found.failed |= {cell} if is_failed else set()
+            continue
+        scores = _scores(cell, metrics, folder / "metrics.json")
+        if identity_of is None or metrics.get("identity") == identity_of(cell):
+            rows += scores
+        elif partial:
+            found.missing[cell], is_failed = _why_missing(study, cell, identity_of(cell))
+            found.failed |= {cell} if is_failed else set()
+            found.training.pop(cell, None)
         else:
-            rows += _scores(cell, metrics, folder / "metrics.json")
+            raise _lacking(folder / "metrics.json", _STALE)
     for dataset in sorted({cell.dataset for cell in cells}):
         split = _read_json(paths.split_folder(dataset) / "split.json", optional=partial)
         if split is not None:
@@ -88,16 +104,24 @@ def read_results(cells: Sequence[Cell], study: str, *, partial: bool = False) ->
     return found
 
 
-def write_results(plan: PlanSource, partial: bool = False) -> Path:
-    """Write the long table of all scores of `plan`; with `partial` cells may lack."""
+def write_results(
+    plan: PlanSource, partial: bool = False, identity_of: Callable[[Cell], str] | None = None
+) -> Path:
+    """Write the long table of all scores of `plan`; `read_results` says what may lack."""
     read = TablePlan.from_json(plan)
-    collect(read.cells, read.study, partial=partial)
+    collect(read.cells, read.study, partial=partial, identity_of=identity_of)
     return results_file(read.study, partial)
 
 
-def collect(cells: Sequence[Cell], study: str, *, partial: bool = False) -> Results:
+def collect(
+    cells: Sequence[Cell],
+    study: str,
+    *,
+    partial: bool = False,
+    identity_of: Callable[[Cell], str] | None = None,
+) -> Results:
     """Read the scores of `cells` and write the long table `<study>/results.csv`."""
-    found = read_results(cells, study, partial=partial)
+    found = read_results(cells, study, partial=partial, identity_of=identity_of)
     write_text(results_file(study, partial), found.frame.to_csv(index=False))
     return found
 
@@ -108,17 +132,22 @@ def _read_json(path: Path, *, optional: bool) -> dict[str, Any] | None:
     except FileNotFoundError:
         if optional:
             return None
-        raise BadData(
-            "The tables lack an input.",
-            where=str(path),
-            expected=f"{path.name}, which the workflow writes",
-            remedy="snakemake partial_tables   # or run the workflow to its end",
-        ) from None
+        raise _lacking(path, None) from None
     except (ValueError, UnicodeDecodeError) as error:
         raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
         raise _damaged(path, type(content).__name__)
     return content
+
+
+def _lacking(path: Path, found: str | None) -> BadData:
+    return BadData(
+        "The tables lack an input.",
+        where=str(path),
+        found=found,
+        expected=f"{path.name}, which the workflow writes",
+        remedy="snakemake partial_tables   # or run the workflow to its end",
+    )
 
 
 def _damaged(path: Path, found: str) -> BadData:
@@ -150,10 +179,14 @@ def _scores(cell: Cell, metrics: dict[str, Any], path: Path) -> list[dict[str, A
     ]
 
 
-def _why_missing(study: str, cell: Cell) -> tuple[str, bool]:
-    """Why a cell has no scores, and whether that is a failure."""
-    journal = Journal(paths.runs(study, cell) / "attempts.jsonl")
-    events = journal.events()
+def _why_missing(study: str, cell: Cell, identity: str | None = None) -> tuple[str, bool]:
+    """Why a cell has no scores, or none of `identity`; and whether that is a failure."""
+    events = Journal(paths.runs(study, cell) / "attempts.jsonl").events()
+    if identity is not None:
+        own = [i for i, event in enumerate(events) if event.get("identity") == identity]
+        if not own:
+            return _STALE, False
+        events = events[own[0] :]
     if not events:
         return "not run", False
     if events[-1]["event"] != "ended":

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import io
 import textwrap
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 
 from rich import box
 from rich.console import Console
 from rich.table import Table as TerminalTable
 from rich.text import Text
 
+from workflow_src.cells import Cell
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import (
     FORMATS,
@@ -18,22 +21,30 @@ from workflow_src.tables.plan import (
     results_file,
     table_folder,
 )
-from workflow_src.tables.render import Entry, Table
+from workflow_src.tables.render import Column, Entry, Row, Table
 from workflow_src.tables.results import Results, read_results
 
 _STYLES = {"best": "bold", "second": "underline", "": ""}
 _HEAD = 16  # characters of a label in one line
-_WIDTH = 400  # the terminal folds; a table that folds its own columns cannot be read
+_LINE = 118  # characters; a table that is wider goes on beneath with its next columns
+_WIDTH = 400  # for Rich: a table that folds its own columns cannot be read
 _RULES = box.Box("    \n" * 4 + " ── \n" + "    \n" * 3)  # between blocks alone
 
 
-def show(plan: PlanSource, partial: bool = False, *, styled: bool = False) -> str:
+def show(
+    plan: PlanSource,
+    partial: bool = False,
+    identity_of: Callable[[Cell], str] | None = None,
+    *,
+    styled: bool = False,
+) -> str:
     """The main tables and where all of them lie; `styled` gives bold and underline (ANSI).
 
-    Raises BadData where a cell has no scores, unless `partial`.
+    Raises BadData where a cell has no scores, or not of the settings that `identity_of` gives,
+    unless `partial`.
     """
     read = TablePlan.from_json(plan)
-    results = read_results(read.cells, read.study, partial=partial)
+    results = read_results(read.cells, read.study, partial=partial, identity_of=identity_of)
     output = io.StringIO()
     console = Console(
         file=output, width=_WIDTH, force_terminal=styled, no_color=True, highlight=False
@@ -42,9 +53,11 @@ def show(plan: PlanSource, partial: bool = False, *, styled: bool = False) -> st
     folder, endings = table_folder(read.study, partial), "{" + ",".join(FORMATS) + "}"
     for table in main_tables(read, results):
         console.print(f"\n  {table.title}", markup=False)
-        console.print(_grid(table))
+        for piece in _pieces(table, console):
+            console.print(_grid(piece))
         for letter, text in table.lettered:
-            console.print(f"  {letter}: {text}", markup=False)
+            note = textwrap.fill(f"  {letter}: {text}", _LINE, subsequent_indent="     ")
+            console.print(note, markup=False)
         console.print(f"  tables: {folder / table.name}.{endings}", markup=False)
     console.print(f"\n  all results: {results_file(read.study, partial)}", markup=False)
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
@@ -61,6 +74,29 @@ def _summary(plan: TablePlan, results: Results) -> str:
     )
     product = " x ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts)
     return f"  [{done}/{len(plan.cells)} cells]  {product}      {len(results.failed)} failed"
+
+
+def _pieces(table: Table, console: Console) -> Iterator[Table]:
+    """`table` in pieces of as many columns as a line holds, at least one; each has all rows."""
+    columns, start = table.columns, 0
+    for end in range(1, len(columns) + 1):
+        wider = _piece(table, start, end + 1)
+        if end == len(columns) or console.measure(_grid(wider)).maximum > _LINE:
+            yield _piece(table, start, end)
+            start = end
+
+
+def _piece(table: Table, start: int, end: int) -> Table:
+    """Columns `start` to `end` (not included) of `table`, with all their sub-columns."""
+
+    def places(columns: tuple[Column, ...]) -> int:
+        return sum(len(column.subs) for column in columns)
+
+    first, last = places(table.columns[:start]), places(table.columns[:end])
+    blocks = (
+        tuple(Row(row.label, row.entries[first:last]) for row in block) for block in table.blocks
+    )
+    return replace(table, columns=table.columns[start:end], blocks=tuple(blocks))
 
 
 def _grid(table: Table) -> TerminalTable:

@@ -40,7 +40,14 @@ def _verifies(path: Path) -> bool:
 
 def save_weights(network: nn.Module, path: Path) -> None:
     """The weights alone, as safetensors: loading them cannot run code."""
-    write_whole(path, lambda temporary: save_model(network, str(temporary)))
+
+    def write(temporary: Path) -> None:
+        temporary.touch()
+        mode = temporary.stat().st_mode  # safetensors makes its file readable by the owner alone
+        save_model(network, str(temporary))
+        temporary.chmod(mode)
+
+    write_whole(path, write)
 
 
 def load_weights(network: nn.Module, path: Path) -> None:

@@ -72,7 +72,7 @@ class History(Callback):
 
 
 class Reporter(Callback):
-    """Says where training stands: a bar on a terminal, else one line a minute."""
+    """Says where training stands: a bar on a terminal, else one line a minute and a last one."""
 
     def __init__(self, epochs: int, *, every_s: float = 60.0) -> None:
         self.epochs = epochs
@@ -82,21 +82,33 @@ class Reporter(Callback):
         self._task: Any = None
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Begin at the epoch that was restored."""
+        """Begin at the step that was restored."""
         if self._bar is not None:
+            state: Any = module
+            total = self.epochs * state.batches.per_epoch
             self._bar.start()
-            self._task = self._bar.add_task("epoch", total=self.epochs)
+            self._task = self._bar.add_task("step", total=total, completed=trainer.global_step)
 
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Move the bar, or write the line that is due."""
-        done = trainer.current_epoch + 1
         if self._bar is not None:
-            self._bar.update(self._task, completed=done)
-        elif time.monotonic() - self._said >= self.every_s or done == self.epochs:
+            self._bar.update(self._task, completed=trainer.global_step)
+        elif time.monotonic() - self._said >= self.every_s:
             self._said = time.monotonic()
-            loss = trainer.callback_metrics.get("val_loss")
-            text = "" if loss is None else f", validation loss {float(loss):.4f}"
-            print(f"epoch {done}/{self.epochs}{text}", flush=True)
+            self._say(trainer, module)
+
+    def on_train_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Write where training ended, which may be before the last epoch."""
+        if self._bar is None:
+            self._say(trainer, module)
+
+    def _say(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        state: Any = module
+        batches, loss = state.batches, trainer.callback_metrics.get("val_loss")
+        done = batches.epoch * batches.per_epoch + batches.position
+        text = "" if loss is None else f", validation loss {float(loss):.4f}"
+        epoch = done / batches.per_epoch
+        print(f"epoch {epoch:.1f} of {self.epochs}, step {done}{text}", flush=True)
 
     def teardown(self, trainer: pl.Trainer, module: pl.LightningModule, stage: str) -> None:
         """Leave the terminal as it was."""

@@ -25,8 +25,8 @@ from pytorch_lightning.callbacks import Callback
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.configuration import Dataset, identity
-from workflow_src.data.labels import require
 from workflow_src.data.split_files import read_split
+from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 from workflow_src.files import write_text, write_whole
@@ -50,6 +50,7 @@ from workflow_src.training.module import TrainingModule
 from workflow_src.training.predict import predict
 from workflow_src.training.progress import History, Reporter
 
+HALF_WRITTEN_S = 600
 WEIGHTS, PREDICTIONS, REPORT = "model.safetensors", "predictions.h5", "training.json"
 
 
@@ -70,16 +71,25 @@ def attempt(cell_file: Path, told: Told) -> Cause:
     """
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
-    for left in folder.glob(".[0-9]*"):  # half-written files of an attempt that was killed
-        left.unlink()
+    remove_half_written(folder, cell_file.parent)
+    cell = json.loads(cell_file.read_text(encoding="utf-8"))
     journal = Journal(folder / "attempts.jsonl")
-    with journal.attempt(told=asdict(told)):
-        _attempt(cell_file, folder, told, journal)
+    with journal.attempt(told=asdict(told), identity=cell["identity"]):
+        _attempt(cell_file, cell, folder, told, journal)
     return Cause.DONE
 
 
-def _attempt(cell_file: Path, folder: Path, told: Told, journal: Journal) -> None:
-    cell = json.loads(cell_file.read_text(encoding="utf-8"))
+def remove_half_written(*folders: Path) -> None:
+    """Remove temporary files that a kill left; young ones may be another process's."""
+    for folder in folders:
+        for left in folder.glob(".[0-9]*"):
+            if time.time() - left.stat().st_mtime > HALF_WRITTEN_S:
+                left.unlink(missing_ok=True)
+
+
+def _attempt(
+    cell_file: Path, cell: Mapping[str, Any], folder: Path, told: Told, journal: Journal
+) -> None:
     dataset = Dataset.model_validate(cell["dataset"])
     store = rig_folder(dataset.rig)
     split = read_split(split_folder(cell["cell"]["dataset"]))
@@ -91,7 +101,8 @@ def _attempt(cell_file: Path, folder: Path, told: Told, journal: Journal) -> Non
         kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)
         with contextlib.closing(SpanReader(store, split, dataset)) as reader:
             network = build_network(cell, kept, reader, split.facts)
-            if not (folder / WEIGHTS).exists():
+            # Weights are final once their report is there; it is written before them.
+            if not ((folder / WEIGHTS).exists() and (folder / REPORT).exists()):
                 _train(cell, network, reader, folder, told, journal, whole)
             load_weights(network, folder / WEIGHTS)
             device = torch.device(told.accelerator)
@@ -124,7 +135,9 @@ def move_aside_foreign(folder: Path, whole: str) -> None:
         aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
         aside.mkdir(parents=True, exist_ok=True)
         for path in folder.iterdir():
-            if path.name not in ("aside", "attempts.jsonl", stamp.name):
+            if path.name in (CHECKPOINT, PREVIOUS, BEST):  # never continued, and large
+                path.unlink()
+            elif path.name not in ("aside", "attempts.jsonl", stamp.name):
                 path.rename(aside / path.name)
         # Last: a kill in between must not leave foreign files without the stamp that tells.
         stamp.rename(aside / stamp.name)
@@ -171,7 +184,7 @@ def _train(
         "parameters": sum(p.numel() for p in network.parameters()),
         "micro_batch_size": micro,
         "accelerator": told.accelerator,
-        "attempts": journal.attempts(),
+        "attempts": journal.attempts(cell["identity"]),
         "peak_rss_mb": peak_rss_mb(),
         "versions": versions(),
         **_seconds(folder / "history.csv"),

@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from workflow_src.__main__ import main
+from workflow_src.configuration import snapshot
 from workflow_src.configuration.keys import Rig
-from workflow_src.data.labels import require
 from workflow_src.data.prepare import prepare_rig
+from workflow_src.data.support import require
 from workflow_src.errors import UserError
 from workflow_src.tables.plan import TablePlan
 from workflow_src.training.assembly import usable_tasks
@@ -32,7 +33,9 @@ NO_VALIDATION = {"validation": {"strategy": "none"}}
 def manifest(world: Any, name: str = "small", **keys: Any) -> dict[str, Any]:
     """What the store of a rig says, made as the workflow makes it."""
     os.chdir(world.new_folder())
-    prepare_rig(name, Rig.model_validate({**RIG, **keys}), Path(), Path())
+    rig = Rig.model_validate({**RIG, **keys}).model_dump(exclude_none=True, by_alias=True)
+    part = {"rig": rig, "table": None}
+    prepare_rig(name, part, description="", data_root=Path(), config_folder=Path())
     read: dict[str, Any] = json.loads(Path("data", name, "manifest.json").read_text())
     return read
 
@@ -68,15 +71,15 @@ def unit(world: Any) -> None:
 
 def description(world: Any) -> None:
     """It reaches the manifest through the verb, but no param: the store is not made anew."""
-    rig = {"rigs/bench": {**RIG, "description": "A bench, by somebody."}}
-    world.write(rig)
-    params = [world.targets(rigs__bench=r).rig_json(_wildcards()) for r in ({}, *rig.values())]
-    del params[0]
-    assert "somebody" not in params[0]
-    world.write(rig)
     os.chdir(world.new_folder())
-    arguments = ["--name", "bench", "--rig", params[0], "--config-folder", str(world.config)]
-    assert main(["recordings", *arguments]) == 0
+    targets = world.targets(rigs__bench={**RIG, "description": "A bench, by somebody."})
+    params = targets.rig_json(_wildcards())
+    assert "somebody" not in params
+    arguments = ["--name", "bench", "--rig", params, "--config-folder", str(world.config)]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(snapshot.VARIABLE, "")  # so that it is put back
+        targets.keep()
+        assert main(["recordings", *arguments]) == 0
     made = json.loads(Path("data/bench/manifest.json").read_text())
     assert made["description"] == "A bench, by somebody."
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from workflow_src.__main__ import _parser
 from workflow_src.cells import grid
+from workflow_src.errors import UserError
 
 CELL = {"dataset": "d", "model": "net", "task_set": "all", "seed": "1"}
 
@@ -134,13 +137,18 @@ def gpu_model(world: Any) -> None:
 
 
 def host_memory_mb(world: Any) -> None:
-    small = {"hardware__local": {"host_memory_mb": 5000}}
-    assert told(world, {"request": {"memory_mb": 90000}}, **small)["mem_mb"] == 5000
+    _refused_beyond(world, "host_memory_mb", {"memory_mb": 90000})
 
 
 def max_runtime_minutes(world: Any) -> None:
-    short = {"hardware__local": {"max_runtime_minutes": 30}}
-    assert told(world, {"request": {"runtime_minutes": 900}}, **short)["runtime"] == 30
+    _refused_beyond(world, "max_runtime_minutes", {"runtime_minutes": 900})
+
+
+def _refused_beyond(world: Any, key: str, request: dict[str, int]) -> None:
+    (asked,) = request.values()
+    told(world, {"request": request}, hardware__local={key: 2 * asked})
+    with pytest.raises(UserError, match=f"more than a node[\\s\\S]*found: *{asked}"):
+        told(world, {"request": request}, hardware__local={key: asked - 1})
 
 
 def site(key: str, resource: str) -> Any:
