@@ -84,7 +84,7 @@ def override_cells(world: Any) -> None:
 
 def request(world: Any) -> None:
     plain, more = told(world), told(world, {"request": {"memory_mb": 9000}})
-    assert more["mem_mb"] - plain["mem_mb"] == 7000
+    assert more["mem_mb"] - plain["mem_mb"] == 5000
 
 
 def requests(world: Any) -> None:
@@ -177,7 +177,7 @@ PROBES = {
     "Override.cells": override_cells,
     "RequestRule.cells": rule_cells,
     "Request.micro_batch_size": rule("micro_batch_size", "micro_batch", 4, 4),
-    "Request.memory_mb": rule("memory_mb", "mem_mb", 4000, 4200),
+    "Request.memory_mb": rule("memory_mb", "mem_mb", 5000, 5200),
     "Request.runtime_minutes": rule("runtime_minutes", "runtime", 33, 33),
     "Request.checkpoint_minutes": checkpoint_minutes,
     "Hardware.accelerator": accelerator,
