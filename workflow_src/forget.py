@@ -17,7 +17,7 @@ def forget(name: str) -> list[Path]:
             "A cell is named by five parts.",
             found=name,
             expected="<study>/<dataset>/<model>/<task_set>/<seed>",
-            remedy="python -m workflow_src forget default/bearing_sim/dlinear/all/42",
+            remedy="python -m workflow_src forget simulated/bearing_sim/dlinear/all/42",
         )
     study, dataset, model, task_set, seed = parts
     cell = Cell(dataset, model, task_set, int(seed.removeprefix("seed")))

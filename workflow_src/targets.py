@@ -8,6 +8,7 @@ import math
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +29,7 @@ from workflow_src.scheduling.request import (
     Request,
     decide,
 )
-from workflow_src.tables.plan import TablePlan, table_files
+from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
 
@@ -158,12 +159,24 @@ class Targets:
         return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
     def show_tables(self) -> None:
-        """Print the tables, where what was asked for was such that all are there."""
+        """Print the tables, where what was asked for was such that all are there.
+
+        Those of an unfinished study are then of the past, and removed.
+        """
         if all(Path(file).exists() for file in self.table_files()):
+            shutil.rmtree(table_folder(self.study, partial=True), ignore_errors=True)
             self._call("show", "--plan", self.plan_json())
 
     def write_partial_tables(self) -> None:
-        """Write and print the tables of what exists; a failure here hides no other one."""
+        """Write and print the tables of what exists; a failure here hides no other one.
+
+        Tables that are older than the settings of a cell go: no number without its cell.
+        """
+        settings = [Path(file) for file in self.every("cell.json")]
+        newest = max((file.stat().st_mtime for file in settings if file.exists()), default=0.0)
+        for file in (*map(Path, self.table_files()), Path(self.study, "results.csv")):
+            if file.exists() and file.stat().st_mtime < newest:
+                file.unlink()
         self._call("tables", "--partial", "--plan", self.plan_json())
 
     def _call(self, *arguments: str) -> None:

@@ -416,7 +416,7 @@ def test_a_class_that_training_lacks_is_named() -> None:
     assert reason == "class inner in the test part, but not in the train part"
     assert "fault:" in facts["remedies"]["classification"]
     assert facts["supported"]["anomaly_detection"] == (
-        "no recording with the label normal in the test part"
+        "no normal recording in the test part (labels: inner)"
     )
 
 

@@ -65,6 +65,10 @@ def _set_keys(section: Keys | None) -> set[str]:
     return section.model_fields_set if section is not None else set()
 
 
+# Folders of the project; a study among them would mix its results with what they hold.
+_TAKEN = ("benchmarks", "config", "data", "docs", "profiles", "rules", "tests", "workflow_src")
+
+
 class Run(Keys):
     """config/config.yaml, a file of config/experiments/ above it, and --config."""
 
@@ -122,6 +126,8 @@ class Run(Keys):
     def _no_profile(cls, study: str) -> str:
         if study == "default":
             raise ValueError("Snakemake takes a folder `default` for a profile")
+        if study in _TAKEN:
+            raise ValueError(f"the folder `{study}` holds something else")
         return study
 
     @field_validator("datasets", "models", "task_sets", "seeds")

@@ -39,6 +39,7 @@ def prepare_rig(
         source = FolderSource(rig.folder, data_root, config_folder)
         facts |= {"files": source.files, "notes": source.notes}
         write_store(source.recordings(), rig_folder(name), facts)
+        print(f"{len(source.files)} files read", *source.notes, sep="\n")
 
 
 def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:

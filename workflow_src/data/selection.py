@@ -34,7 +34,7 @@ def select(table: pd.DataFrame, selector: Selector, where: str) -> NDArray[np.bo
                     f"No recording has {column} = {value!r}.",
                     where=where,
                     found=f"{column}: {listed(table[column])}",
-                    remedy=_nearest_value(table, column, key),
+                    remedy=_nearest_value(table, column, values, value),
                 )
         chosen &= present.isin(list(wanted)).to_numpy()
     if not chosen.any():
@@ -72,9 +72,12 @@ def _unknown_column(table: pd.DataFrame, column: str, where: str) -> UserError:
     )
 
 
-def _nearest_value(table: pd.DataFrame, column: str, key: str) -> str | None:
-    near = difflib.get_close_matches(key, sorted(set(table[column].map(_canonical))), n=1)
-    return as_yaml((column,), [near[0]]) if near else None
+def _nearest_value(
+    table: pd.DataFrame, column: str, values: Sequence[Any], wrong: Any
+) -> str | None:
+    present = sorted(set(table[column].map(_canonical)))
+    near = difflib.get_close_matches(_canonical(wrong), present, n=1)
+    return as_yaml((column,), [near[0] if v == wrong else v for v in values]) if near else None
 
 
 def listed(values: Iterable[Any], most: int = 20) -> str:

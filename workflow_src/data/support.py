@@ -141,7 +141,8 @@ def _lacks_for_anomaly(faults: Mapping[str, set[str]]) -> tuple[str, str | None]
     for part in ("train", "test"):
         for name, there in ((NORMAL, {NORMAL} & faults[part]), ("fault", faults[part] - {NORMAL})):
             if not there:
-                return f"no recording with the label {name} in the {part} part", None
+                found = listed(faults[part]) or "none"
+                return f"no {name} recording in the {part} part (labels: {found})", None
     return None
 
 

@@ -19,6 +19,8 @@ _ABOUT_TASK = {
     "anomaly_detection": "Supervised, a coarsening of the fault classes: a gain here is no "
     "evidence of its own beside classification. The threshold of the false alarms is the 95th "
     "percentile of the healthy validation spans.",
+    "signal_prediction": "Over the first 32 samples of the horizon; beyond them hardly anything "
+    "beats the mean. results.csv holds the errors by step.",
     "rul_prediction": "Fraction of life left; computed for each run, then averaged over runs.",
 }
 
@@ -54,6 +56,8 @@ def _reading(grid: Grid) -> str:
         text += "; in brackets the least and greatest mean of a rotation"
     if any(mark for ranking in grid.rankings for mark in ranking.marks):
         text += ". Best bold, second underlined, trivial rows included"
+        if grid.task != "rul_prediction":
+            text += f"; scores from {CEILING:g} on count as equal"
     return text[0].upper() + text[1:] + "."
 
 

@@ -13,6 +13,7 @@ from rich.table import Table as TerminalTable
 from rich.text import Text
 
 from workflow_src.cells import Cell
+from workflow_src.data.draws import STRENGTHS
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import (
     FORMATS,
@@ -59,8 +60,21 @@ def show(
             note = textwrap.fill(f"  {letter}: {text}", _LINE, subsequent_indent="     ")
             console.print(note, markup=False)
         console.print(f"  tables: {folder / table.name}.{endings}", markup=False)
+    for line in _weakened(read, results):
+        console.print(textwrap.fill(line, _LINE, subsequent_indent="    "), markup=False)
     console.print(f"\n  all results: {results_file(read.study, partial)}", markup=False)
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
+
+
+def _weakened(plan: TablePlan, results: Results) -> list[str]:
+    """A line for each split that could not be had as it was asked for."""
+    lines = []
+    for name, facts in results.splits.items():
+        asked, proven = facts.get("declared"), facts["strength"]
+        if asked not in ("fixed", None) and STRENGTHS.index(asked) < STRENGTHS.index(proven):
+            why = "; ".join(facts.get("reasons", []))
+            lines.append(f"  NOTE {name}: split by {asked} was asked for, {proven} is it: {why}")
+    return lines
 
 
 def _summary(plan: TablePlan, results: Results) -> str:

@@ -18,6 +18,8 @@ from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.batches import TrainingBatches
 from workflow_src.training.step import loss_sums, sample_keys, step, valid_labels, weighted
 
+_USUAL_RATE = 1e-3  # of AdamW on networks of this size
+
 
 class TrainingModule(pl.LightningModule):
     """One cell in training. Lightning keeps the loops; the step is our own."""
@@ -78,12 +80,14 @@ class TrainingModule(pl.LightningModule):
             raise self._diverged(bad[0], f"batch {self.batches.position + 1}", spans)
 
     def _diverged(self, name: str, where: str, found: str) -> Diverged:
+        rate = self.training_options["learning_rate"]
         what = name if name == "the gradient" else f"the loss of {name}"
         return Diverged(
             f"Training diverged: {what} is not finite.",
             where=f"epoch {self.batches.epoch + 1}, {where}",
             found=found,
-            remedy=f"training:\n  learning_rate: {self.training_options['learning_rate'] / 10:g}",
+            remedy="in the model's file, or by `overrides:`\n"
+            f"training:\n  learning_rate: {min(rate / 10, _USUAL_RATE):g}",
         )
 
     def on_train_epoch_end(self) -> None:
