@@ -7,7 +7,8 @@ localrules:
 
 
 # The whole of what decides a cell's numbers is this one param: training reads the file it is
-# written to and nothing else, so that an edit of the config cannot reach a job that waits.
+# written to and nothing else, so that an edit of the config cannot reach a job that waits. The
+# scores of settings that are no more go with them: no table may show them if training fails.
 rule cell:
     output:
         T.result("cell.json"),

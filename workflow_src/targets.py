@@ -159,12 +159,17 @@ class Targets:
         return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
     def show_tables(self) -> None:
-        """Print the tables, where what was asked for was such that all are there.
+        """Print the tables, where all are there and none of an unfinished study is younger.
 
-        Those of an unfinished study are then of the past, and removed.
+        An older one is then of the past, and removed.
         """
-        if all(Path(file).exists() for file in self.table_files()):
-            shutil.rmtree(table_folder(self.study, partial=True), ignore_errors=True)
+        tables = [Path(file) for file in self.table_files()]
+        if not all(file.exists() for file in tables):
+            return
+        partial = table_folder(self.study, partial=True)
+        youngest = max((file.stat().st_mtime for file in partial.glob("*")), default=0.0)
+        if youngest < min(file.stat().st_mtime for file in tables):
+            shutil.rmtree(partial, ignore_errors=True)
             self._call("show", "--plan", self.plan_json())
 
     def write_partial_tables(self) -> None:

@@ -30,17 +30,21 @@ def test_a_failing_cell_fails_alone_and_is_mended_by_the_same_command(finished, 
 
     ended = dlinear.events[-1]
     assert (ended["event"], ended["cause"]) == ("ended", "diverged")
-    assert "learning_rate: 1e+29" in failed.text  # the log is shown, with its remedy
+    assert "learning_rate: 0.001" in failed.text  # the log is shown, with its remedy
 
     partial = finished.folder / "tiny" / "tables" / "partial"
     table = (partial / "classification_simulated.md").read_text(encoding="utf-8")
     assert "no result: loss diverged" in table
     assert re.search(r"^\| DLinear \| *[-—–]+[^|]*\|$", table, re.MULTILINE), table
 
+    assert not finished.tables, "tables of settings that are no more"
+
     kept = fno.read("metrics.json")
     finished.edit("models/dlinear.yaml", training={"learning_rate": 0.003})
     mended = finished.snakemake()
     assert mended.code == 0, mended.text
+    assert finished.tables
+    assert not partial.exists()
     assert mended.rules == {"cell": 1, "train": 1, "evaluate": 1, **table_rules}
     assert {model for _, model in mended.jobs if model} == {"dlinear"}
     assert dlinear.epochs == [1, 2]
