@@ -42,7 +42,7 @@ def measure(backbone: str, options: argparse.Namespace) -> None:
     size, channels = options.batch, options.channels
     learners = build_learners(
         {task: {"weight": 1.0} for task in TASKS},
-        facts=LearnFacts(("normal", "inner", "outer", "ball"), 1, 1, channels),
+        facts=LearnFacts(("normal", "inner", "outer", "ball"), 1, 1),
     )
     network = MultiTaskNetwork(
         build_trunk(sizes | BACKBONES[backbone], options.window, channels),

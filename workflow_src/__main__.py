@@ -104,8 +104,7 @@ def _present_identities() -> Callable[[Cell], str] | None:
         return None
 
     def identity_of(cell: Cell) -> str:
-        resolved = kept.resolve(cell.dataset, cell.model, cell.task_set, cell.seed)
-        return str(resolved["identity"])
+        return str(kept.resolve(*cell.key)["identity"])
 
     return identity_of
 

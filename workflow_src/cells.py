@@ -29,6 +29,11 @@ class Cell:
         return f"{self.dataset}/{self.model}/{self.task_set}/{self.seed}"
 
     @property
+    def key(self) -> tuple[str, str, str, int]:
+        """(dataset, model, task set, seed): what `Configuration` resolves and requests by."""
+        return self.dataset, self.model, self.task_set, self.seed
+
+    @property
     def folder(self) -> Path:
         """Where the cell lies below results/, runs/ and logs/."""
         return Path(self.dataset, self.model, self.task_set, f"seed{self.seed}")

@@ -28,6 +28,7 @@ from workflow_src.scheduling.request import (
     Policy,
     Request,
     decide,
+    site_resources,
 )
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
@@ -44,7 +45,7 @@ class Targets:
         self.cells = paths.grid(configuration)
         self.plan = TablePlan.from_configuration(configuration, self.cells)
         for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
-            configuration.resolve(*_key(cell))
+            configuration.resolve(*cell.key)
         self._check_data_root()
         self._check_requests()
 
@@ -95,13 +96,15 @@ class Targets:
 
     def table_of(self, wildcards: Any) -> str:
         """Labels of the recordings of a dataset's rig."""
-        rig = self.configuration.datasets[wildcards.dataset].rig
-        return str(paths.rig_folder(rig) / "recordings.csv")
+        return self._of_rig(wildcards, "recordings.csv")
 
     def store_of(self, wildcards: Any) -> str:
         """Store of a dataset's rig."""
+        return self._of_rig(wildcards, "recordings.h5")
+
+    def _of_rig(self, wildcards: Any, name: str) -> str:
         rig = self.configuration.datasets[wildcards.dataset].rig
-        return str(paths.rig_folder(rig) / "recordings.h5")
+        return str(paths.rig_folder(rig) / name)
 
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
@@ -193,17 +196,23 @@ class Targets:
 
     def request(self, cell: Cell) -> Request:
         """What the next attempt of `cell` asks for."""
+        journal = paths.runs(self.study, cell) / "attempts.jsonl"
+        return self._decided(cell, journal.stat().st_size if journal.exists() else 0)
+
+    # Snakemake asks for each resource by itself; the past has not changed while the journal has not
+    # grown.
+    @functools.cache  # noqa: B019 - lives as long as the process
+    def _decided(self, cell: Cell, journal_bytes: int) -> Request:
         journal = Journal(paths.runs(self.study, cell) / "attempts.jsonl")
         return decide(
-            Forecast.configured(self.configuration.request(*_key(cell))),
-            journal.events(),
+            Forecast.configured(self.configuration.request(*cell.key)),
+            journal.events() if journal_bytes else [],
             self.configuration.hardware,
             Policy(cores=self._threads(cell), site=self.configuration.site),
         )
 
-    @functools.cache  # noqa: B019 - lives as long as the process
     def _threads(self, cell: Cell) -> int:
-        resolved = self.configuration.resolve(*_key(cell))
+        resolved = self.configuration.resolve(*cell.key)
         return int(resolved["training"]["torch_threads"]) if "training" in resolved else 1
 
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
@@ -219,7 +228,7 @@ class Targets:
 
     def _asked(self, cell: Cell) -> dict[str, int | str]:
         """The request, and what else training is told that changes no number."""
-        minutes = self.configuration.request(*_key(cell)).checkpoint_minutes
+        minutes = self.configuration.request(*cell.key).checkpoint_minutes
         return self.request(cell).resources() | {
             "accelerator": self.configuration.hardware.accelerator,
             "checkpoint_minutes": f"{minutes:g}",
@@ -231,15 +240,8 @@ class Targets:
 
     def light_resources(self, memory_mb: int, minutes: int) -> dict[str, int | str]:
         """Resources of a rule that needs no GPU: the site's class `cpu`, where it names one."""
-        site = self.configuration.light_site
-        named = {
-            "slurm_partition": site.partition,
-            "slurm_account": site.account,
-            "qos": site.qos,
-            "slurm_extra": site.extra,
-        }
         asked: dict[str, int | str] = {"mem_mb": memory_mb, "runtime": minutes}
-        return asked | {name: value for name, value in named.items() if value is not None}
+        return asked | site_resources(self.configuration.light_site)
 
     def _check_data_root(self) -> None:
         folders = {
@@ -262,7 +264,7 @@ class Targets:
         """What is more than a node offers is refused: Snakemake would trim it silently."""
         hardware, name = self.configuration.hardware, self.configuration.run.hardware
         for cell in self.cells:
-            asked = self.configuration.request(*_key(cell))
+            asked = self.configuration.request(*cell.key)
             for key, most in (
                 ("memory_mb", (hardware.host_memory_mb or math.inf) - INNER_SNAKEMAKE_MB),
                 ("runtime_minutes", hardware.max_runtime_minutes or math.inf),
@@ -275,10 +277,6 @@ class Targets:
                         expected=f"at most {most} (config/hardware/{name}.yaml)",
                         remedy=f"request: {{{key}: {most}}}",
                     )
-
-
-def _key(cell: Cell) -> tuple[str, str, str, int]:
-    return cell.dataset, cell.model, cell.task_set, cell.seed
 
 
 def build(config: Mapping[str, Any], basedir: str, files: Sequence[str | Path]) -> Targets:

@@ -37,9 +37,8 @@ def test_a_job_resolves_what_its_run_resolved() -> None:
     kept = snapshot.kept()
     assert grid(kept) == grid(configuration)
     for cell in grid(kept):
-        key = (cell.dataset, cell.model, cell.task_set, cell.seed)
-        assert kept.resolve(*key) == configuration.resolve(*key)
-        assert kept.request(*key) == configuration.request(*key)
+        assert kept.resolve(*cell.key) == configuration.resolve(*cell.key)
+        assert kept.request(*cell.key) == configuration.request(*cell.key)
     assert kept.hardware == configuration.hardware
     assert kept.data_root() == configuration.data_root()
 

@@ -17,7 +17,7 @@ from workflow_src.tasks.signal_prediction.learn import SignalPrediction
 from workflow_src.tasks.signal_prediction.score import STATISTICS
 
 SHAPE = HeadShape(tokens=6, width=16, horizon=40, channels=2, classes=3)
-FACTS = LearnFacts(classes=("a", "b", "c"), positives=10, negatives=30, channels=2)
+FACTS = LearnFacts(classes=("a", "b", "c"), positives=10, negatives=30)
 NAN = float("nan")
 
 

@@ -24,7 +24,7 @@ TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_predic
 
 def test_dlinear_of_the_failed_experiment_has_under_two_million_parameters() -> None:
     """Window 4096 x 2, D 256, 64 patches, four tasks, horizon 96: it was 33.8 million."""
-    facts = LearnFacts(("normal", "inner", "outer", "ball"), 10, 10, channels=2)
+    facts = LearnFacts(("normal", "inner", "outer", "ball"), 10, 10)
     learners = build_learners({task: {"weight": 1.0} for task in TASKS}, facts=facts)
     shape = HeadShape(tokens=64, width=256, horizon=96, channels=2, classes=4)
     network = MultiTaskNetwork(build_trunk(SIZES, 4096, 2), learners, shape)

@@ -47,7 +47,7 @@ def build(backbone: str, dropout: float = 0.3, **options: Any) -> MultiTaskNetwo
         **BACKBONES[backbone],
         **options,
     }
-    facts = LearnFacts(("normal", "inner", "outer"), positives=20, negatives=10, channels=CHANNELS)
+    facts = LearnFacts(("normal", "inner", "outer"), positives=20, negatives=10)
     shape = HeadShape(8, 8, HORIZON, CHANNELS, CLASSES)
     trunk = build_trunk(model, LENGTH, CHANNELS, 1000.0)
     return MultiTaskNetwork(trunk, build_learners(TASKS, facts=facts), shape).train()

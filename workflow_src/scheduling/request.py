@@ -14,6 +14,17 @@ from workflow_src.configuration.keys import SiteClass
 INNER_SNAKEMAKE_MB = 200
 
 
+def site_resources(site: SiteClass) -> dict[str, str]:
+    """What a site names, under the names of Snakemake's Slurm plugin; the unnamed is left out."""
+    named = {
+        "slurm_partition": site.partition,
+        "slurm_account": site.account,
+        "qos": site.qos,
+        "slurm_extra": site.extra,
+    }
+    return {name: value for name, value in named.items() if value is not None}
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What a cell is expected to need; from configuration, as nothing has been measured."""
@@ -56,12 +67,9 @@ class Request:
             "micro_batch": self.micro_batch_size,
             "gpu": self.gpus or None,
             "gpu_model": self.gpu_model if self.gpus else None,
-            "slurm_partition": self.site.partition,
-            "slurm_account": self.site.account,
-            "qos": self.site.qos,
-            "slurm_extra": self.site.extra,
         }
-        return {name: value for name, value in named.items() if value is not None}
+        asked = {name: value for name, value in named.items() if value is not None}
+        return asked | site_resources(self.site)
 
 
 def decide(

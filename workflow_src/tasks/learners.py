@@ -22,7 +22,6 @@ class LearnFacts:
     classes: tuple[str, ...]
     positives: int  # faulty spans
     negatives: int  # healthy spans
-    channels: int
 
 
 def build_learners(

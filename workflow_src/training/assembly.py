@@ -47,7 +47,6 @@ def build_network(
             classes=reader.classes,
             positives=counts["positive"],
             negatives=counts["negative"],
-            channels=channels,
         ),
     )
     trunk = build_trunk(model, span["window"], channels, facts["rate_hz"])
