@@ -48,6 +48,9 @@ rule train:
     shell:
         "verb train {input.cell} --accelerator {resources.accelerator}"
         " --micro-batch {resources.micro_batch}"
+        " --activation-checkpointing {resources.activation_checkpointing}"
+        " --devices {resources.devices} --workers {resources.workers}"
+        " --memory-mb {resources.training_mb}"
         " --checkpoint-minutes {resources.checkpoint_minutes} > {log} 2>&1"
 
 

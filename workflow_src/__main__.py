@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow_src.errors import UserError
+from workflow_src.errors import Stopped, UserError
 from workflow_src.files import disk_full, is_disk_full
 from workflow_src.scheduling.journal import Cause, cause_of
 
@@ -50,10 +50,50 @@ def _kept() -> Configuration | None:
 
 
 def _train(options: argparse.Namespace) -> Cause:
-    from workflow_src.training.run import Told, attempt
+    from workflow_src.cells import runs_beside
+    from workflow_src.scheduling.supervisor import supervise
+    from workflow_src.scheduling.told import Told
 
-    told = Told(options.accelerator, options.micro_batch, options.checkpoint_minutes)
-    return attempt(options.cell, told)
+    told = Told(**{name: getattr(options, name) for name in Told.__dataclass_fields__})
+    identity = json.loads(options.cell.read_text(encoding="utf-8"))["identity"]
+    command = [sys.executable, "-m", "workflow_src", "attempt", str(options.cell)]
+    command += ["--told", told.to_json()]
+    return supervise(runs_beside(options.cell), identity, told, command)
+
+
+def _attempt(options: argparse.Namespace) -> Cause:
+    from workflow_src.cells import runs_beside
+    from workflow_src.scheduling.journal import Journal
+    from workflow_src.scheduling.stop import Stop
+    from workflow_src.scheduling.supervisor import die_with_parent
+    from workflow_src.scheduling.told import Told
+
+    die_with_parent()
+    stop = Stop(options.until)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, stop.ask)
+    told, facts = Told.from_json(options.told), dict[str, Any]()
+    report: dict[str, Any] = {"cause": Cause.DONE.text, "message": "", "facts": facts}
+    try:
+        from workflow_src.training.run import attempt, limit_memory
+
+        limit_memory(told)
+        journal = Journal(runs_beside(options.cell) / "attempts.jsonl")
+        attempt(options.cell, told, journal, stop, facts)
+    except BaseException as error:
+        report["cause"] = cause_of(error).text
+        report["message"] = str(error).partition("\n")[0] or type(error).__name__
+        raise
+    finally:
+        os.write(options.report, json.dumps(report).encode())
+    return Cause.DONE
+
+
+def _watch(options: argparse.Namespace) -> Cause:
+    from workflow_src.training.watch import show
+
+    show(options.pid, options.every)
+    return Cause.DONE
 
 
 def _classic(options: argparse.Namespace) -> Cause:
@@ -158,11 +198,21 @@ def _parser() -> argparse.ArgumentParser:
 
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
     train.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
-    train.add_argument("--micro-batch", type=int, default=0, help="0: the whole batch")
+    train.add_argument(
+        "--micro-batch", type=int, default=0, dest="micro_batch_size", help="0: the whole batch"
+    )
     train.add_argument("--checkpoint-minutes", type=float, default=10.0)
+    train.add_argument("--memory-mb", type=int, default=0, help="of all processes; 0: all there is")
+    train.add_argument("--activation-checkpointing", type=_flag, default=False, metavar="{0,1}")
+    train.add_argument("--devices", type=int, default=1, help="processes that share each batch")
+    train.add_argument("--workers", type=int, default=0, help="processes beside each that read")
+    attempt = verb("attempt", _attempt, "What `train` starts and watches; not to be called.")
+    attempt.add_argument("--told", required=True, help="the request, as JSON")
+    attempt.add_argument("--report", type=int, required=True, help="file descriptor of its end")
+    attempt.add_argument("--until", type=float, help="end of the job, s since the epoch")
     classic = verb("classic", _classic, "Run the baseline of a cell.json.")
     evaluate = verb("evaluate", _evaluate, "Score the predictions beside a cell.json.")
-    for made in (train, classic, evaluate):
+    for made in (train, attempt, classic, evaluate):
         made.add_argument("cell", type=Path, help="<study>/results/.../cell.json")
 
     results = verb("results", _results, "Gather all scores in <study>/results.csv.")
@@ -172,11 +222,18 @@ def _parser() -> argparse.ArgumentParser:
     for made in (results, tables, show):
         made.add_argument("--plan", required=True, help="what decides the tables, as JSON")
 
+    watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
+    watch.add_argument("pid", type=int)
+    watch.add_argument("--every", type=float, default=1.0, help="seconds")
     forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
     forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser
+
+
+def _flag(text: str) -> bool:
+    return bool(int(text))
 
 
 def _terminate(*_: object) -> None:
@@ -189,7 +246,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         cause: Cause = options.run(options)
-    except UserError as error:
+    except (UserError, Stopped) as error:
         print(error, file=sys.stderr)
         return cause_of(error).exit_code
     except OSError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 
 class UserError(Exception):
     """What was found, what was expected, where, and the line or command that mends it."""
@@ -35,3 +37,19 @@ class BadData(UserError):
 
 class Diverged(UserError):
     """A loss or a gradient became NaN or infinite."""
+
+
+class OutOfMemory(UserError):
+    """Memory ran out and nothing that the request allows made the work smaller."""
+
+    def __init__(self, what: str, *, of: Literal["gpu", "host"], **said: str | None) -> None:
+        super().__init__(what, **said)
+        self.of = of
+
+
+class Stopped(Exception):
+    """The attempt was told to end, by a signal or by its time, and has saved what it had."""
+
+    def __init__(self, reason: Literal["terminated", "deadline"], message: str) -> None:
+        super().__init__(message)
+        self.reason = reason

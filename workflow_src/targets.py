@@ -208,7 +208,7 @@ class Targets:
             Forecast.configured(self.configuration.request(*cell.key)),
             journal.events() if journal_bytes else [],
             self.configuration.hardware,
-            Policy(cores=self._threads(cell), site=self.configuration.site),
+            Policy(threads=self._threads(cell), site=self.configuration.site),
         )
 
     def _threads(self, cell: Cell) -> int:

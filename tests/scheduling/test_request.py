@@ -24,7 +24,7 @@ GPU = Hardware(
     accelerator="cuda", gpu_model="a100", host_memory_mb=240_000, max_runtime_minutes=1440
 )
 CPU = Hardware(accelerator="cpu")
-POLICY = Policy(cores=2, site=SiteClass(partition="gpu", account="phm"))
+POLICY = Policy(threads=2, site=SiteClass(partition="gpu", account="phm"))
 
 text = st.text(max_size=8)
 forecasts = st.builds(
@@ -32,6 +32,9 @@ forecasts = st.builds(
     memory_mb=st.integers(0, 10**7),
     runtime_minutes=st.integers(1, 10**6),
     micro_batch_size=st.none() | st.integers(1, 10**5),
+    activation_checkpointing=st.booleans(),
+    devices=st.integers(1, 8),
+    workers=st.integers(0, 16),
 )
 classes = st.builds(
     Hardware,
@@ -54,12 +57,12 @@ events = st.fixed_dictionaries(
 journals = st.lists(events | st.dictionaries(text, values), max_size=12)
 
 
-@given(forecast=forecasts, journal=journals, hardware=classes, cores=st.integers(1, 128))
+@given(forecast=forecasts, journal=journals, hardware=classes, threads=st.integers(1, 128))
 def test_never_above_a_cap_and_never_an_exception(
-    forecast: Forecast, journal: list[dict[str, Any]], hardware: Hardware, cores: int
+    forecast: Forecast, journal: list[dict[str, Any]], hardware: Hardware, threads: int
 ) -> None:
     past = [dict(event) for event in journal]
-    request = decide(forecast, journal, hardware, Policy(cores, SiteClass()))
+    request = decide(forecast, journal, hardware, Policy(threads, SiteClass()))
     assert journal == past or repr(journal) == repr(past)  # NaN is not equal to itself
     if hardware.host_memory_mb is not None:
         assert request.memory_mb <= hardware.host_memory_mb
@@ -67,8 +70,8 @@ def test_never_above_a_cap_and_never_an_exception(
         assert request.runtime_minutes <= hardware.max_runtime_minutes
     assert request.memory_mb > 0
     assert request.runtime_minutes > 0
-    assert request.cores == cores
-    assert request.gpus == (hardware.accelerator == "cuda")
+    assert request.cores == forecast.devices * (threads + forecast.workers)
+    assert request.gpus == (forecast.devices if hardware.accelerator == "cuda" else 0)
     for name, value in request.resources().items():
         assert isinstance(value, int | str), name
 
@@ -83,15 +86,25 @@ def test_the_same_past_gives_the_same_request(
 
 
 def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
-    configured = Configured(memory_mb=8000, runtime_minutes=120, micro_batch_size=16)
+    configured = Configured(
+        memory_mb=8000,
+        runtime_minutes=120,
+        micro_batch_size=16,
+        activation_checkpointing=True,
+        devices=2,
+        workers=3,
+    )
     request = decide(Forecast.configured(configured), [], GPU, POLICY)
     assert request == Request(
         memory_mb=8000 + INNER_SNAKEMAKE_MB,
         runtime_minutes=120,
-        cores=2,
+        cores=2 * (2 + 3),
         micro_batch_size=16,
+        activation_checkpointing=True,
+        devices=2,
+        workers=3,
         gpu_model="a100",
-        gpus=1,
+        gpus=2,
         site=POLICY.site,
     )
 
@@ -106,16 +119,24 @@ def test_resources_name_what_is_asked_and_nothing_else() -> None:
         "mem_mb": 8000 + INNER_SNAKEMAKE_MB,
         "runtime": 120,
         "micro_batch": 0,
+        "training_mb": 8000,
+        "activation_checkpointing": 0,
+        "devices": 1,
+        "workers": 0,
         "gpu": 1,
         "gpu_model": "a100",
         "slurm_partition": "gpu",
         "slurm_account": "phm",
     }
-    nothing = Policy(cores=1, site=SiteClass())
+    nothing = Policy(threads=1, site=SiteClass())
     assert set(decide(estimate, [], CPU, nothing).resources()) == {
         "mem_mb",
         "runtime",
         "micro_batch",
+        "training_mb",
+        "activation_checkpointing",
+        "devices",
+        "workers",
     }
 
 

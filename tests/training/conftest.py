@@ -6,14 +6,20 @@ import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+from workflow_src.scheduling.stop import Stop
 
+from workflow_src.cells import runs_beside
 from workflow_src.configuration import Dataset, Training, identity
 from workflow_src.configuration.keys import TaskSet
 from workflow_src.data.prepare import prepare_rig, prepare_split
+from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.told import Told
+from workflow_src.training import run
 
 RIG = {
     "source": "simulated",
@@ -46,6 +52,15 @@ MODEL = {
 TASKS = ("classification", "anomaly_detection", "signal_prediction")
 
 WriteCell = Callable[..., Path]
+UNHURRIED = Told(checkpoint_minutes=1e9)  # saves at the end of epochs alone
+
+
+def attempt(cell: Path, told: Told = UNHURRIED, stop: Stop | None = None) -> Any:
+    """An attempt in this process, framed in the journal as the supervisor does it."""
+    journal = Journal(runs_beside(cell) / "attempts.jsonl")
+    identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
+    with journal.attempt(told=asdict(told), identity=identity):
+        return run.attempt(cell, told, journal, stop)
 
 
 @pytest.fixture(scope="session")

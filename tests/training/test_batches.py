@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import itertools
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration import Dataset
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
-from workflow_src.training.batches import PartBatches, TrainingBatches, order
+from workflow_src.tasks.batch import Batch
+from workflow_src.training.batches import PartBatches, TrainingBatches, order, share
 
 from .conftest import DATASET
 
@@ -105,3 +116,236 @@ def test_an_empty_part_has_no_batch(reader: SpanReader) -> None:
     empty = PartBatches(reader, np.array([], np.int64), 4)
     assert len(empty) == 0
     assert rows(empty) == []
+
+
+# --------------------------------------------------------------------------- ranks
+
+
+@given(count=st.integers(0, 60), ranks=st.integers(1, 9))
+def test_shares_of_ranks_partition_a_batch(count: int, ranks: int) -> None:
+    batch = np.arange(7, 7 + count)
+    shares = [share(batch, rank, ranks) for rank in range(ranks)]
+    assert np.concatenate(shares).tolist() == batch.tolist()
+    sizes = [len(each) for each in shares]
+    assert max(sizes) - min(sizes) <= 1
+
+
+@pytest.mark.parametrize("ranks", [2, 3, 8])
+def test_ranks_together_read_each_batch_once(reader: SpanReader, ranks: int) -> None:
+    train = reader.rows("train")[:17]  # the last batch has 3 spans: fewer than eight ranks
+    together = zip(
+        *(TrainingBatches(reader, train, SIZE, SEED, rank=r, ranks=ranks) for r in range(ranks)),
+        strict=True,
+    )
+    alone = TrainingBatches(reader, train, SIZE, SEED)
+    for parts, whole in zip(together, alone, strict=True):
+        for field in dataclasses.fields(Batch):
+            joined = torch.cat([getattr(part, field.name) for part in parts])
+            assert same(joined, getattr(whole, field.name)), field.name
+
+
+@pytest.mark.parametrize(("ranks", "size"), [(1, 4), (2, 4), (3, 1), (4, 1000)])
+def test_ranks_together_have_each_batch_of_a_part(
+    reader: SpanReader, ranks: int, size: int
+) -> None:
+    val = reader.rows("val")
+    parts = [PartBatches(reader, val, size, rank=r, ranks=ranks) for r in range(ranks)]
+    found = [rows(part) for part in parts]
+    assert [len(part) for part in parts] == [len(each) for each in found]
+    whole = rows(PartBatches(reader, val, size))
+    for rank, each in enumerate(found):
+        assert each == whole[rank::ranks]
+
+
+# --------------------------------------------------------------------------- workers
+
+
+def same(one: torch.Tensor, other: torch.Tensor) -> bool:
+    return one.dtype == other.dtype and one.numpy().tobytes() == other.numpy().tobytes()
+
+
+def equal(one: Batch, other: Batch) -> bool:
+    return all(
+        same(getattr(one, field.name), getattr(other, field.name))
+        and getattr(one, field.name).stride() == getattr(other, field.name).stride()
+        for field in dataclasses.fields(Batch)
+    )
+
+
+def test_without_workers_no_process_is_started(reader: SpanReader) -> None:
+    with contextlib.closing(batches(reader)) as loader:
+        for _ in loader:
+            assert multiprocessing.active_children() == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_change_no_bit_at_any_position_and_stay_over_epochs(
+    reader: SpanReader, workers: int
+) -> None:
+    alone = batches(reader)
+    loader = TrainingBatches(reader, reader.rows("train"), SIZE, SEED, workers=workers)
+    random, handler = torch.get_rng_state(), signal.getsignal(signal.SIGCHLD)
+    processes: set[int | None] = set()
+    with contextlib.closing(loader):
+        for epoch, position in [(0, 0), (1, 0), (1, 2), (4, loader.per_epoch), (4, 1)]:
+            alone.epoch = loader.epoch = epoch
+            alone.position = loader.position = position
+            found = list(loader)
+            assert len(found) == loader.per_epoch - position
+            assert all(equal(*pair) for pair in zip(found, alone, strict=True))
+            next(iter(loader), None)  # left in the middle: the next epoch is not disturbed
+            processes |= {child.pid for child in multiprocessing.active_children()}
+    assert len(processes) == workers, "the same processes serve every epoch"
+    assert multiprocessing.active_children() == []
+    assert torch.equal(torch.get_rng_state(), random), "the global generator is not drawn from"
+    assert signal.getsignal(signal.SIGCHLD) is handler
+    assert equal(next(iter(loader)), next(iter(alone))), "closed, it starts its workers again"
+    loader.close()
+
+
+@pytest.mark.slow
+def test_a_share_may_be_empty_with_workers_too(reader: SpanReader) -> None:
+    train = reader.rows("train")[:8]  # a batch of 7 and one of 1
+    loader = TrainingBatches(reader, train, SIZE, SEED, workers=1, rank=0, ranks=2)
+    with contextlib.closing(loader):
+        found = list(loader)
+    assert [len(batch) for batch in found] == [3, 0]
+    assert found[1].window.shape == (0, *found[0].window.shape[1:])
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_a_killed_worker_loses_no_batch(reader: SpanReader) -> None:
+    told: list[dict[str, Any]] = []
+    loader = TrainingBatches(
+        reader,
+        reader.rows("train"),
+        2,
+        SEED,
+        workers=2,
+        tell=lambda event, **facts: told.append({"event": event, **facts}),
+    )
+    found = []
+    with contextlib.closing(loader):
+        for batch in loader:
+            if len(found) == 2:
+                victim = multiprocessing.active_children()[0]
+                assert victim.pid is not None
+                os.kill(victim.pid, signal.SIGKILL)
+            found.append(batch)
+        assert loader.workers == 1
+        assert len(multiprocessing.active_children()) == 1
+    expected = list(batches(reader, size=2))
+    assert len(expected) > 8, "the case needs more batches than are read ahead"
+    assert all(equal(*pair) for pair in zip(found, expected, strict=True))
+    (event,) = told
+    message = event.pop("message")
+    assert "exited unexpectedly" in message
+    assert event == {
+        "event": "out_of_memory",
+        "of": "host",
+        "during": "data",
+        "before": {"workers": 2, "cache": True},
+        "after": {"workers": 1, "cache": True},
+    }
+
+
+# A reader that takes more than the address space has left, in a worker once a few batches are
+# read, and with argument "cache" in the main process too as long as it may keep recordings.
+HUNGRY = """
+import json, multiprocessing, sys
+from pathlib import Path
+import numpy as np
+from workflow_src.configuration import Dataset
+from workflow_src.data.split_files import read_split
+from workflow_src.data.windows import SpanReader
+from workflow_src.limits import address_space_now, limit_address_space
+from workflow_src.training.batches import TrainingBatches
+
+class Hungry(SpanReader):
+    reads, where = 0, "workers"
+
+    def read(self, rows):
+        self.reads += 1
+        child = multiprocessing.parent_process() is not None
+        if child and self.reads > 3 or self.where == "always" or (
+            self.where == "cache" and not child and self._capacity
+        ):
+            np.empty(2**33, np.uint8)
+        return super().read(rows)
+
+def main():
+    folder, dataset, where, workers = sys.argv[1:]
+    data = Path(folder) / "data"
+    split = read_split(data / "split")
+    reader = Hungry(data / "small", split, Dataset.model_validate(json.loads(dataset)))
+    reader.where = where
+    limit_address_space(address_space_now() + 2**31)  # workers inherit it
+    told = []
+    loader = TrainingBatches(
+        reader, reader.rows("train"), 2, 5, workers=int(workers),
+        tell=lambda event, **facts: told.append(facts),
+    )
+    found, error = [], None
+    try:
+        found += [batch.index.tolist() for batch in loader]
+    except MemoryError as caught:
+        error = str(caught)
+    loader.close()
+    print(json.dumps({"found": found, "told": told, "error": error}))
+
+if __name__ == "__main__":
+    main()
+"""
+
+
+def hungry(small_rig: Path, folder: Path, where: str, workers: int) -> dict[str, Any]:
+    script = folder / "hungry.py"
+    script.write_text(HUNGRY)
+    arguments = [str(small_rig), json.dumps(DATASET), where, str(workers)]
+    done = subprocess.run(
+        [sys.executable, str(script), *arguments],
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=300,
+    )
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def rungs(told: list[dict[str, Any]]) -> list[tuple[int, bool]]:
+    return [(event["after"]["workers"], event["after"]["cache"]) for event in told]
+
+
+@pytest.mark.slow
+@pytest.mark.faults
+def test_out_of_memory_in_workers_loses_no_batch(
+    reader: SpanReader, small_rig: Path, tmp_path: Path
+) -> None:
+    found = hungry(small_rig, tmp_path, "workers", 2)
+    assert found["found"] == rows(batches(reader, size=2))
+    assert rungs(found["told"]) == [(1, True), (0, True)]
+    assert all(event["of"] == "host" for event in found["told"])
+    assert all("MemoryError: Unable to allocate" in event["message"] for event in found["told"])
+
+
+@pytest.mark.faults
+def test_without_workers_the_cache_goes(
+    reader: SpanReader, small_rig: Path, tmp_path: Path
+) -> None:
+    found = hungry(small_rig, tmp_path, "cache", 0)
+    assert found["found"] == rows(batches(reader, size=2))
+    assert rungs(found["told"]) == [(0, False)]
+
+
+@pytest.mark.faults
+def test_when_nothing_is_left_to_give_up_the_error_is_raised(
+    small_rig: Path, tmp_path: Path
+) -> None:
+    found = hungry(small_rig, tmp_path, "always", 0)
+    assert found["found"] == []
+    assert "Unable to allocate" in found["error"]
+    assert rungs(found["told"]) == [(0, False)]

@@ -17,16 +17,16 @@ from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import Diverged
 from workflow_src.scheduling.journal import Cause, Journal, cause_of
+from workflow_src.training import module
 from workflow_src.training.assembly import MultiTaskNetwork, build_network
 from workflow_src.training.batches import PartBatches, TrainingBatches
 from workflow_src.training.checkpoints import load_weights
-from workflow_src.training.module import TrainingModule, rate_factor
-from workflow_src.training.run import Told, attempt
-from workflow_src.training.step import loss_sums, valid_labels
+from workflow_src.training.module import TrainingModule
+from workflow_src.training.recovery import Recovery
+from workflow_src.training.schedule import RateFactor
+from workflow_src.training.step import How, Sums, loss_sums, step, valid_labels
 
-from .conftest import WriteCell
-
-TOLD = Told("cpu", 0, 1e9)
+from .conftest import WriteCell, attempt
 
 
 def network_of(cell_file: Path) -> tuple[MultiTaskNetwork, SpanReader]:
@@ -38,7 +38,7 @@ def network_of(cell_file: Path) -> tuple[MultiTaskNetwork, SpanReader]:
 
 @pytest.mark.parametrize(("total", "share"), [(100, 0.1), (7, 0.5), (1, 0.0), (30, 0.0)])
 def test_the_rate_rises_to_its_peak_then_falls_along_a_cosine(total: int, share: float) -> None:
-    factor = rate_factor(total, share, "cosine")
+    factor = RateFactor(total, share, "cosine")
     warmup = math.ceil(total * share)
     rates = [factor(done) for done in range(total)]
     assert rates[:warmup] == pytest.approx([(i + 1) / warmup for i in range(warmup)])
@@ -52,7 +52,7 @@ def test_the_rate_rises_to_its_peak_then_falls_along_a_cosine(total: int, share:
 
 
 def test_a_constant_rate_stays_at_its_peak() -> None:
-    factor = rate_factor(50, 0.1, "constant")
+    factor = RateFactor(50, 0.1, "constant")
     assert [factor(done) for done in (0, 4, 5, 49)] == [0.2, 1.0, 1.0, 1.0]
 
 
@@ -74,13 +74,13 @@ class Watching(TrainingModule):
 def watched(monkeypatch: pytest.MonkeyPatch, cell: Path) -> list[tuple[float, float]]:
     made: list[Watching] = []
 
-    def make(*arguments: Any) -> Watching:
-        made.append(Watching(*arguments))
+    def make(*arguments: Any, **options: Any) -> Watching:
+        made.append(Watching(*arguments, **options))
         return made[-1]
 
     with monkeypatch.context() as patch:
-        patch.setattr("workflow_src.training.run.TrainingModule", make)
-        attempt(cell, TOLD)
+        patch.setattr("workflow_src.training.fit.TrainingModule", make)
+        attempt(cell)
     return made[0].seen
 
 
@@ -92,16 +92,16 @@ def test_the_gradient_is_clipped_and_the_schedule_followed(
     clipped = watched(monkeypatch, write_cell("clipped", gradient_clip=0.05, **options))
     assert max(norm for norm, _ in free) > 0.1
     assert max(norm for norm, _ in clipped) <= 0.05 * (1 + 1e-5)
-    factor = rate_factor(10, 0.3, "cosine")
+    factor = RateFactor(10, 0.3, "cosine")
     assert [rate for _, rate in clipped] == pytest.approx([0.01 * factor(i) for i in range(10)])
 
 
 def test_the_validation_loss_is_over_the_whole_part(write_cell: WriteCell) -> None:
     """Twelve spans in batches of five: the mean of batch means would be another number."""
     cell = write_cell("a", batch_size=5, epochs=1)
-    attempt(cell, TOLD)
+    attempt(cell)
     logged = float(
-        (runs_beside(cell) / "history.csv").read_text(encoding="utf-8").split("\n")[1].split(",")[2]
+        (runs_beside(cell) / "history.csv").read_text(encoding="utf-8").split("\n")[1].split(",")[3]
     )
     network, reader = network_of(cell)
     load_weights(network, cell.parent / "model.safetensors")
@@ -111,8 +111,8 @@ def test_the_validation_loss_is_over_the_whole_part(write_cell: WriteCell) -> No
         """Weighted task means, over batches of `size` and then over these."""
         values = []
         for batch in PartBatches(reader, reader.rows("val"), size):
-            with torch.no_grad():
-                sums, counts = loss_sums(network, batch), valid_labels(network, batch)
+            sums = loss_sums(network, batch, len(batch), How())
+            counts = valid_labels(network, batch)
             values.append(
                 sum(
                     learner.weight * float(sums[learner.name]) / max(1, int(counts[learner.name]))
@@ -140,17 +140,19 @@ def test_labels_are_smoothed_as_configured(write_cell: WriteCell) -> None:
 
 def test_the_dropout_mask_changes_from_step_to_step(write_cell: WriteCell) -> None:
     network, reader = network_of(write_cell("a"))
-    module = TrainingModule(
-        network, {}, TrainingBatches(reader, reader.rows("train"), 4, seed=7), 4
+    training = TrainingModule(
+        Recovery(network, 4),
+        {"precision": "fp32"},
+        TrainingBatches(reader, reader.rows("train"), 4, seed=7),
     )
-    batch = next(iter(module.batches))
-    one, two = (module.network.trunk.train()(batch.window, batch.index + i) for i in (0, 1000))
+    batch = next(iter(training.batches))
+    one, two = (training.network.trunk.train()(batch.window, batch.index + i) for i in (0, 1000))
     assert not torch.equal(one.tokens, two.tokens)
 
 
 def diverge(cell: Path) -> Diverged:
     with pytest.raises(Diverged) as caught:
-        attempt(cell, TOLD)
+        attempt(cell)
     return caught.value
 
 
@@ -176,13 +178,15 @@ def test_a_gradient_that_is_not_finite_is_not_stepped_along(
     """Its loss is finite, but a square root has no finite slope at zero."""
     before: dict[str, torch.Tensor] = {}  # of the first parameter
 
-    def poison(self: TrainingModule, loss: torch.Tensor) -> None:
-        parameter = next(self.network.parameters())
+    def poisoned(network: MultiTaskNetwork, *rest: Any) -> Sums:
+        parameter = next(network.parameters())
         before["value"] = parameter.detach().clone()
         before["parameter"] = parameter
-        (loss + (parameter * 0).abs().sqrt().sum()).backward()
+        sums = step(network, *rest)
+        (parameter * 0).abs().sqrt().sum().backward()
+        return sums
 
-    monkeypatch.setattr(TrainingModule, "manual_backward", poison)
+    monkeypatch.setattr(module, "step", poisoned)
     assert "gradient" in str(diverge(write_cell("a")))
     assert torch.equal(before["parameter"], before["value"])
 

@@ -15,13 +15,13 @@ from workflow_src.cells import runs_beside
 from workflow_src.errors import BadData, UserError
 from workflow_src.predictions import read_predictions
 from workflow_src.scheduling.journal import Cause, Journal, cause_of
+from workflow_src.scheduling.told import Told
 from workflow_src.training import run
 from workflow_src.training.module import TrainingModule
-from workflow_src.training.run import Told, attempt, link_or_copy, move_aside_foreign
+from workflow_src.training.run import link_or_copy, move_aside_foreign
 
-from .conftest import DATASET, TASKS, WriteCell
+from .conftest import DATASET, TASKS, WriteCell, attempt
 
-TOLD = Told("cpu", 0, 1e9)
 OUTPUTS = ("model.safetensors", "predictions.h5", "training.json")
 
 
@@ -38,7 +38,7 @@ def forbid(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str) -> None:
 
 def test_a_finished_cell_has_its_outputs_and_no_optimizer_state(write_cell: WriteCell) -> None:
     cell = write_cell("a", early_stopping_patience=2)
-    assert attempt(cell, TOLD) is Cause.DONE
+    attempt(cell)
     folder = runs_beside(cell)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         [*OUTPUTS, "attempts.jsonl", "history.csv", "identity"]
@@ -56,8 +56,8 @@ def test_a_finished_cell_has_its_outputs_and_no_optimizer_state(write_cell: Writ
 
 def test_the_micro_batch_changes_nothing_but_rounding(write_cell: WriteCell) -> None:
     one, other = write_cell("one"), write_cell("other")
-    attempt(one, TOLD)
-    attempt(other, Told("cpu", 3, 1e9))
+    attempt(one)
+    attempt(other, Told(micro_batch_size=3))
     for task in TASKS:
         a, b = (
             read_predictions(cell.parent / "predictions.h5").tasks[task].outputs["model"]
@@ -68,8 +68,8 @@ def test_the_micro_batch_changes_nothing_but_rounding(write_cell: WriteCell) -> 
 
 def test_the_same_cell_in_two_studies_is_the_same_bytes(write_cell: WriteCell) -> None:
     one, other = write_cell("one"), write_cell("other")
-    attempt(one, TOLD)
-    attempt(other, TOLD)
+    attempt(one)
+    attempt(other)
     for name in ("model.safetensors", "predictions.h5"):
         assert (one.parent / name).read_bytes() == (other.parent / name).read_bytes()
 
@@ -78,12 +78,12 @@ def test_lost_outputs_are_laid_again_without_reading_any_data(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = write_cell("a")
-    attempt(cell, TOLD)
+    attempt(cell)
     before = read_outputs(cell)
     for name in OUTPUTS:
         (cell.parent / name).unlink()
     forbid(monkeypatch, run, "SpanReader")
-    attempt(cell, TOLD)
+    attempt(cell)
     assert read_outputs(cell) == before
 
 
@@ -91,12 +91,12 @@ def test_lost_predictions_cost_no_epoch(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cell = write_cell("a")
-    attempt(cell, TOLD)
+    attempt(cell)
     before = read_outputs(cell)
     for folder in (runs_beside(cell), cell.parent):
         (folder / "predictions.h5").unlink()
     forbid(monkeypatch, TrainingModule, "training_step")
-    attempt(cell, TOLD)
+    attempt(cell)
     assert read_outputs(cell) == before
 
 
@@ -107,22 +107,22 @@ def test_stopped_before_predictions_keeps_the_weights(
     with monkeypatch.context() as patch:
         forbid(patch, run, "predict")
         with pytest.raises(AssertionError):
-            attempt(cell, TOLD)
+            attempt(cell)
     assert not (cell.parent / "model.safetensors").exists()
     forbid(monkeypatch, TrainingModule, "training_step")
-    attempt(cell, TOLD)
+    attempt(cell)
     assert read_predictions(cell.parent / "predictions.h5").tasks
 
 
 def test_another_configuration_starts_anew_and_keeps_what_was(write_cell: WriteCell) -> None:
     cell = write_cell("a")
-    attempt(cell, TOLD)
+    attempt(cell)
     weights = (cell.parent / "model.safetensors").read_bytes()
     write_cell("a", learning_rate=1e-4)
-    attempt(cell, TOLD)
+    attempt(cell)
     assert (cell.parent / "model.safetensors").read_bytes() != weights
     fresh = write_cell("fresh", learning_rate=1e-4)
-    attempt(fresh, TOLD)
+    attempt(fresh)
     assert (cell.parent / "model.safetensors").read_bytes() == (
         fresh.parent / "model.safetensors"
     ).read_bytes()
@@ -136,7 +136,7 @@ def test_another_configuration_starts_anew_and_keeps_what_was(write_cell: WriteC
 @pytest.mark.parametrize("changed", ["data/small/manifest.json", "data/split/split.csv"])
 def test_other_recordings_or_another_split_start_anew(write_cell: WriteCell, changed: str) -> None:
     cell = write_cell("a")
-    attempt(cell, TOLD)
+    attempt(cell)
     path = Path(changed)
     if path.suffix == ".json":
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -144,7 +144,7 @@ def test_other_recordings_or_another_split_start_anew(write_cell: WriteCell, cha
     else:
         header, first, second, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
         path.write_text("".join([header, second, first, *rest]), encoding="utf-8")
-    attempt(cell, TOLD)
+    attempt(cell)
     assert len(list((runs_beside(cell) / "aside").iterdir())) == 1
 
 
@@ -189,9 +189,9 @@ def test_early_stopping_without_validation_is_refused(write_cell: WriteCell) -> 
     part = {"dataset": {**DATASET, "split": split}, "table": None}
     prepare_split("split", part, config_folder=Path())
     with pytest.raises(UserError, match="early_stopping_patience: 0"):
-        attempt(cell, TOLD)
+        attempt(cell)
     cell = write_cell("b")
-    attempt(cell, TOLD)  # without patience such a split trains
+    attempt(cell)  # without patience such a split trains
     assert set(read_predictions(cell.parent / "predictions.h5").spans["part"]) == {"test"}
 
 
@@ -217,7 +217,7 @@ def test_an_error_is_journalled_then_raised(
         for name in list(file):
             del file[name]
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is, it must be recorded
-        attempt(cell, TOLD)
+        attempt(cell)
     started, ended = Journal(runs_beside(cell) / "attempts.jsonl").events()
     assert (started["event"], ended["event"]) == ("started", "ended")
     assert ended["cause"] in ("bad_data", "error")

@@ -15,7 +15,18 @@ from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.learner import HeadShape
 from workflow_src.tasks.learners import LearnFacts, build_learners
 from workflow_src.training.assembly import MultiTaskNetwork
-from workflow_src.training.step import loss_sums, sample_keys, step, valid_labels, weighted
+from workflow_src.training.optimizer import adamw
+from workflow_src.training.step import (
+    How,
+    Sums,
+    loss_sum,
+    means,
+    objective,
+    parts,
+    sample_keys,
+    step,
+    valid_labels,
+)
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "dlinear": {"kernel": 3, "individual": False},
@@ -24,6 +35,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "fno": {"modes": 3},
 }
 SIZE = 11
+ADAMW = {"learning_rate": 1e-3, "weight_decay": 0.01, "fused_optimizer": True}
 LENGTH, HORIZON, CHANNELS, CLASSES = 64, 8, 2, 3
 TASKS: dict[str, dict[str, Any]] = {
     "classification": {"weight": 1.0, "label_smoothing": 0.05},
@@ -33,7 +45,9 @@ TASKS: dict[str, dict[str, Any]] = {
 }
 
 
-def build(backbone: str, dropout: float = 0.3, **options: Any) -> MultiTaskNetwork:
+def build(
+    backbone: str, dropout: float = 0.3, tasks: dict[str, Any] = TASKS, **options: Any
+) -> MultiTaskNetwork:
     torch.manual_seed(0)
     model = {
         "backbone": backbone,
@@ -50,12 +64,12 @@ def build(backbone: str, dropout: float = 0.3, **options: Any) -> MultiTaskNetwo
     facts = LearnFacts(("normal", "inner", "outer"), positives=20, negatives=10)
     shape = HeadShape(8, 8, HORIZON, CHANNELS, CLASSES)
     trunk = build_trunk(model, LENGTH, CHANNELS, 1000.0)
-    return MultiTaskNetwork(trunk, build_learners(TASKS, facts=facts), shape).train()
+    return MultiTaskNetwork(trunk, build_learners(tasks, facts=facts), shape).train()
 
 
-def batch(dtype: torch.dtype = torch.float64, missing: float = 0.5) -> Batch:
+def batch(dtype: torch.dtype = torch.float64, missing: float = 0.5, seed: int = 1) -> Batch:
     """Spans whose labels are missing at random, apart for each task."""
-    torch.manual_seed(1)
+    torch.manual_seed(seed)
     nan = torch.tensor(torch.nan, dtype=dtype)
     fault = torch.randint(CLASSES, (SIZE,))
     anomaly, rul = torch.randint(2, (SIZE,)).to(dtype), torch.rand(SIZE, dtype=dtype)
@@ -80,11 +94,36 @@ def gradients(network: MultiTaskNetwork) -> dict[str, Tensor]:
 
 
 def run(
-    network: MultiTaskNetwork, spans: Batch, micro: int
+    network: MultiTaskNetwork, spans: Batch, micro: int, together: bool = False
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """Mean losses and the gradient."""
     network.zero_grad()
-    losses = step(network, spans, micro, sample_keys(3, 5, spans.index))
-    return losses, gradients(network)
+    keys, counts = sample_keys(3, 5, spans.index), valid_labels(network, spans)
+    compute = all_tasks_together if together else step
+    sums = compute(network, spans, micro, keys, counts, How())
+    return means(sums.losses, counts), gradients(network)
+
+
+def all_tasks_together(
+    network: MultiTaskNetwork,
+    spans: Batch,
+    micro: int,
+    keys: Tensor,
+    counts: dict[str, Tensor],
+    how: How,
+) -> Sums:
+    """The same step with one backward pass through all heads and the trunk."""
+    sums = Sums.zero(network, spans.window.device)
+    for part, part_keys in parts(spans, micro, keys):
+        features = network.trunk(part.window, part_keys)
+        losses = {
+            learner.name: loss_sum(network, learner, features, part, how)
+            for learner in network.learners
+        }
+        objective(network, means(losses, counts)).backward()
+        for name, loss in losses.items():
+            sums.losses[name] += loss.detach()
+    return sums
 
 
 def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
@@ -93,20 +132,95 @@ def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in other) / scale
 
 
-@pytest.mark.parametrize("micro", [1, 3, 7])
+@pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
+@pytest.mark.parametrize("together", [False, True], ids=["task-wise", "together"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 5e-6)])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_any_micro_batch_gives_the_full_batch_gradient(
-    backbone: str, dtype: torch.dtype, tolerance: float, micro: int
+    backbone: str, dtype: torch.dtype, tolerance: float, together: bool, checkpointing: bool
 ) -> None:
+    """Against all tasks together, activations kept, over the full batch."""
     network, spans = build(backbone).to(dtype), batch(dtype)
-    losses, expected = run(network, spans, SIZE)
-    micro_losses, found = run(network, spans, micro)
-    error = furthest(found, expected)
-    print(f"{backbone} {dtype} micro-batch {micro}: {error:.1e}")  # shown by pytest -rA
+    losses, expected = run(network, spans, SIZE, together=True)
+    network.trunk.backbone.checkpointing = checkpointing
+    for micro in (1, 3, 7, SIZE):
+        micro_losses, found = run(network, spans, micro, together)
+        error = furthest(found, expected)
+        print(f"{backbone} {dtype} micro-batch {micro}: {error:.1e}")  # shown by pytest -rA
+        assert error <= tolerance
+        for name, loss in losses.items():  # heads and losses are in float32 at any precision
+            assert float(micro_losses[name]) == pytest.approx(float(loss), rel=5e-6)
+
+
+@pytest.mark.parametrize("micro", [1, 3, SIZE])
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_a_task_by_itself_too(backbone: str, task: str, micro: int) -> None:
+    network, spans = build(backbone, tasks={task: TASKS[task]}).double(), batch()
+    expected = run(network, spans, SIZE, together=True)[1]
+    assert furthest(run(network, spans, micro)[1], expected) <= 1e-12
+
+
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_recomputed_activations_change_no_bit(backbone: str) -> None:
+    network, spans = build(backbone), batch(torch.float32)
+    expected = run(network, spans, 4)[1]
+    network.trunk.backbone.checkpointing = True
+    found = run(network, spans, 4)[1]
+    assert all(torch.equal(found[name], expected[name]) for name in expected)
+
+
+@pytest.mark.parametrize("micro", [2, SIZE])
+def test_the_norm_of_a_task_is_that_of_its_own_gradient_at_the_tokens(micro: int) -> None:
+    network, spans = build("patchtst").double(), batch()
+    keys, counts = sample_keys(3, 5, spans.index), valid_labels(network, spans)
+    sums = step(network, spans, micro, keys, counts, How(scale=8.0))
+    features = network.trunk(spans.window, keys)
+    for learner in network.learners:
+        loss = learner.weight * loss_sum(network, learner, features, spans, How())
+        objective_part = loss / counts[learner.name].clamp(min=1)
+        (gradient,) = torch.autograd.grad(objective_part, features.tokens, retain_graph=True)
+        found = float(sums.squares[learner.name].sqrt()) / 8.0
+        assert found == pytest.approx(float(gradient.norm()), rel=1e-9)
+
+
+def cancelled(network: MultiTaskNetwork) -> Tensor:
+    """(parameters,) bool: which are a bias of attention's keys."""
+    found = []
+    for name, parameter in network.named_parameters():
+        mask = torch.zeros(parameter.shape, dtype=torch.bool)
+        if name.endswith("qkv.bias"):  # queries, keys, values
+            mask[len(mask) // 3 : 2 * len(mask) // 3] = True
+        found.append(mask.flatten())
+    return torch.cat(found)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=["fp64", "fp32"]
+)
+@pytest.mark.parametrize("backbone", BACKBONES)
+def test_parameters_after_twenty_steps(backbone: str, dtype: torch.dtype, tolerance: float) -> None:
+    """What a micro-batch changes is a share of the distance that the parameters moved.
+
+    Left out are the biases of PatchTST's keys: softmax cancels them, so their gradient is rounding
+    alone, and AdamW divides it by its own size.
+    """
+    moved: dict[int, Tensor] = {}
+    for micro in (SIZE, 3):
+        network = build(backbone).to(dtype)
+        before = torch.nn.utils.parameters_to_vector(network.parameters()).detach().clone()
+        optimizer = adamw(network.parameters(), ADAMW)
+        for number in range(20):
+            spans = batch(dtype, seed=number)
+            optimizer.zero_grad()
+            keys, counts = sample_keys(3, number, spans.index), valid_labels(network, spans)
+            step(network, spans, micro, keys, counts, How())
+            optimizer.step()
+        after = torch.nn.utils.parameters_to_vector(network.parameters()).detach()
+        moved[micro] = (after - before) * ~cancelled(network)
+    error = float((moved[3] - moved[SIZE]).norm() / moved[SIZE].norm())
+    print(f"{backbone} {dtype}: {error:.1e} of the distance after 20 steps")
     assert error <= tolerance
-    for name, loss in losses.items():  # heads and losses are in float32 at any precision
-        assert float(micro_losses[name]) == pytest.approx(float(loss), rel=5e-6)
 
 
 @pytest.mark.parametrize("micro", [1, 4])
@@ -141,11 +255,18 @@ def mean_of_means(network: MultiTaskNetwork, spans: Batch, micro: int) -> dict[s
     """The usual accumulation: each micro-batch normalised by itself, then averaged."""
     keys = sample_keys(3, 5, spans.index)
     network.zero_grad()
-    parts = range(0, len(spans), micro)
-    for start in parts:
-        part = spans.part(start, start + micro)
-        sums = loss_sums(network, part, keys[start : start + micro])
-        (weighted(network, sums, valid_labels(network, part)) / len(parts)).backward()
+    divided = list(parts(spans, micro, keys))
+    for part, part_keys in divided:
+        before = {n: p.grad for n, p in network.named_parameters()}
+        for parameter in network.parameters():
+            parameter.grad = None
+        step(network, part, micro, part_keys, valid_labels(network, part), How())
+        for name, parameter in network.named_parameters():
+            assert parameter.grad is not None
+            earlier = before[name]
+            parameter.grad /= len(divided)
+            if earlier is not None:
+                parameter.grad += earlier
     return gradients(network)
 
 

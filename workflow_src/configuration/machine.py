@@ -1,4 +1,4 @@
-"""What is asked of a machine and what it offers; none of these keys changes a number."""
+"""What is asked of a machine and what it offers; no key changes a number beyond rounding."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from workflow_src.configuration.base import Keys, optional
 
 
 class Request(Keys):
-    """What a training target asks of the machine; never changes a number nor reruns a cell."""
+    """What a training target asks of the machine; changes only rounding and reruns no cell."""
 
     micro_batch_size: int | None = Field(
         None,
@@ -24,6 +24,26 @@ class Request(Keys):
     runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])
     checkpoint_minutes: float = Field(
         10.0, gt=0, description="Time between two checkpoints inside an epoch.", examples=[5]
+    )
+    activation_checkpointing: bool = Field(
+        False,
+        strict=True,
+        description="Keep each layer's input only and compute the layer again in the backward "
+        "pass: less memory for one more forward pass in time.",
+        examples=[True],
+    )
+    devices: int = Field(
+        1,
+        ge=1,
+        description="Processes that share each batch, one a device; gradients are equal up to "
+        "rounding.",
+        examples=[4],
+    )
+    workers: int = Field(
+        0,
+        ge=0,
+        description="Processes beside each of them that read spans ahead; 0: each reads its own.",
+        examples=[2],
     )
 
 

@@ -42,6 +42,20 @@ class Training(Keys):
         "With a patience the weights of the best epoch are kept. Needs a validation part.",
         examples=[10],
     )
+    precision: Literal["fp32", "bf16", "fp16"] = Field(
+        "fp32",
+        description="What products are computed in; parameters, transforms, statistics and losses "
+        "are float32 in each. bf16 needs a GPU from Ampere (A100) on or a CPU; fp16 scales losses "
+        "by a power of two, and repeats a step whose gradient overflows at half of it.",
+        examples=["bf16"],
+    )
+    fused_optimizer: bool = Field(
+        True,
+        strict=True,
+        description="AdamW as one kernel, without temporaries as large as the parameters; equal "
+        "to the other up to rounding. CPU and CUDA have it; a device without it needs false.",
+        examples=[False],
+    )
     torch_threads: int = Field(
         1,
         ge=1,

@@ -13,6 +13,7 @@ from torch.nn import functional
 
 from workflow_src.errors import UserError
 from workflow_src.models.draws import fresh_keys, random_integers
+from workflow_src.models.precision import full_precision
 
 _STARTS_SALT = 0x485345  # apart from the small salts of the layers
 
@@ -170,11 +171,19 @@ class HybridSpatialEmbedding(nn.Module):
         patches = window.flatten(1).gather(1, index).view(*starts.shape, -1)  # (B, N, P c)
 
         weight = self.hidden.weight.view(-1, length, 2, used)  # (D, P, 2, c)
-        by_sample = weight[:, :, 1].sum(dim=2)  # (D, P): of time, the same in all channels
-        slope, offset_j = by_sample.sum(dim=1), by_sample @ within.to(weight.dtype)  # (D,), (D,)
-        time = (starts[..., None] * slope + offset_j) / torch.as_tensor(
-            rate_hz, dtype=weight.dtype, device=window.device
-        ).view(-1, 1, 1)  # (B, N, D)
+        time = self._time(weight[:, :, 1].sum(dim=2), starts, rate_hz)  # (B, N, D)
         signal = functional.linear(patches, weight[:, :, 0].flatten(1), self.hidden.bias)
         tokens: Tensor = self.out(functional.silu(signal + time))
         return tokens
+
+    def _time(self, by_sample: Tensor, starts: Tensor, rate_hz: float | Tensor) -> Tensor:
+        """Share of time (B, N, D) in the first map, from its weights (D, P) summed over channels.
+
+        In float32 under autocast: half precision does not count the samples of a long window.
+        """
+        within = torch.arange(self.patch_length, device=starts.device)
+        with full_precision(starts.device):
+            slope, offset_j = by_sample.sum(dim=1), by_sample @ within.to(by_sample.dtype)  # (D,)
+            return (starts[..., None] * slope + offset_j) / torch.as_tensor(
+                rate_hz, dtype=by_sample.dtype, device=starts.device
+            ).view(-1, 1, 1)

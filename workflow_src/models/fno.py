@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
+from workflow_src.models.precision import at_least_single, full_precision
 from workflow_src.models.stack import Stack
 
 
@@ -56,7 +57,8 @@ class FourierLayer(nn.Module):
     Two thin cosine and sine matrices replace the transforms: cheaper than rfft, a zeroed spectrum
     and irfft where few modes are kept. The complex products are real ones on the weights (M, D, 2,
     D), real and imaginary part side by side, so optimisers and precisions see real numbers only.
-    R starts as (U[0, 1) + i U[0, 1)) / D^2, the source's own.
+    R starts as (U[0, 1) + i U[0, 1)) / D^2, the source's own. Under autocast only W x is computed
+    in half precision; the spectral path and the layer's result are float32.
 
     Args:
         tokens: number of tokens N.
@@ -99,9 +101,11 @@ class FourierLayer(nn.Module):
 
     def forward(self, tokens: Tensor, keys: Tensor | None = None) -> Tensor:
         """Map tokens (B, N, D) to (B, N, D)."""
-        skip = self.skip(tokens)
-        synthesis = self.synthesis.to(tokens.dtype).expand(len(tokens), -1, -1)  # (B, N, 2 M)
-        summed = torch.baddbmm(skip, synthesis, self.spectrum(tokens))  # (B, N, D)
+        skip = at_least_single(self.skip(tokens))
+        tokens = at_least_single(tokens)
+        with full_precision(tokens.device):
+            synthesis = self.synthesis.to(tokens.dtype).expand(len(tokens), -1, -1)  # (B, N, 2 M)
+            summed = torch.baddbmm(skip, synthesis, self.spectrum(tokens))  # (B, N, D)
         out: Tensor = self.dropout(functional.gelu(summed), keys)
         return out
 

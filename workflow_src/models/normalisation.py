@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from workflow_src.models.precision import at_least_single
+
 
 @dataclass(frozen=True)
 class WindowScale:
@@ -52,7 +54,9 @@ def normalise(window: Tensor, eps: float = 0.0) -> tuple[Tensor, WindowScale]:
 
     Returns:
         Scaled window (B, L, C) and its WindowScale; no gradient flows through the statistics.
+        Both are float32 for a window in half precision.
     """
+    window = at_least_single(window)
     with torch.no_grad():
         variance, mean = torch.var_mean(window, dim=1, correction=0, keepdim=True)  # (B, 1, C)
         std = (variance + eps).sqrt()

@@ -13,12 +13,16 @@ from torch.nn import functional
 
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
+from workflow_src.models.precision import at_least_single
 from workflow_src.models.stack import Stack
 
 
 def amplitude_spectrum(tokens: Tensor) -> Tensor:
-    """Amplitude of each frequency, averaged over features: (B, N, D) to (B, N // 2 + 1)."""
-    amplitude: Tensor = torch.fft.rfft(tokens, dim=1).abs().mean(dim=2)
+    """Amplitude of each frequency, averaged over features: (B, N, D) to (B, N // 2 + 1).
+
+    In float32 for tokens in half precision.
+    """
+    amplitude: Tensor = torch.fft.rfft(at_least_single(tokens), dim=1).abs().mean(dim=2)
     return amplitude
 
 
@@ -117,14 +121,14 @@ class TimesBlock(nn.Module):
         share = amplitude.gather(1, frequencies).softmax(dim=1)  # (B, k)
         periods = tokens.shape[1] // frequencies  # (B, k)
         expand, contract = self.expand.merged(), self.contract.merged()
-        added = torch.zeros_like(tokens)
+        # under autocast the images are in half precision, their weights and sum in float32
+        added = torch.zeros_like(tokens, dtype=share.dtype)
         for period in sorted(set(periods.flatten().tolist())):
             has = periods == period  # (B, k)
             rows = has.any(dim=1).nonzero().squeeze(1)  # (b,)
             weight = (share * has).sum(dim=1)[rows, None, None]  # (b, 1, 1)
             folded = self._folded(tokens[rows], period, expand, contract)  # (b, N, D)
-            # the spectrum, hence the weight, stays float32 under autocast
-            added = added.index_add(0, rows, (weight * folded).to(added.dtype))
+            added = added.index_add(0, rows, weight * folded)
         out: Tensor = tokens + self.dropout(added, keys)
         return out
 

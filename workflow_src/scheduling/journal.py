@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workflow_src.errors import BadData, Diverged
+from workflow_src.errors import BadData, Diverged, OutOfMemory, Stopped
 from workflow_src.limits import peak_rss_mb
 
 
@@ -46,6 +46,12 @@ def cause_of(error: BaseException) -> Cause:
         return Cause.DIVERGED
     if isinstance(error, BadData):
         return Cause.BAD_DATA
+    if isinstance(error, OutOfMemory):
+        return Cause.GPU_OOM if error.of == "gpu" else Cause.HOST_OOM
+    if isinstance(error, MemoryError):
+        return Cause.HOST_OOM
+    if isinstance(error, Stopped):
+        return Cause.DEADLINE if error.reason == "deadline" else Cause.TERMINATED
     if isinstance(error, KeyboardInterrupt | SystemExit):
         return Cause.TERMINATED
     return Cause.ERROR

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from workflow_src.configuration import Hardware
@@ -32,29 +32,38 @@ class Forecast:
     memory_mb: int
     runtime_minutes: int
     micro_batch_size: int | None
+    activation_checkpointing: bool = False
+    devices: int = 1
+    workers: int = 0
 
     @staticmethod
     def configured(request: Configured) -> Forecast:
         """The static estimate that `request:` and `requests:` state."""
-        return Forecast(request.memory_mb, request.runtime_minutes, request.micro_batch_size)
+        return Forecast(**request.model_dump(include={f.name for f in fields(Forecast)}))
 
 
 @dataclass(frozen=True)
 class Policy:
-    """What does not follow from forecast, journal or hardware: cores and the site's names."""
+    """What does not follow from forecast, journal or hardware: threads and the site's names."""
 
-    cores: int
+    threads: int  # of torch, a process
     site: SiteClass
 
 
 @dataclass(frozen=True)
 class Request:
-    """Resources of one attempt. ``micro_batch_size`` 0 stands for the whole batch."""
+    """Resources of one attempt. ``micro_batch_size`` 0 stands for the whole batch.
+
+    ``memory_mb`` holds the training processes and, beside them, the Snakemake inside a Slurm job.
+    """
 
     memory_mb: int
     runtime_minutes: int
     cores: int
     micro_batch_size: int
+    activation_checkpointing: bool
+    devices: int
+    workers: int
     gpu_model: str | None
     gpus: int
     site: SiteClass
@@ -65,6 +74,10 @@ class Request:
             "mem_mb": self.memory_mb,
             "runtime": self.runtime_minutes,
             "micro_batch": self.micro_batch_size,
+            "training_mb": self.memory_mb - INNER_SNAKEMAKE_MB,
+            "activation_checkpointing": int(self.activation_checkpointing),
+            "devices": self.devices,
+            "workers": self.workers,
             "gpu": self.gpus or None,
             "gpu_model": self.gpu_model if self.gpus else None,
         }
@@ -86,9 +99,12 @@ def decide(
     return Request(
         memory_mb=min(memory, hardware.host_memory_mb or memory),
         runtime_minutes=min(runtime, hardware.max_runtime_minutes or runtime),
-        cores=policy.cores,
+        cores=forecast.devices * (policy.threads + forecast.workers),
         micro_batch_size=forecast.micro_batch_size or 0,
+        activation_checkpointing=forecast.activation_checkpointing,
+        devices=forecast.devices,
+        workers=forecast.workers,
         gpu_model=hardware.gpu_model,
-        gpus=1 if hardware.accelerator == "cuda" else 0,
+        gpus=forecast.devices if hardware.accelerator == "cuda" else 0,
         site=policy.site,
     )

@@ -31,6 +31,27 @@ class Scale(Protocol):
         """(B, T, C) normalised to the rig's unit."""
 
 
+class Meter(Protocol):
+    """Metrics of a task over all spans so far, in constant size and time a span.
+
+    ``state`` is that of a set of spans: those of disjoint sets merge to that of their union.
+    """
+
+    state: Tensor
+
+    def update(self, output: Tensor, batch: Batch, scale: Scale) -> None:
+        """Add the spans of a micro-batch that bear a label, without waiting for the device."""
+
+    def merge(self, other: Tensor) -> None:
+        """Add the spans of another meter's state."""
+
+    def compute(self) -> dict[str, float]:
+        """Metric to value, NaN where it is undefined."""
+
+    def reset(self) -> None:
+        """Forget all spans."""
+
+
 class Learner(Protocol):
     """One task of a network. A loss is per sample; the step divides by the valid labels."""
 
@@ -51,3 +72,6 @@ class Learner(Protocol):
 
     def predict(self, output: Tensor, batch: Batch, scale: Scale) -> Tensor:
         """(B, ...) what the predictions file keeps of each sample."""
+
+    def meter(self) -> Meter:
+        """A new meter of what the head gives, without spans so far."""

@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import fields
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import DataLoader, Dataset
 
 from workflow_src.data.windows import SpanArrays, SpanReader
 from workflow_src.tasks.batch import Batch
+from workflow_src.training.out_of_memory import Memory, exhausted, free
+
+Rows = NDArray[np.int64]
+_PREFETCHED = 2  # batches that each worker holds ready
 
 
-def order(rows: NDArray[np.int64], seed: int, epoch: int) -> NDArray[np.int64]:
+def order(rows: Rows, seed: int, epoch: int) -> Rows:
     """`rows` shuffled for one epoch; the same on every machine and at every worker count."""
     generator = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
     return generator.permutation(rows)
+
+
+def share(rows: Rows, rank: int, ranks: int) -> Rows:
+    """What one of `ranks` processes takes of a batch (B,): a contiguous part, perhaps empty."""
+    return rows[rank * len(rows) // ranks : (rank + 1) * len(rows) // ranks]
 
 
 def tensors(spans: SpanArrays) -> Batch:
@@ -38,45 +51,230 @@ class TrainingBatches:
     ``epoch`` and ``position`` (batches of this epoch that are done) are the whole state: set them,
     and iteration goes on with the exact next batch. It has no length on purpose: with one,
     Lightning would expect a whole epoch from a loader that was resumed in the middle of one.
+
+    Worker processes read ahead; how many there are changes no bit. When reading runs out of
+    memory or a worker is lost, it goes on from the exact next batch with half the workers, at last
+    with none, then without a cache of recordings; only when that fails is the error raised.
+
+    Args:
+        reader: of the spans.
+        rows: (n,) those of the training part.
+        batch_size: spans of a logical batch, over all ranks.
+        seed: of the order.
+        workers: processes beside this one that read ahead; with 0 none is started.
+        rank: this process among `ranks`; it yields its `share` of each batch.
+        ranks: processes that share each batch.
+        tell: called as tell("out_of_memory", of=, during="data", before=, after=, message=) at
+            each loss; before and after say ``workers`` and ``cache``.
     """
 
     def __init__(
-        self, reader: SpanReader, rows: NDArray[np.int64], batch_size: int, seed: int
+        self,
+        reader: SpanReader,
+        rows: Rows,
+        batch_size: int,
+        seed: int,
+        *,
+        workers: int = 0,
+        rank: int = 0,
+        ranks: int = 1,
+        tell: Callable[..., object] = lambda event, **facts: None,
     ) -> None:
         self.reader = reader
         self.rows = rows
         self.batch_size = batch_size
         self.seed = seed
+        self.workers = workers
+        self.rank, self.ranks = rank, ranks
+        self.tell = tell
         self.epoch = 0
         self.position = 0
+        self._ahead = _ReadAhead(reader)
+        self._caches = True
 
     @property
     def per_epoch(self) -> int:
         """Optimizer steps in one epoch."""
         return -(-len(self.rows) // self.batch_size)
 
+    def close(self) -> None:
+        """End the workers; a later iteration starts them again."""
+        self._ahead.close()
+
     def __iter__(self) -> Iterator[Batch]:
+        plan, done = self._plan(), self.position
+        self._ahead.stop()
+        while done < len(plan):
+            failed: tuple[Memory, str] | None = None
+            try:
+                batch = self._read(plan, done)
+            except Exception as error:
+                failed = self._failure(error)
+                if failed is None:
+                    raise
+            # Outside of `except`: the traceback holds the loader and what it has read.
+            if failed is not None:
+                self._shrink(*failed)
+                continue
+            done += 1
+            yield batch
+            del batch  # not held while the next one is read
+
+    def _plan(self) -> list[Rows]:
+        """The rows of each batch of the epoch."""
         shuffled = order(self.rows, self.seed, self.epoch)
-        for i in range(self.position, self.per_epoch):
-            rows = shuffled[i * self.batch_size : (i + 1) * self.batch_size]
-            yield tensors(self.reader.read(rows))
+        starts = range(0, len(shuffled), self.batch_size)
+        whole = (shuffled[start : start + self.batch_size] for start in starts)
+        return [share(rows, self.rank, self.ranks) for rows in whole]
+
+    def _read(self, plan: Sequence[Rows], done: int) -> Batch:
+        if not self.workers:
+            return _pinned(tensors(self.reader.read(plan[done])))
+        if not self._ahead.running:
+            self._ahead.start(plan[done:], self.workers)
+        return _pinned(self._ahead.next())
+
+    def _failure(self, error: Exception) -> tuple[Memory, str] | None:
+        """The memory that ran out and a message, where to read with less of it is yet to try."""
+        # A worker that was killed leaves its pipes and sockets broken.
+        lost = self.workers and isinstance(error, ConnectionError | EOFError)
+        of = exhausted(error) or ("host" if lost else None)
+        if of is None or not (self.workers or self._caches):
+            return None
+        return of, str(error).strip().rpartition("\n")[2] or type(error).__name__
+
+    def _shrink(self, of: Memory, message: str) -> None:
+        self._ahead.close()
+        before = {"workers": self.workers, "cache": self._caches}
+        if self.workers:
+            self.workers //= 2
+        else:
+            self.reader.shrink_cache()
+            self._caches = False
+        free()
+        after = {"workers": self.workers, "cache": self._caches}
+        self.tell(
+            "out_of_memory", of=of, during="data", before=before, after=after, message=message
+        )
+
+
+class _ReadAhead:
+    """Worker processes that read the batches of a plan, in its order.
+
+    They are kept from one plan to the next. Each has a copy of the reader with a cache of its own,
+    and one thread of torch.
+    """
+
+    def __init__(self, reader: SpanReader) -> None:
+        self._spans = _Spans(reader)
+        self._plan: list[Rows] = []
+        self._loader: DataLoader[Batch] | None = None
+        self._batches: Iterator[Batch] | None = None
+
+    @property
+    def running(self) -> bool:
+        """Whether `next` has a plan to follow."""
+        return self._batches is not None
+
+    def start(self, plan: Sequence[Rows], workers: int) -> None:
+        """Read `plan` from its beginning."""
+        self._plan[:] = plan
+        if self._loader is None:
+            self._loader = DataLoader(
+                self._spans,
+                sampler=self._plan,
+                batch_size=None,  # an entry of the plan is a whole batch
+                num_workers=workers,
+                prefetch_factor=_PREFETCHED,
+                persistent_workers=True,
+                multiprocessing_context="spawn",  # a fork would copy CUDA and threads
+                worker_init_fn=_one_thread,
+                generator=torch.Generator(),  # the global one would otherwise be drawn from
+            )
+        with _no_signal_of_lost_workers():
+            self._batches = iter(self._loader)
+
+    def next(self) -> Batch:
+        """The next batch; what a worker raised, is raised here."""
+        assert self._batches is not None
+        return next(self._batches)
+
+    def stop(self) -> None:
+        """Forget the plan; the workers wait for the next one."""
+        self._batches = None
+
+    def close(self) -> None:
+        """End the workers: they go with the last reference to the loader."""
+        self._batches = self._loader = None
+
+
+class _Spans(Dataset[Batch]):
+    """What a worker gets: a batch for its rows."""
+
+    def __init__(self, reader: SpanReader) -> None:
+        self.reader = reader
+
+    def __getitem__(self, rows: Rows) -> Batch:
+        return tensors(self.reader.read(rows))
+
+
+def _one_thread(worker: int) -> None:
+    torch.set_num_threads(1)
+
+
+@contextlib.contextmanager
+def _no_signal_of_lost_workers() -> Iterator[None]:
+    """Leave the handler of SIGCHLD as it is.
+
+    Torch's would raise in whatever the main thread is doing when a worker dies, which may be the
+    middle of an optimizer step. Without it the loss is found within 5 s of the next reading.
+    """
+    before = signal.getsignal(signal.SIGCHLD)
+    try:
+        yield
+    finally:
+        # None: a handler of some library. ValueError: not the main thread, so torch set none.
+        if before is not None:
+            with contextlib.suppress(ValueError):
+                signal.signal(signal.SIGCHLD, before)
+
+
+def _pinned(batch: Batch) -> Batch:
+    """The batch in pinned memory where CUDA is in use, so that copies to it need not wait."""
+    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+        return batch
+    return Batch(*(getattr(batch, field.name).pin_memory() for field in fields(batch)))
 
 
 class PartBatches:
-    """Iterates over `rows` in their own order: evaluation is deterministic and drops nothing."""
+    """Iterates over `rows` in their own order: evaluation is deterministic and drops nothing.
 
-    def __init__(self, reader: SpanReader, rows: NDArray[np.int64], batch_size: int) -> None:
+    Each of `ranks` processes yields its `share` of each batch, so all yield equally many.
+    """
+
+    def __init__(
+        self,
+        reader: SpanReader,
+        rows: Rows,
+        batch_size: int,
+        *,
+        rank: int = 0,
+        ranks: int = 1,
+    ) -> None:
         self.reader = reader
         self.rows = rows
         self.batch_size = batch_size
+        self.rank, self.ranks = rank, ranks
+        self._starts = range(0, len(rows), batch_size)
 
     def __len__(self) -> int:
-        return -(-len(self.rows) // self.batch_size)
+        return len(self._starts)
 
     def spans(self) -> Iterator[SpanArrays]:
         """The same batches as arrays."""
-        for start in range(0, len(self.rows), self.batch_size):
-            yield self.reader.read(self.rows[start : start + self.batch_size])
+        for start in self._starts:
+            batch = self.rows[start : start + self.batch_size]
+            yield self.reader.read(share(batch, self.rank, self.ranks))
 
     def __iter__(self) -> Iterator[Batch]:
         return map(tensors, self.spans())

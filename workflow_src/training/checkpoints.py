@@ -2,40 +2,104 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-import zipfile
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins import CheckpointIO
 from pytorch_lightning.callbacks import Callback, Checkpoint, EarlyStopping
 from safetensors.torch import load_model, save_model
 from torch import nn
 
+from workflow_src.errors import Stopped
 from workflow_src.files import write_whole
+from workflow_src.training.ranks import Ranks
 
 CHECKPOINT, PREVIOUS = "last.ckpt", "previous.ckpt"
-BEST = "best.safetensors"
+BEST = "best.*.safetensors"
+
+_SEAL = b"sha256:"
+_SEAL_BYTES = len(_SEAL) + hashlib.sha256().digest_size
+# A checkpoint at the end of an epoch may cost this share of the time since the one before.
+_SHARE = 0.02
+# What ranks agree on: nothing, to save, to save and leave.
+_ORDERS = ("", "save", "deadline", "terminated")
+
+
+class SealedFiles(CheckpointIO):
+    """Checkpoints with the SHA-256 of their bytes behind them.
+
+    They are written as they are serialised, without a copy in memory, and read by weights_only:
+    a checkpoint from elsewhere cannot run code.
+    """
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+    ) -> None:
+        """Write `checkpoint` to `path`; a failure leaves what was there before."""
+
+        def write(temporary: Path) -> None:
+            with temporary.open("wb") as file:
+                hashing = _Hashing(file)
+                torch.save(checkpoint, hashing)  # type: ignore[arg-type]
+                file.write(_SEAL + hashing.digest())
+
+        write_whole(Path(path), write)
+
+    def load_checkpoint(
+        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """What `save_checkpoint` was given, on the CPU unless `map_location` says otherwise."""
+        loaded: dict[str, Any] = torch.load(
+            path, map_location=map_location or "cpu", weights_only=True
+        )
+        return loaded
+
+    def remove_checkpoint(self, path: Any) -> None:
+        """Remove the file."""
+        Path(path).unlink(missing_ok=True)
+
+
+class _Hashing:
+    """A file to write to that knows the digest of what was written."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._hash = hashlib.sha256()
+        self.digest = self._hash.digest
+
+    def write(self, data: bytes) -> int:
+        self._hash.update(data)
+        return self._file.write(data)
+
+    def flush(self) -> None:
+        self._file.flush()
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the bytes of a checkpoint are those that were written."""
+    left = path.stat().st_size - _SEAL_BYTES
+    found = hashlib.sha256()
+    with path.open("rb") as file:
+        while left > 0 and (block := file.read(min(left, 1 << 20))):
+            found.update(block)
+            left -= len(block)
+        return left == 0 and file.read() == _SEAL + found.digest()
 
 
 def latest(folder: Path) -> Path | None:
     """The checkpoint to go on from, or None; one that is damaged is said, removed, passed over."""
     for path in (folder / CHECKPOINT, folder / PREVIOUS):
         if path.exists():
-            if _verifies(path):
+            if is_whole(path):
                 return path
             print(f"{path} is damaged: going on from the one before, if any", flush=True)
-            path.unlink()
+            path.unlink(missing_ok=True)
     return None
-
-
-def _verifies(path: Path) -> bool:
-    """Whether each member of the archive that torch wrote has the checksum it was written with."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            return archive.testzip() is None
-    except (zipfile.BadZipFile, EOFError):
-        return False
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -55,40 +119,27 @@ def load_weights(network: nn.Module, path: Path) -> None:
     load_model(network, path, strict=True)
 
 
-class Checkpoints(Checkpoint):
-    """Saves at the end of each epoch, and inside one when `minutes` have passed."""
-
-    def __init__(self, folder: Path, minutes: float) -> None:
-        self.path = folder / CHECKPOINT
-        self.seconds = 60.0 * minutes
-        self._saved = time.monotonic()
-
-    def save(self, trainer: pl.Trainer) -> None:
-        """Write the checkpoint; the one before stays, for a disk may damage what was whole."""
-        if self.path.exists():
-            self.path.replace(self.path.with_name(PREVIOUS))
-        write_whole(self.path, lambda path: trainer.save_checkpoint(path, weights_only=False))
-        self._saved = time.monotonic()
-
-    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
-        """Save when the time has come; after an epoch's last batch its own end does."""
-        batches: Any = module.batches
-        due = time.monotonic() - self._saved >= self.seconds
-        if due and batches.position < batches.per_epoch:
-            self.save(trainer)
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Save the finished epoch."""
-        self.save(trainer)
-
-
 class BestWeights(Callback):
-    """Keeps the weights of the epoch with the lowest validation loss."""
+    """Keeps the weights of the epoch with the lowest validation loss, and of the checkpoints'.
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / BEST
+    Each file bears its epoch: a run that goes on from an older checkpoint still finds the best
+    that this one knew.
+    """
+
+    def __init__(self, folder: Path, ranks: Ranks) -> None:
+        self.folder = folder
+        self.ranks = ranks
         self.loss = float("inf")
         self.epoch = -1
+        self._before = -1  # the best epoch that the checkpoint before the last one knows
+
+    @property
+    def path(self) -> Path:
+        """The best weights so far."""
+        return self._path(self.epoch)
+
+    def _path(self, epoch: int) -> Path:
+        return self.folder / BEST.replace("*", str(epoch))
 
     def on_validation_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Save the weights where the loss is lower than ever."""
@@ -96,7 +147,15 @@ class BestWeights(Callback):
         if loss < self.loss:
             self.loss, self.epoch = loss, trainer.current_epoch
             network: Any = module.network
-            save_weights(network, self.path)
+            if self.ranks.first:
+                save_weights(network, self.path)
+
+    def on_saved(self) -> None:
+        """Remove what neither of the two checkpoints knows as the best."""
+        for path in self.folder.glob(BEST):
+            if path not in (self.path, self._path(self._before)):
+                path.unlink()
+        self._before = self.epoch
 
     def state_dict(self) -> dict[str, Any]:
         """The best so far, for a resumed run."""
@@ -105,6 +164,85 @@ class BestWeights(Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """The best of the run that is resumed."""
         self.loss, self.epoch = state_dict["loss"], state_dict["epoch"]
+        self._before = self.epoch
+
+
+class Checkpoints(Checkpoint):
+    """Saves after each epoch, or more seldom where that would cost more than 2 % of the time.
+
+    Inside an epoch it saves when `minutes` have passed or `due` says so, and before it leaves:
+    when `reason` (of the seconds that are needed until it is asked again) gives one.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        minutes: float,
+        *,
+        ranks: Ranks,
+        best: BestWeights | None = None,
+        reason: Callable[[float], str | None] = lambda needed_s: None,
+        due: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.path = folder / CHECKPOINT
+        self.seconds = 60.0 * minutes
+        self.best = best
+        self.spent_s = 0.0
+        self.saves = 0
+        self._ranks = ranks
+        self._reason, self._due = reason, due
+        self._cost_s = self._longest_s = 0.0
+        self._saved = self._asked = time.monotonic()
+
+    def save(self, trainer: pl.Trainer, module: Any) -> None:
+        """Write the checkpoint; the one before stays, for a disk may damage what was whole."""
+        begun = time.monotonic()
+        module.metrics["train"].settle()
+        if self._ranks.first:
+            if self.path.exists():
+                self.path.replace(self.path.with_name(PREVIOUS))
+            trainer.save_checkpoint(self.path, weights_only=False)
+            if self.best is not None:
+                self.best.on_saved()
+        self._saved = time.monotonic()
+        self._cost_s = self._saved - begun
+        self.spent_s += self._cost_s
+        self.saves += 1
+
+    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Time is counted from here."""
+        self._saved = self._asked = time.monotonic()
+
+    def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
+        """Save when the time has come; after an epoch's last batch its own end does."""
+        batches: Any = module.batches
+        if batches.position < batches.per_epoch:
+            since = time.monotonic() - self._saved
+            self._leave_or_save(trainer, module, since >= self.seconds)
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Save the finished epoch."""
+        since = time.monotonic() - self._saved
+        cheap = self._cost_s <= _SHARE * since
+        self._leave_or_save(trainer, module, cheap or since >= self.seconds)
+
+    def _leave_or_save(self, trainer: pl.Trainer, module: Any, wanted: bool) -> None:
+        now = time.monotonic()
+        self._longest_s = max(self._longest_s, now - self._asked)
+        self._asked = now
+        # Twice: a save may be slower than the last one was, on a shared file system above all.
+        reason = self._reason(2 * self._cost_s + self._longest_s)
+        wanted = wanted and self._ranks.first  # which alone knows what a save costs
+        own = reason or ("save" if self._due() or wanted else "")
+        order = _ORDERS[self._ranks.largest(_ORDERS.index(own), module.device)]
+        if order:
+            self.save(trainer, module)
+        done = f"epoch {module.batches.epoch}, batch {module.batches.position}"
+        left = f"Saved, to be gone on with by the same command, and left after {done}"
+        if order == "deadline":
+            raise Stopped("deadline", f"{left}: the end of the job is near")
+        if order == "terminated":
+            raise Stopped("terminated", f"{left}: a signal came")
 
 
 class Patience(EarlyStopping):

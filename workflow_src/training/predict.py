@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,39 +11,41 @@ import torch
 
 from workflow_src.data.windows import SpanReader
 from workflow_src.predictions import MODEL_ROW, Predictions, TaskPredictions, task_labels
+from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.signal_prediction.score import STATISTICS
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.batches import PartBatches, tensors
+from workflow_src.training.recovery import Recovery
+from workflow_src.training.step import Mark, parts, unwatched
 
 
-@torch.no_grad()
 def predict(
-    network: MultiTaskNetwork,
+    recovery: Recovery,
     reader: SpanReader,
     facts: Mapping[str, Any],
     batch_size: int,
     device: torch.device,
+    mark: Mark = unwatched,
 ) -> Predictions:
     """Outputs of every task on each span of val and test, in the order of the split.
 
-    ``facts`` are kept for the scores. The network is put into evaluation: two calls give the same
-    numbers.
+    ``facts`` are kept for the scores. The network is put into evaluation, in full precision: two
+    calls give the same numbers.
     """
+    network = recovery.network
     network.to(device).eval()
+    mark("evaluation", None)
     rows = np.concatenate([reader.rows("val"), reader.rows("test")])
     outputs: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
     targets: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
     masks: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
     for spans in PartBatches(reader, rows, batch_size).spans():
-        batch = tensors(spans).to(device)
-        features = network.trunk(batch.window)
-        for learner in network.learners:
-            raw = network.heads[learner.name](features.tokens, learner.extra(batch))
-            kept = learner.predict(raw, batch, features.scale)
-            target, mask = task_labels(learner.name, spans)
-            outputs[learner.name].append(kept.float().cpu().numpy())
-            targets[learner.name].append(target)
-            masks[learner.name].append(mask)
+        work = partial(_outputs, network, tensors(spans), device)
+        for name, kept in recovery.run("prediction", work).items():
+            target, mask = task_labels(name, spans)
+            outputs[name] += kept
+            targets[name].append(target)
+            masks[name].append(mask)
     return Predictions(
         spans=reader.frame(rows),
         tasks={
@@ -56,3 +59,19 @@ def predict(
         },
         facts=dict(facts),
     )
+
+
+@torch.no_grad()
+def _outputs(
+    network: MultiTaskNetwork, batch: Batch, device: torch.device, size: int
+) -> dict[str, list[Any]]:
+    """What the predictions file keeps of each task, an array a micro-batch."""
+    kept: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
+    for piece, _ in parts(batch, size):
+        part = piece.to(device)
+        features = network.trunk(part.window)
+        for learner in network.learners:
+            raw = network.heads[learner.name](features.tokens, learner.extra(part))
+            output = learner.predict(raw, part, features.scale)
+            kept[learner.name].append(output.float().cpu().numpy())
+    return kept

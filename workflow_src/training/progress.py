@@ -1,74 +1,14 @@
-"""How far training is: a line a minute in a log, a bar in a terminal, a row an epoch on disk."""
+"""How far training is: a line a minute in a log, a bar in a terminal."""
 
 from __future__ import annotations
 
-import csv
-import io
 import sys
 import time
-from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-from workflow_src.files import write_text
-
-
-class History(Callback):
-    """Keeps `history.csv`: one row an epoch, with its losses and seconds over all attempts."""
-
-    def __init__(self, folder: Path, tasks: tuple[str, ...]) -> None:
-        self.path = folder / "history.csv"
-        self.columns = ("epoch", "seconds", "val_loss", *(f"loss_{task}" for task in tasks))
-        self._start = 0.0
-        self._spent = 0.0
-
-    def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Drop rows of epochs that the checkpoint does not hold: they are run again."""
-        state: Any = module
-        kept = [row for row in self._rows() if int(row["epoch"]) <= state.batches.epoch]
-        text = io.StringIO()
-        writer = csv.DictWriter(text, self.columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(kept)
-        write_text(self.path, text.getvalue())
-        # An epoch that was resumed in its middle began `_spent` seconds ago.
-        self._start = time.monotonic() - self._spent
-
-    def _rows(self) -> list[dict[str, str]]:
-        """The rows so far, less one that a kill tore."""
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if None not in row.values()]
-
-    def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Start the epoch's clock."""
-        self._start = time.monotonic()
-
-    def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        """Write the epoch's row."""
-        state: Any = module
-        row: dict[str, Any] = {
-            "epoch": state.batches.epoch + 1,
-            "seconds": f"{time.monotonic() - self._start:.3f}",
-        }
-        if "val_loss" in trainer.callback_metrics:
-            row["val_loss"] = f"{float(trainer.callback_metrics['val_loss']):.6g}"
-        for task, total in state.epoch_losses.items():
-            row[f"loss_{task}"] = f"{float(total) / state.batches.per_epoch:.6g}"
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns, lineterminator="\n").writerow(row)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Seconds that the current epoch has taken."""
-        return {"spent": time.monotonic() - self._start}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Seconds of an epoch that is resumed in its middle."""
-        self._spent = state_dict["spent"]
 
 
 class Reporter(Callback):

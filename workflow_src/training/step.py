@@ -2,18 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
 
+from workflow_src.models.network import Features
 from workflow_src.tasks.batch import Batch
+from workflow_src.tasks.learner import Learner, Meter
 from workflow_src.training.assembly import MultiTaskNetwork
+
+Mark = Callable[[str, str | None], None]
+
+
+def unwatched(phase: str, component: str | None) -> None:
+    """Stands where nobody wants to know what is being computed."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How a batch is computed, in what changes no result beyond rounding.
+
+    Attributes:
+        autocast: makes the context of a forward pass (mixed precision).
+        scale: what losses are multiplied by before the backward pass, and gradients with them.
+        meters: running metrics that see each output, by task.
+        mark: told which phase and component comes next.
+    """
+
+    autocast: Callable[[], AbstractContextManager[object]] = nullcontext
+    scale: float = 1.0
+    meters: Mapping[str, Meter] = field(default_factory=dict)
+    mark: Mark = unwatched
+
+
+@dataclass(frozen=True)
+class Sums:
+    """What a step adds up over its samples, a task: float64 scalars.
+
+    Attributes:
+        losses: sum of the losses of the samples that bear a label.
+        squares: squared norm of the weighted loss' gradient at the tokens, times the squared scale.
+    """
+
+    losses: dict[str, Tensor]
+    squares: dict[str, Tensor]
+
+    @classmethod
+    def zero(cls, network: MultiTaskNetwork, device: torch.device) -> Sums:
+        """Sums over no sample."""
+
+        def zeros() -> dict[str, Tensor]:
+            names = [learner.name for learner in network.learners]
+            return {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}
+
+        return cls(zeros(), zeros())
 
 
 def valid_labels(network: MultiTaskNetwork, batch: Batch) -> dict[str, Tensor]:
     """Number of samples of `batch` that bear a label, a task."""
     return {learner.name: learner.mask(batch).sum() for learner in network.learners}
+
+
+def means(sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Each task's mean over its valid labels; 0 where there is none."""
+    return {name: total / counts[name].clamp(min=1) for name, total in sums.items()}
 
 
 def sample_keys(seed: int, step_index: int, index: Tensor) -> Tensor:
@@ -31,54 +86,98 @@ def sample_keys(seed: int, step_index: int, index: Tensor) -> Tensor:
     return keys
 
 
-def loss_sums(
-    network: MultiTaskNetwork, batch: Batch, keys: Tensor | None = None
-) -> dict[str, Tensor]:
-    """Sum of each task's loss over the samples of `batch` that bear its label.
+def parts(
+    batch: Batch, size: int, keys: Tensor | None = None
+) -> Iterator[tuple[Batch, Tensor | None]]:
+    """The micro-batches of `batch` with the keys of their samples; the last may be short."""
+    for start in range(0, len(batch), size):
+        stop = min(start + size, len(batch))
+        yield batch.part(start, stop), None if keys is None else keys[start:stop]
+
+
+def loss_sum(
+    network: MultiTaskNetwork, learner: Learner, features: Features, part: Batch, how: How
+) -> Tensor:
+    """Sum of one task's loss over the samples of `part` that bear its label, () float64.
 
     In float64: sums over a whole part do not drift, and hardly tell how it was divided.
     """
-    features = network.trunk(batch.window, keys)
-    sums = {}
-    for learner in network.learners:
-        output = network.heads[learner.name](features.tokens, learner.extra(batch))
-        losses = learner.loss(output, batch, features.scale)  # (B,)
-        sums[learner.name] = torch.where(learner.mask(batch), losses, 0.0).double().sum()
+    with how.autocast():
+        output = network.heads[learner.name](features.tokens, learner.extra(part))
+    losses = learner.loss(output, part, features.scale)  # (b,)
+    if learner.name in how.meters:
+        how.meters[learner.name].update(output.detach(), part, features.scale)
+    return torch.where(learner.mask(part), losses, 0.0).double().sum()
+
+
+def loss_sums(network: MultiTaskNetwork, batch: Batch, size: int, how: How) -> dict[str, Tensor]:
+    """Sum of each task's loss over the labels of `batch`, `size` samples at a time; no gradient."""
+    sums = Sums.zero(network, batch.window.device).losses
+    with torch.no_grad():
+        for part, _ in parts(batch, size):
+            with how.autocast():
+                features = network.trunk(part.window)
+            for learner in network.learners:
+                sums[learner.name] += loss_sum(network, learner, features, part, how)
     return sums
 
 
-def weighted(
-    network: MultiTaskNetwork, sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]
-) -> Tensor:
-    """Objective: each task's mean over its valid labels, weighted; no label, no contribution."""
-    terms = [
-        learner.weight * sums[learner.name] / counts[learner.name].clamp(min=1)
-        for learner in network.learners
-    ]
+def objective(network: MultiTaskNetwork, mean_losses: Mapping[str, Tensor]) -> Tensor:
+    """The weighted sum of the tasks' mean losses, which training lowers."""
+    terms = [learner.weight * mean_losses[learner.name] for learner in network.learners]
     return torch.stack(terms).sum()
 
 
 def step(
     network: MultiTaskNetwork,
     batch: Batch,
-    micro_batch_size: int,
-    keys: Tensor | None = None,
-    backward: Callable[[Tensor], object] = Tensor.backward,
-) -> dict[str, Tensor]:
-    """Add the gradient of `batch` to the parameters' `.grad`; give each task's mean loss.
+    size: int,
+    keys: Tensor | None,
+    counts: Mapping[str, Tensor],
+    how: How,
+) -> Sums:
+    """Add the gradient of `batch` to the parameters' `.grad`, `size` samples at a time.
 
-    The counts are those of the whole batch, so the sum over micro-batches is the full-batch
-    gradient up to rounding, whatever labels are missing where. (The mean of micro-batch means,
-    usual elsewhere, is off by tens of percent once labels are missing.) ``keys`` (B,) decide the
-    random draws of each sample.
+    ``counts`` are the valid labels of the whole logical batch, so the sum over micro-batches (and
+    over processes that share the batch) is the full-batch gradient up to rounding, whatever labels
+    are missing where. (The mean of micro-batch means, usual elsewhere, is off by tens of percent
+    once labels are missing.) ``keys`` (B,) decide the random draws of each sample.
+
+    The trunk runs once a micro-batch. Each head then runs forward and backward by itself from the
+    detached tokens and frees its graph before the next begins; one backward pass takes the sum of
+    their gradients through the trunk: the same gradients with one head's activations in memory.
     """
-    counts = valid_labels(network, batch)
-    totals: dict[str, Tensor] = {}
-    for start in range(0, len(batch), micro_batch_size):
-        stop = min(start + micro_batch_size, len(batch))
-        part_keys = None if keys is None else keys[start:stop]
-        sums = loss_sums(network, batch.part(start, stop), part_keys)
-        backward(weighted(network, sums, counts))
-        for name, value in sums.items():
-            totals[name] = totals.get(name, torch.zeros_like(value)) + value.detach()
-    return {name: total / counts[name].clamp(min=1) for name, total in totals.items()}
+    sums = Sums.zero(network, batch.window.device)
+    for part, part_keys in parts(batch, size, keys):
+        how.mark("forward", "trunk")
+        with how.autocast():
+            features = network.trunk(part.window, part_keys)
+        gradient = _through_heads(network, features, part, counts, how, sums)
+        how.mark("backward", "trunk")
+        features.tokens.backward(gradient)
+    return sums
+
+
+def _through_heads(
+    network: MultiTaskNetwork,
+    features: Features,
+    part: Batch,
+    counts: Mapping[str, Tensor],
+    how: How,
+    sums: Sums,
+) -> Tensor:
+    """Gradient (b, N, D) of the objective at the tokens; adds to `sums` and the heads' `.grad`."""
+    total = torch.zeros_like(features.tokens)  # (b, N, D)
+    for learner in network.learners:
+        name = learner.name
+        tokens = features.tokens.detach().requires_grad_()  # a leaf: backward stops here
+        how.mark("forward", f"head:{name}")
+        loss = loss_sum(network, learner, Features(tokens, features.scale), part, how)
+        how.mark("backward", f"head:{name}")
+        (how.scale * learner.weight * loss / counts[name].clamp(min=1)).backward()  # type: ignore[no-untyped-call]
+        assert tokens.grad is not None, f"the head of {name} does not read the tokens"
+        sums.losses[name] += loss.detach()
+        # A norm in float32 would overflow where a float16 gradient is large.
+        sums.squares[name] += torch.linalg.vector_norm(tokens.grad, dtype=torch.float64).square()
+        total += tokens.grad
+    return total

@@ -107,6 +107,23 @@ def rule(key: str, resource: str, value: Any, expected: Any) -> Any:
     return probe
 
 
+def devices(world: Any) -> None:
+    rule("devices", "devices", 2, 2)(world)
+    gpu = told(world, {"request": {"devices": 3}, "hardware": "big"})
+    assert gpu["gpu"] == 3
+    _cores(world, {"devices": 3}, 3)
+
+
+def workers(world: Any) -> None:
+    rule("workers", "workers", 2, 2)(world)
+    _cores(world, {"workers": 2}, 3)
+
+
+def _cores(world: Any, request: dict[str, Any], cores: int) -> None:
+    wildcards = type("Wildcards", (), CELL)
+    assert world.targets({"request": request}).training_threads(wildcards) == cores
+
+
 def checkpoint_minutes(world: Any) -> None:
     """As a resource, not a param: another value reruns nothing."""
     rule("checkpoint_minutes", "checkpoint_minutes", 2.5, "2.5")(world)
@@ -180,6 +197,11 @@ PROBES = {
     "Request.memory_mb": rule("memory_mb", "mem_mb", 5000, 5200),
     "Request.runtime_minutes": rule("runtime_minutes", "runtime", 33, 33),
     "Request.checkpoint_minutes": checkpoint_minutes,
+    "Request.activation_checkpointing": rule(
+        "activation_checkpointing", "activation_checkpointing", True, 1
+    ),
+    "Request.devices": devices,
+    "Request.workers": workers,
     "Hardware.accelerator": accelerator,
     "Hardware.gpu_model": gpu_model,
     "Hardware.host_memory_mb": host_memory_mb,

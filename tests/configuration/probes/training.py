@@ -16,12 +16,14 @@ from workflow_src.configuration.keys import (
     Training,
     TrainingOverrides,
 )
+from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.told import Told
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import build_network
 from workflow_src.training.batches import tensors
-from workflow_src.training.run import Told, attempt
-from workflow_src.training.step import loss_sums, valid_labels, weighted
+from workflow_src.training.run import attempt
+from workflow_src.training.step import How, loss_sums, means, objective, valid_labels
 
 OTHER_TRAINING: dict[str, Any] = {
     "batch_size": 7,
@@ -33,6 +35,8 @@ OTHER_TRAINING: dict[str, Any] = {
     "gradient_clip": 0.25,
     "early_stopping_patience": 4,
     "torch_threads": 2,
+    "precision": "bf16",
+    "fused_optimizer": False,
 }
 
 
@@ -42,17 +46,21 @@ class Run(NamedTuple):
     rates: list[float]
     decays: list[float]
     norms: list[float]
+    fused: list[bool]
     report: dict[str, Any]
     threads: int
 
 
 def trained(world: Any, **training: Any) -> Run:
     """Train a cell as the rule does, and watch every optimizer step."""
-    rates, decays, norms = [], [], []
+    rates, decays, norms, fused = [], [], [], []
 
     def watch(optimizer: Any, *_: Any) -> None:
         group = optimizer.param_groups[0]
         grads = [p.grad.norm() for p in group["params"] if p.grad is not None]
+        if not any(grads):  # the optimizer takes its memory by a step along nothing
+            return
+        fused.append(group["fused"])
         rates.append(group["lr"])
         decays.append(group["weight_decay"])
         norms.append(float(torch.stack(grads).norm()))
@@ -62,13 +70,13 @@ def trained(world: Any, **training: Any) -> Run:
     path = world.lay_out(cell)
     handle = register_optimizer_step_pre_hook(watch)
     try:
-        attempt(path, Told("cpu", 0, 10.0))
+        attempt(path, Told(), Journal(path.with_name("attempts.jsonl")))
         threads = torch.get_num_threads()
     finally:
         handle.remove()
         torch.set_num_threads(before)
     report = json.loads((path.parent / "training.json").read_text())
-    return Run(rates, decays, norms, report, threads)
+    return Run(rates, decays, norms, fused, report, threads)
 
 
 def batch_size(world: Any) -> None:
@@ -119,6 +127,19 @@ def early_stopping_patience(world: Any) -> None:
     still = {"epochs": 6, "learning_rate": 1e-30, "weight_decay": 0}  # no epoch is ever better
     assert trained(world, **still).report["epochs"] == 6
     assert trained(world, **still, early_stopping_patience=2).report["epochs"] == 3
+
+
+def precision(world: Any) -> None:
+    full = trained(world)
+    for half in ("bf16", "fp16"):
+        norms = trained(world, precision=half).norms
+        assert norms != full.norms
+        assert math.isclose(norms[0], full.norms[0], rel_tol=0.05)
+
+
+def fused_optimizer(world: Any) -> None:
+    for fused in (True, False):
+        assert set(trained(world, fused_optimizer=fused).fused) == {fused}
 
 
 def torch_threads(world: Any) -> None:
@@ -274,10 +295,8 @@ def weight(task: str) -> Any:
         objectives = []
         for value in (1.0, 3.0):
             net = network(world, task_sets={"all": {task: {"weight": value}}}).eval()
-            with torch.no_grad():
-                sums, counts = loss_sums(net, rows), valid_labels(net, rows)
-            mean = float(sums[task] / counts[task])
-            objectives.append((float(weighted(net, sums, counts)), mean))
+            losses = means(loss_sums(net, rows, len(rows), How()), valid_labels(net, rows))
+            objectives.append((float(objective(net, losses)), float(losses[task])))
         (one, mean), (three, _) = objectives
         assert mean > 0
         assert math.isclose(three - one, 2.0 * mean, rel_tol=1e-4)
@@ -345,6 +364,8 @@ PROBES = {
     "Training.gradient_clip": gradient_clip,
     "Training.early_stopping_patience": early_stopping_patience,
     "Training.torch_threads": torch_threads,
+    "Training.precision": precision,
+    "Training.fused_optimizer": fused_optimizer,
     "Run.training": run_training,
     "Model.training": model_training,
     "Dataset.training": dataset_training,

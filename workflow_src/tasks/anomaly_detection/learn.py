@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.learner import HeadShape, Scale
+from workflow_src.tasks.meters import LogitMeter
 from workflow_src.tasks.pooling import PooledLinear
 
 
@@ -62,3 +63,7 @@ class AnomalyDetection:
     def predict(self, output: Tensor, batch: Batch, scale: Scale) -> Tensor:
         """(B,) logit of being faulty."""
         return output.float()
+
+    def meter(self) -> LogitMeter:
+        """AUROC and average precision from counts of logits."""
+        return LogitMeter(self.mask)

@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.learner import HeadShape, Scale
+from workflow_src.tasks.meters import ConfusionMeter
 from workflow_src.tasks.pooling import PooledLinear
 
 
@@ -44,3 +45,7 @@ class Classification:
     def predict(self, output: Tensor, batch: Batch, scale: Scale) -> Tensor:
         """(B, K) logits."""
         return output.float()
+
+    def meter(self) -> ConfusionMeter:
+        """Macro F1 and its kin from counts of true and predicted classes."""
+        return ConfusionMeter(self.mask)

@@ -12,6 +12,7 @@ from torch.nn import functional
 from workflow_src.errors import BadData
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.learner import HeadShape, Scale
+from workflow_src.tasks.meters import MomentMeter
 from workflow_src.tasks.pooling import PooledLinear
 
 _HIDDEN = 64
@@ -87,3 +88,7 @@ class RulPrediction:
     def predict(self, output: Tensor, batch: Batch, scale: Scale) -> Tensor:
         """(B,) fraction of life left."""
         return output.float()
+
+    def meter(self) -> MomentMeter:
+        """Errors and correlation of the fraction."""
+        return MomentMeter(self.mask)

@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.learner import HeadShape, Scale
+from workflow_src.tasks.meters import ForecastMeter
 from workflow_src.tasks.signal_prediction.score import forecast_statistics
 
 _NARROW = 8  # features a token keeps where all tokens are read
@@ -73,3 +74,7 @@ class SignalPrediction:
             last=batch.window[:, -1].numpy(force=True),
         )
         return torch.from_numpy(statistics)
+
+    def meter(self) -> ForecastMeter:
+        """Skill, errors and correlation of the horizon."""
+        return ForecastMeter(self.mask)

@@ -1,0 +1,69 @@
+"""Why an attempt is to end before its work is done: a signal, or the end of its time."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Literal
+
+# Two Snakemakes shut down after the training process: a finished job was taken for timed out.
+MARGIN_S = 15.0
+
+Reason = Literal["terminated", "deadline"]
+
+
+class Stop:
+    """Asked between steps whether to leave, with time enough to save.
+
+    Args:
+        until: when the job ends, seconds since the epoch; None: it may run for ever. From here on
+            the time that is left is counted by a clock that nobody can set.
+    """
+
+    def __init__(self, until: float | None = None) -> None:
+        self._end = None if until is None else time.monotonic() + (until - time.time())
+        self._asked = False
+        self._waits = False
+
+    def ask(self, *_: object) -> None:
+        """Take a signal: inside `at_step_ends` the step is finished first, the second time not."""
+        if self._asked or not self._waits:
+            raise KeyboardInterrupt
+        self._asked = True
+
+    @contextlib.contextmanager
+    def at_step_ends(self) -> Iterator[None]:
+        """While this holds, somebody calls `reason` after each step."""
+        self._waits = True
+        try:
+            yield
+        finally:
+            self._waits = False
+
+    def reason(self, needed_s: float) -> Reason | None:
+        """Why to leave now, if `needed_s` seconds pass until the next time this is asked."""
+        if self._asked:
+            return "terminated"
+        if self._end is not None and self._end - time.monotonic() < needed_s + MARGIN_S:
+            return "deadline"
+        return None
+
+
+def end_of_time(environment: Mapping[str, str]) -> float | None:
+    """When Slurm ends the job that the environment names, seconds since the epoch; else None.
+
+    Slurm itself is asked: a job step is not told, and a time limit may be changed while it runs.
+    """
+    job = environment.get("SLURM_JOB_ID")
+    if not job or shutil.which("squeue") is None:
+        return None
+    command = ["squeue", "-h", "-j", job, "-o", "%e"]
+    try:
+        asked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        return datetime.fromisoformat(asked.stdout.strip()).timestamp()
+    except (subprocess.TimeoutExpired, ValueError):  # NONE, N/A, or no answer
+        return None

@@ -1,0 +1,231 @@
+"""A cell's training from its latest checkpoint to its final weights and report."""
+
+from __future__ import annotations
+
+import json
+import logging
+import platform
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+from pytorch_lightning.callbacks import Callback
+
+from workflow_src.data.windows import SpanReader
+from workflow_src.errors import UserError
+from workflow_src.files import write_text
+from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.stop import Stop
+from workflow_src.scheduling.told import Told
+from workflow_src.training.batches import PartBatches, TrainingBatches
+from workflow_src.training.checkpoints import (
+    BestWeights,
+    Checkpoints,
+    Patience,
+    SealedFiles,
+    latest,
+    load_weights,
+    save_weights,
+)
+from workflow_src.training.history import History, seconds
+from workflow_src.training.module import TrainingModule
+from workflow_src.training.progress import Reporter
+from workflow_src.training.recovery import Recovery
+from workflow_src.training.watch import Watch
+
+WEIGHTS, REPORT = "model.safetensors", "training.json"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What every part of one attempt needs.
+
+    Attributes:
+        cell: the resolved configuration of cell.json.
+        identity: what decides the numbers, data and split included.
+        folder: the cell's folder below runs/.
+        told: the request.
+        journal: events of all attempts.
+        stop: whether to leave early.
+        watch: memory against its limits.
+        recovery: the network and the micro-batch in force.
+    """
+
+    cell: Mapping[str, Any]
+    identity: str
+    folder: Path
+    told: Told
+    journal: Journal
+    stop: Stop
+    watch: Watch
+    recovery: Recovery
+
+
+def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
+    """Train to the end; the first rank writes the weights and the report, in that order.
+
+    Returns:
+        The report.
+    """
+    training, ranks = attempt.cell["training"], attempt.recovery.ranks
+    batches = TrainingBatches(
+        reader,
+        reader.rows("train"),
+        training["batch_size"],
+        attempt.cell["cell"]["seed"],
+        workers=attempt.told.workers,
+        rank=ranks.rank,
+        ranks=ranks.count,
+        tell=attempt.recovery.tell,
+    )
+    validation = PartBatches(
+        reader, reader.rows("val"), training["batch_size"], rank=ranks.rank, ranks=ranks.count
+    )
+    best = _best(attempt, reader)
+    checkpoints = Checkpoints(
+        attempt.folder,
+        attempt.told.checkpoint_minutes,
+        ranks=ranks,
+        best=best,
+        reason=attempt.stop.reason,
+        due=attempt.watch.checkpoint_due,
+    )
+    module = TrainingModule(
+        attempt.recovery,
+        training,
+        batches,
+        identity=attempt.identity,
+        mark=attempt.watch.mark,
+        probe=attempt.watch.probe,
+    )
+    trainer = _trainer(attempt, module, checkpoints, best)
+    start = latest(attempt.folder)
+    if start is not None and ranks.first:
+        attempt.journal.append("resumed", checkpoint=start.name)
+    try:
+        _run(trainer, module, batches, validation if len(reader.rows("val")) else None, start)
+    finally:
+        batches.close()
+    if best is not None:
+        load_weights(attempt.recovery.network, best.path)
+    report = _report(attempt, trainer, batches, checkpoints)
+    report["best_epoch"] = None if best is None else best.epoch + 1
+    ranks.wait()
+    if ranks.first:
+        write_text(attempt.folder / REPORT, json.dumps(report, indent=1, sort_keys=True))
+        save_weights(attempt.recovery.network, attempt.folder / WEIGHTS)
+    return report
+
+
+def _best(attempt: Attempt, reader: SpanReader) -> BestWeights | None:
+    if not attempt.cell["training"]["early_stopping_patience"]:
+        return None
+    if not len(reader.rows("val")):
+        raise UserError(
+            "Early stopping needs a validation part, and the split has none.",
+            where=f"the dataset {attempt.cell['cell']['dataset']}",
+            remedy="training:\n  early_stopping_patience: 0",
+        )
+    return BestWeights(attempt.folder, attempt.recovery.ranks)
+
+
+def _trainer(
+    attempt: Attempt, module: TrainingModule, checkpoints: Checkpoints, best: BestWeights | None
+) -> pl.Trainer:
+    # Its tips, its notices of each restart and what it calls deprecated are not for a cell's log.
+    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+    training, ranks = attempt.cell["training"], attempt.recovery.ranks
+    callbacks: list[Callback] = []
+    if ranks.first:
+        tasks = [learner.name for learner in module.network.learners]
+        metrics = list(module.metrics["train"].compute())
+        history = History(attempt.folder, metrics, tasks, attempt.watch.epoch_peaks)
+        callbacks += [history, Reporter(training["epochs"])]
+    callbacks += [checkpoints]
+    if best is not None:
+        callbacks += [best, Patience(training["early_stopping_patience"])]
+    cuda = attempt.told.accelerator == "cuda"
+    return pl.Trainer(
+        accelerator="gpu" if cuda else "cpu",
+        # Each rank is a trainer by itself; what ranks exchange is the module's business.
+        devices=[ranks.rank] if cuda else 1,
+        # Inside a Slurm job Lightning would count the job's tasks, and requeue it by itself.
+        plugins=[_Alone(), SealedFiles()],
+        max_epochs=training["epochs"],
+        callbacks=callbacks,
+        logger=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        use_distributed_sampler=False,
+    )
+
+
+class _Alone(LightningEnvironment):
+    """One process as Lightning sees it, whatever the variables of a launcher say."""
+
+    def local_rank(self) -> int:
+        """The only one."""
+        return 0
+
+
+def _run(
+    trainer: pl.Trainer,
+    module: TrainingModule,
+    batches: TrainingBatches,
+    validation: PartBatches | None,
+    start: Path | None,
+) -> None:
+    try:
+        trainer.fit(
+            module,
+            batches,
+            validation,
+            ckpt_path=start,
+            weights_only=True,  # a checkpoint cannot run code
+        )
+    except SystemExit as error:
+        # Lightning ends the process with 1, "do not try again", when it is interrupted.
+        raise KeyboardInterrupt from error
+
+
+def _report(
+    attempt: Attempt, trainer: pl.Trainer, batches: TrainingBatches, checkpoints: Checkpoints
+) -> dict[str, Any]:
+    told, recovery = attempt.told, attempt.recovery
+    peaks = attempt.watch.peaks()
+    return {
+        "cell": attempt.cell["cell"],
+        "identity": attempt.identity,
+        "epochs": batches.epoch,
+        "steps": trainer.global_step,
+        "parameters": sum(p.numel() for p in recovery.network.parameters()),
+        "micro_batch_size": recovery.size,
+        "activation_checkpointing": recovery.checkpointing,
+        "accelerator": told.accelerator,
+        "devices": told.devices,
+        "workers": batches.workers,
+        "attempts": attempt.journal.attempts(attempt.cell["identity"]),
+        "rungs": recovery.rungs,
+        "checkpoints": {"saves": checkpoints.saves, "seconds": round(checkpoints.spent_s, 3)},
+        "peak_rss_mb": peaks["host_mb"],
+        "peaks_mb": peaks,
+        "versions": versions(),
+        **seconds(attempt.folder / "history.csv"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Versions that a number may depend on."""
+    return {
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "pytorch_lightning": version("pytorch-lightning"),
+    }

@@ -1,0 +1,68 @@
+"""State of every generator of random numbers: torch, CUDA, numpy, python."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RandomState:
+    """What `now` found and `restore` brings back; taken before each step, so it is cheap."""
+
+    torch_cpu: Tensor
+    torch_cuda: list[Tensor]
+    numpy: Any
+    python: Any
+
+    @staticmethod
+    def now() -> RandomState:
+        """The present state."""
+        return RandomState(
+            torch.get_rng_state(),
+            torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+            np.random.get_state(legacy=True),
+            random.getstate(),
+        )
+
+    def restore(self) -> None:
+        """Go back to this state."""
+        torch.set_rng_state(self.torch_cpu)
+        if self.torch_cuda:
+            torch.cuda.set_rng_state_all(self.torch_cuda)
+        np.random.set_state(self.numpy)
+        random.setstate(self.python)
+
+    def to_checkpoint(self) -> dict[str, Any]:
+        """The state in types that load without running code."""
+        kind, keys, position, has_normal, normal = self.numpy
+        version, words, following = self.python
+        return {
+            "torch_cpu": self.torch_cpu,
+            "torch_cuda": self.torch_cuda,
+            "numpy": (
+                kind,
+                torch.from_numpy(keys.astype(np.int64)),
+                int(position),
+                int(has_normal),
+                float(normal),
+            ),
+            "python": (version, torch.tensor(words), following),
+        }
+
+    @staticmethod
+    def from_checkpoint(saved: dict[str, Any]) -> RandomState:
+        """What `to_checkpoint` gave."""
+        kind, keys, *rest = saved["numpy"]
+        version, words, following = saved["python"]
+        return RandomState(
+            saved["torch_cpu"],
+            saved["torch_cuda"],
+            (kind, keys.numpy().astype(np.uint32), *rest),
+            (version, tuple(words.tolist()), following),
+        )
