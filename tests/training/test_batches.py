@@ -8,6 +8,7 @@ import itertools
 import json
 import multiprocessing
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -150,11 +151,10 @@ def test_ranks_together_have_each_batch_of_a_part(
 ) -> None:
     val = reader.rows("val")
     parts = [PartBatches(reader, val, size, rank=r, ranks=ranks) for r in range(ranks)]
-    found = [rows(part) for part in parts]
-    assert [len(part) for part in parts] == [len(each) for each in found]
     whole = rows(PartBatches(reader, val, size))
-    for rank, each in enumerate(found):
-        assert each == whole[rank::ranks]
+    assert {len(part) for part in parts} == {len(whole)}
+    for shares, batch in zip(zip(*map(rows, parts), strict=True), whole, strict=True):
+        assert list(itertools.chain(*shares)) == batch
 
 
 # --------------------------------------------------------------------------- workers
@@ -240,8 +240,8 @@ def test_a_killed_worker_loses_no_batch(reader: SpanReader) -> None:
     assert len(expected) > 8, "the case needs more batches than are read ahead"
     assert all(equal(*pair) for pair in zip(found, expected, strict=True))
     (event,) = told
-    message = event.pop("message")
-    assert "exited unexpectedly" in message
+    # What is found first: that it is gone, or a socket or pipe that it left broken.
+    assert re.search("exited unexpectedly|Connection|EOFError|Broken pipe", event.pop("message"))
     assert event == {
         "event": "out_of_memory",
         "of": "host",

@@ -90,11 +90,9 @@ class SpanReader:
         self._store.close()
         self._cache, self._cached_bytes = {}, 0
 
-    def shrink_cache(self) -> bool:
-        """Let go of the cache and keep no recording from now on; False where none was allowed."""
-        allowed = self._capacity > 0
+    def shrink_cache(self) -> None:
+        """Let go of the cache, and keep no recording from now on."""
         self._cache, self._cached_bytes, self._capacity = {}, 0, 0
-        return allowed
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """The rows of the spans of a part (train, val, test), in the order of the split."""

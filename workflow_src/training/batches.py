@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
+from multiprocessing.queues import Queue
 
 import numpy as np
 import torch
@@ -188,7 +190,7 @@ class _ReadAhead:
                 prefetch_factor=_PREFETCHED,
                 persistent_workers=True,
                 multiprocessing_context="spawn",  # a fork would copy CUDA and threads
-                worker_init_fn=_one_thread,
+                worker_init_fn=_start_worker,
                 generator=torch.Generator(),  # the global one would otherwise be drawn from
             )
         with _no_signal_of_lost_workers():
@@ -218,8 +220,16 @@ class _Spans(Dataset[Batch]):
         return tensors(self.reader.read(rows))
 
 
-def _one_thread(worker: int) -> None:
+def _start_worker(worker: int) -> None:
     torch.set_num_threads(1)
+    # A batch that could not be sent (no memory or no file descriptor to share it by) would be lost
+    # without a word, and its reader wait for ever; a worker that ends is found.
+    Queue._on_queue_feeder_error = staticmethod(_end_worker)  # type: ignore[attr-defined]
+
+
+def _end_worker(error: BaseException, batch: object) -> None:
+    os.write(2, f"a worker could not send a batch: {error}\n".encode())
+    os._exit(1)
 
 
 @contextlib.contextmanager

@@ -19,7 +19,7 @@ from workflow_src.configuration import Dataset, identity
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
-from workflow_src.errors import OutOfMemory, UserError
+from workflow_src.errors import OutOfMemory
 from workflow_src.files import write_text, write_whole
 from workflow_src.limits import MB, Host, resident
 from workflow_src.predictions import write_predictions
@@ -108,7 +108,7 @@ def limit_memory(told: Told) -> None:
 
 def in_words(error: Exception) -> OutOfMemory | None:
     """What is said of an exhausted memory that nothing could recover from; None of other errors."""
-    of = None if isinstance(error, UserError) else exhausted(error)
+    of = None if isinstance(error, OutOfMemory) else exhausted(error)
     if of is None:
         return None
     return OutOfMemory(
