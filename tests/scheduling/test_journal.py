@@ -13,7 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.errors import BadData, Diverged, OutOfMemory, Stopped, UserError
+from workflow_src.scheduling.journal import Cause, Journal, cause_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -154,9 +155,32 @@ def test_scheduling_needs_no_torch() -> None:
     """What the Snakefile imports stays light."""
     code = (
         "import sys, workflow_src.scheduling.journal, workflow_src.scheduling.request,"
+        " workflow_src.scheduling.supervisor, workflow_src.scheduling.told,"
         " workflow_src.cells\n"
         "found = {'torch', 'matplotlib', 'pytorch_lightning'} & {*sys.modules}\n"
         "assert not found, found"
     )
     environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (OutOfMemory("no room", of="gpu"), Cause.GPU_OOM),
+        (OutOfMemory("no room", of="host"), Cause.HOST_OOM),
+        (MemoryError(), Cause.HOST_OOM),
+        (Stopped("terminated", "by a signal"), Cause.TERMINATED),
+        (Stopped("deadline", "in time"), Cause.DEADLINE),
+        (KeyboardInterrupt(), Cause.TERMINATED),
+        (SystemExit(1), Cause.TERMINATED),
+        (Diverged("NaN"), Cause.DIVERGED),
+        (BadData("no file"), Cause.BAD_DATA),
+        (UserError("a wrong key"), Cause.ERROR),
+        (OSError(28, "No space left on device"), Cause.ERROR),
+        (RuntimeError("a bug"), Cause.ERROR),
+    ],
+    ids=repr,
+)
+def test_an_exception_stands_for_a_cause(error: BaseException, cause: Cause) -> None:
+    assert cause_of(error) is cause

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import subprocess
 import time
@@ -10,8 +11,12 @@ from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
+# Slurm signals each process of a job, and the supervisor passes its own signal on: both are one.
+SAME_S = 2.0
 # Two Snakemakes shut down after the training process: a finished job was taken for timed out.
 MARGIN_S = 15.0
+
+_ANSWER_S = 30.0  # a controller under load
 
 Reason = Literal["terminated", "deadline"]
 
@@ -26,14 +31,21 @@ class Stop:
 
     def __init__(self, until: float | None = None) -> None:
         self._end = None if until is None else time.monotonic() + (until - time.time())
-        self._asked = False
+        self._asked: float | None = None
         self._waits = False
 
     def ask(self, *_: object) -> None:
-        """Take a signal: inside `at_step_ends` the step is finished first, the second time not."""
-        if self._asked or not self._waits:
+        """Take a signal: inside `at_step_ends` the step is finished first, the second time not.
+
+        Signals within `SAME_S` of the first are the first once more.
+        """
+        now = time.monotonic()
+        if self._asked is None:
+            self._asked = now
+            if not self._waits:
+                raise KeyboardInterrupt
+        elif now - self._asked >= SAME_S:
             raise KeyboardInterrupt
-        self._asked = True
 
     @contextlib.contextmanager
     def at_step_ends(self) -> Iterator[None]:
@@ -46,7 +58,7 @@ class Stop:
 
     def reason(self, needed_s: float) -> Reason | None:
         """Why to leave now, if `needed_s` seconds pass until the next time this is asked."""
-        if self._asked:
+        if self._asked is not None:
             return "terminated"
         if self._end is not None and self._end - time.monotonic() < needed_s + MARGIN_S:
             return "deadline"
@@ -62,8 +74,12 @@ def end_of_time(environment: Mapping[str, str]) -> float | None:
     if not job or shutil.which("squeue") is None:
         return None
     command = ["squeue", "-h", "-j", job, "-o", "%e"]
+    # A user may have chosen another format for times.
+    variables = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
     try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        asked = subprocess.run(
+            command, env=variables, capture_output=True, text=True, timeout=_ANSWER_S, check=False
+        )
         return datetime.fromisoformat(asked.stdout.strip()).timestamp()
-    except (subprocess.TimeoutExpired, ValueError):  # NONE, N/A, or no answer
+    except (OSError, subprocess.TimeoutExpired, ValueError):  # NONE, N/A, or no answer
         return None

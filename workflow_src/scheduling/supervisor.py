@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import platform
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -24,16 +25,20 @@ from types import FrameType
 from typing import Any
 
 from workflow_src.errors import Stopped
+from workflow_src.files import disk_full, is_disk_full
 from workflow_src.limits import MB, Host
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import Lock
-from workflow_src.scheduling.stop import Stop, end_of_time
+from workflow_src.scheduling.stop import SAME_S, Stop, end_of_time
 from workflow_src.scheduling.told import Told
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _BEAT_S = 5.0
 _POLL_S = 0.05
-_GRACE_S = 10.0  # between SIGTERM and SIGKILL of ranks that another's end has orphaned
+_GRACE_S = 10.0  # before SIGKILL: of ranks that another's end has orphaned, of who is told twice
+# For what a process does after its report, and for ranks that save when one of them has left.
+_LEAVING_S = 60.0
+_SUPERVISOR = "VIBRATION_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
 
 
@@ -54,51 +59,47 @@ def supervise(folder: Path, identity: str, told: Told, command: Sequence[str]) -
         identity: of the cell, for the journal.
         told: the request.
         command: starts a training process when `--report FD` and `--until TIME` are added.
+
+    Raises:
+        UserError: the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    until = end_of_time(os.environ)
-    ranks = _Ranks(told, command, until)
+    ranks = _Ranks(told.devices)
     for number in _FORWARDED:
         signal.signal(number, ranks.forward)
-    journal, lock, stop = Journal(folder / "attempts.jsonl"), Lock(folder), Stop(until)
+    until = end_of_time(os.environ)
+    lock, stop = Lock(folder), Stop(until)
     try:
         lock.take(left=lambda: ranks.told_to_end or stop.reason(0) is not None, say=_say)
     except Stopped as error:
         _say(str(error))
         return Cause.TERMINATED
-    begun = time.monotonic()
     try:
-        _close(journal, lock.before)
-        host = Host()
-        journal.append(
-            "started",
-            host=platform.node(),
-            pid=os.getpid(),
-            job=os.environ.get("SLURM_JOB_ID"),
-            told=asdict(told),
-            identity=identity,
-            limit_mb=host.limit // MB,
-            until=until,
-            versions=_versions(),
-        )
-        end = End(Cause.ERROR, "the supervisor failed", {})
-        try:
-            end = ranks.run(lock, host)
-        finally:
-            said = {"message": end.message, "seconds": round(time.monotonic() - begun, 1)}
-            # On a full disk not even this line may fit; the next attempt writes it then.
-            with suppress(OSError):
-                journal.append("ended", cause=end.cause.text, **said, **end.facts)
+        journal, host = Journal(folder / "attempts.jsonl"), Host()
+        started = {
+            "host": platform.node(),
+            "pid": os.getpid(),
+            "job": os.environ.get("SLURM_JOB_ID"),
+            "told": asdict(told),
+            "identity": identity,
+            "limit_mb": host.limit // MB,
+            "until": until,
+            "versions": _versions(),
+        }
+        _open(journal, lock.before, started)
+        full_command = [*command, *([] if until is None else ["--until", repr(until)])]
+        end = _framed(journal, lambda: ranks.run(full_command, lock, host))
     finally:
         lock.release()
     return end.cause
 
 
 def die_with_parent() -> None:
-    """Let the kernel kill this process when the one that started it dies: no orphan trains on."""
-    parent = os.getppid()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it died before the call
+    """Let the kernel kill this process when the supervisor dies: no orphan trains on."""
+    if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
+        raise OSError(ctypes.get_errno(), "the kernel refused PR_SET_PDEATHSIG")
+    # It may have died before the call, even before this process ran its first line.
+    if os.getppid() != int(os.environ.get(_SUPERVISOR, os.getppid())):
         os.kill(os.getpid(), signal.SIGKILL)
 
 
@@ -106,111 +107,224 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
+def _open(journal: Journal, before: Mapping[str, Any] | None, started: Mapping[str, Any]) -> None:
+    """Write the end of the attempt before, if it could not, and the start of this one."""
+    try:
+        _close(journal, before)
+        journal.append("started", **started)
+    except OSError as error:
+        if not is_disk_full(error):
+            raise
+        found = f"{journal.path.name} could not be written: {error}"
+        raise disk_full(journal.path.parent, found) from error
+
+
+class _LockLost(Exception):
+    """Another process holds the folder, and has written the end of this attempt."""
+
+
+def _framed(journal: Journal, run: Callable[[], End]) -> End:
+    """Run the processes and write their end down, whatever it is."""
+    begun = time.monotonic()
+    try:
+        end, failure = run(), None
+    except _LockLost:
+        end = End(Cause.TERMINATED, "another process took the lock over", {})
+        _say(end.message)
+        return end
+    except BaseException as error:
+        message = f"the supervisor failed: {type(error).__name__}: {error}"
+        end, failure = End(Cause.ERROR, message, {}), error
+    said = {"message": end.message, "seconds": round(time.monotonic() - begun, 1)}
+    # On a full disk not even this line may fit; the next attempt writes it then.
+    with suppress(OSError):
+        journal.append("ended", **{**end.facts, "cause": end.cause.text, **said})
+    if failure is not None:
+        raise failure
+    return end
+
+
+class _Rank:
+    """One training process, and the pipe on which it reports its end.
+
+    Attributes:
+        code: its exit code, minus a signal's number; None while it runs.
+        report: cause, message and facts, when it has said them.
+    """
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
+        self._pipe, write = os.pipe()
+        os.set_blocking(self._pipe, False)
+        self.code: int | None = None
+        self.report: dict[str, Any] | None = None
+        self._said = b""
+        self._reported = math.inf
+        try:
+            self.process = subprocess.Popen(
+                [*command, "--report", str(write)],
+                env=environment,
+                pass_fds=[write],
+                start_new_session=True,
+            )
+        except BaseException:
+            os.close(self._pipe)
+            raise
+        finally:
+            os.close(write)
+
+    def look(self) -> None:
+        """See whether it has ended, and read what it says; a full pipe would hold it up."""
+        self.code = self.process.poll()  # first: what it said before it ended is all there
+        with suppress(BlockingIOError):
+            while part := os.read(self._pipe, 1 << 16):
+                self._said += part
+        if self._said and self.report is None:
+            with suppress(ValueError):  # half of it
+                self.report = json.loads(self._said)
+                self._reported = time.monotonic()
+
+    @property
+    def failed(self) -> bool:
+        """Whether it left before its work was done; what follows a report changes nothing."""
+        if self.report is not None:
+            return bool(self.report["cause"] != Cause.DONE.text)
+        return self.code is not None
+
+    @property
+    def over(self) -> bool:
+        """Whether it is no more waited for: libraries may hang when they are taken down."""
+        return self.code is not None or time.monotonic() - self._reported > _LEAVING_S
+
+    def end(self, deadline: float) -> None:
+        """Wait until `deadline`, then kill it."""
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(max(0.0, deadline - time.monotonic()))
+        self.process.kill()
+        self.process.wait()
+        os.close(self._pipe)
+
+
 class _Ranks:
     """The training processes of one attempt."""
 
-    def __init__(self, told: Told, command: Sequence[str], until: float | None) -> None:
-        self.told_to_end = False
-        self._count = told.devices
-        self._command = [*command, *([] if until is None else ["--until", repr(until)])]
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self._reports: list[int] = []
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._ranks: list[_Rank] = []
+        self._told = self._told_again = math.inf
+
+    @property
+    def told_to_end(self) -> bool:
+        """Whether a signal has come."""
+        return self._told < math.inf
 
     def forward(self, number: int, frame: FrameType | None) -> None:
-        """Pass a signal on; the processes are of sessions of their own, so it comes but once."""
-        self.told_to_end = True
-        for process in self._processes:
+        """Pass a signal on; the processes are of sessions of their own, so a terminal does not."""
+        now = time.monotonic()
+        self._told = min(self._told, now)
+        if now - self._told >= SAME_S:
+            self._told_again = min(self._told_again, now)
+        self._signal(number)
+
+    def _signal(self, number: int) -> None:
+        for rank in self._ranks:
             with suppress(ProcessLookupError):
-                process.send_signal(number)
+                rank.process.send_signal(number)
 
-    def run(self, lock: Lock, host: Host) -> End:
+    def run(self, command: Sequence[str], lock: Lock, host: Host) -> End:
         """Start them, show that they live, and return when all have ended."""
-        kills = host.oom_kills()
+        kills, grace = host.oom_kills(), 0.0
         try:
-            self._start()
-            beaten, highest = -_BEAT_S, 0
-            while (first := self._ended()) is None:
-                if time.monotonic() - beaten >= _BEAT_S:
-                    beaten = time.monotonic()
-                    highest = max(highest, used := host.used())
-                    if not lock.beat(
-                        time=time.time(), used_mb=used // MB, limit_mb=host.limit // MB
-                    ):
-                        return End(Cause.TERMINATED, "another process took the lock over", {})
-                time.sleep(_POLL_S)
-            code, report = self._processes[first].returncode, _report(self._reports[first])
-            return _classified(code, report, host.oom_kills() - kills, highest, host)
+            self._start(command)
+            first, highest = self._watch(lock, host)
+            grace = _GRACE_S
+            kills = host.oom_kills() - kills
+            return _classified(first, kills, highest, host, told_to_end=self.told_to_end)
         finally:
-            self._stop()
-            for pipe in self._reports:
-                os.close(pipe)
+            # At once where another process holds the folder: two would write the same files.
+            if grace and self._told_again == math.inf:
+                self._signal(signal.SIGTERM)
+            else:
+                self._signal(signal.SIGKILL)
+            for rank in self._ranks:
+                rank.end(time.monotonic() + grace)
 
-    def _start(self) -> None:
-        environment = dict(os.environ)
+    def _start(self, command: Sequence[str]) -> None:
+        environment = {**os.environ, _SUPERVISOR: str(os.getpid())}
         if self._count > 1:
             environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
             environment |= {"WORLD_SIZE": str(self._count), "NODE_RANK": "0"}
         for rank in range(self._count):
-            read, write = os.pipe()
-            self._reports.append(read)
             own = {"RANK": str(rank), "LOCAL_RANK": str(rank)} if self._count > 1 else {}
-            self._processes.append(
-                subprocess.Popen(
-                    [*self._command, "--report", str(write)],
-                    env=environment | own,
-                    pass_fds=[write],
-                    start_new_session=True,
-                )
-            )
-            os.close(write)
-        if self.told_to_end:  # a signal that came while they were started
-            self.forward(signal.SIGTERM, None)
+            self._ranks.append(_Rank(command, environment | own))
+        if self.told_to_end:  # by a signal that came before all of them could be sent it
+            self._signal(signal.SIGTERM)
 
-    def _ended(self) -> int | None:
-        """The first process that failed; the first of all when every one is done; else None."""
-        codes = [process.poll() for process in self._processes]
-        failed = [rank for rank, code in enumerate(codes) if code]
-        if failed:
-            return failed[0]
-        return None if None in codes else 0
+    def _watch(self, lock: Lock, host: Host) -> tuple[_Rank, int]:
+        """The process whose end is the attempt's, and the most host memory seen in use, bytes."""
+        beaten, highest = -math.inf, 0
+        first, since = None, 0.0
+        while True:
+            for rank in self._ranks:
+                rank.look()
+            if first is None and (first := self._first_failed()) is not None:
+                since = time.monotonic()
+            if self._all_over(first, since):
+                return first or self._ranks[0], highest
+            used = host.used()
+            highest = max(highest, used)
+            if time.monotonic() - beaten >= _BEAT_S:
+                beaten = time.monotonic()
+                sample = {"used_mb": used // MB, "limit_mb": host.limit // MB}
+                if not lock.beat(time=time.time(), **sample):
+                    raise _LockLost
+            time.sleep(_POLL_S)
 
-    def _stop(self) -> None:
-        for process in self._processes:
-            if process.poll() is None:
-                process.terminate()
-        deadline = time.monotonic() + _GRACE_S
-        for process in self._processes:
-            with suppress(subprocess.TimeoutExpired):
-                process.wait(max(0.0, deadline - time.monotonic()))
-            process.kill()
-            process.wait()
+    def _first_failed(self) -> _Rank | None:
+        """Of several at once, the one that was killed: the others lost their partner by it."""
+        failed = [rank for rank in self._ranks if rank.failed]
+        return min(failed, key=lambda rank: (rank.code or 0) >= 0, default=None)
+
+    def _all_over(self, first: _Rank | None, since: float) -> bool:
+        """Whether nothing is waited for any longer."""
+        if all(rank.over for rank in self._ranks):
+            return True
+        now = time.monotonic()
+        if now - self._told_again > _GRACE_S:
+            return True
+        if first is None or not first.over:
+            return False
+        # Who left because it was told to has partners that were told, too, and may be saving.
+        leaves = (first.report or {}).get("cause") in (Cause.TERMINATED.text, Cause.DEADLINE.text)
+        return not leaves or now - since > _LEAVING_S
 
 
-def _classified(
-    code: int, report: dict[str, Any] | None, kills: int, highest: int, host: Host
-) -> End:
+def _classified(rank: _Rank, kills: int, highest: int, host: Host, *, told_to_end: bool) -> End:
     """How a process ended: as it says itself, else as its exit and the kernel's counter say."""
-    if report is not None:
-        cause = next(cause for cause in Cause if cause.text == report["cause"])
-        return End(cause, report["message"], report["facts"])
-    if code >= 0:
-        return End(Cause.ERROR, f"the training process ended with {code} and said nothing", {})
-    name = signal.Signals(-code).name
+    numbers = {"peak_host_mb": highest // MB, "limit_mb": host.limit // MB}
+    out_of_memory = f"killed by the kernel: out of host memory, limit {host.limit // MB} MB"
+    if rank.report is not None:
+        cause = next(cause for cause in Cause if cause.text == rank.report["cause"])
+        message, facts = rank.report["message"], rank.report["facts"]
+        if cause is Cause.ERROR and kills > 0:  # of a process that this one had started
+            return End(Cause.HOST_OOM, f"{message} ({out_of_memory})", {**facts, **numbers})
+        return End(cause, message, facts)
+    if rank.code is None:
+        return End(Cause.TERMINATED, "told twice to end, it had to be killed", {})
+    if rank.code >= 0:
+        text = f"the training process ended with {rank.code} and said nothing"
+        return End(Cause.TERMINATED if told_to_end else Cause.ERROR, text, {})
+    name = _signal_name(-rank.code)
     if kills > 0 and name == "SIGKILL":
-        text = f"killed by the kernel: out of host memory, limit {host.limit // MB} MB"
-        return End(Cause.HOST_OOM, text, {"signal": name, "peak_host_mb": highest // MB})
+        return End(Cause.HOST_OOM, out_of_memory, {"signal": name, **numbers})
     ended = name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
     cause = Cause.TERMINATED if ended else Cause.ERROR
     return End(cause, f"the training process was killed by {name}", {"signal": name})
 
 
-def _report(pipe: int) -> dict[str, Any] | None:
-    """What a process that has ended said of it."""
-    os.set_blocking(pipe, False)
-    with suppress(BlockingIOError, json.JSONDecodeError):
-        said = json.loads(os.read(pipe, 1 << 16))
-        return said if isinstance(said, dict) else None
-    return None
+def _signal_name(number: int) -> str:
+    with suppress(ValueError):  # those for real time have none
+        return signal.Signals(number).name
+    return f"signal {number}"
 
 
 def _close(journal: Journal, before: Mapping[str, Any] | None) -> None:
