@@ -204,7 +204,9 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--checkpoint-minutes", type=float, default=10.0)
     train.add_argument("--memory-mb", type=int, default=0, help="of all processes; 0: all there is")
     train.add_argument("--activation-checkpointing", type=_flag, default=False, metavar="{0,1}")
-    train.add_argument("--devices", type=int, default=1, help="processes that share each batch")
+    train.add_argument(
+        "--devices", type=_positive, default=1, help="processes that share each batch"
+    )
     train.add_argument("--workers", type=int, default=0, help="processes beside each that read")
     attempt = verb("attempt", _attempt, "What `train` starts and watches; not to be called.")
     attempt.add_argument("--told", required=True, help="the request, as JSON")
@@ -234,6 +236,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _flag(text: str) -> bool:
     return bool(int(text))
+
+
+def _positive(text: str) -> int:
+    if int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is less than 1")
+    return int(text)
 
 
 def _terminate(*_: object) -> None:

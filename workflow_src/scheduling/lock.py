@@ -98,6 +98,8 @@ class Lock:
             "token": uuid.uuid4().hex,
             "since": time.strftime("%Y-%m-%d %H:%M:%S"),
             "beat": 0,
+            # Of a dead holder, until the first beat: its end may still have to be written.
+            "sample": (judged or {}).get("sample", {}),
         }
         complete = self.folder / f".{os.getpid()}.lock.{own['token']}"
         try:
@@ -123,7 +125,7 @@ class Lock:
             return False
         self._content |= {"beat": self._content["beat"] + 1, "sample": sample}
         # On a full disk the work itself fails, and says so; nothing is to end for a heartbeat.
-        with contextlib.suppress(UserError):
+        with contextlib.suppress(UserError, OSError):
             return self._write()
         return True
 

@@ -199,7 +199,9 @@ class _Rank:
         """Wait until `deadline`, then kill it."""
         with suppress(subprocess.TimeoutExpired):
             self.process.wait(max(0.0, deadline - time.monotonic()))
-        self.process.kill()
+        # Its session with it: helpers of a killed process would hold memory against the next.
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
         self.process.wait()
         os.close(self._pipe)
 

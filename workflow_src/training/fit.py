@@ -105,6 +105,9 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         probe=attempt.watch.probe,
     )
     trainer = _trainer(attempt, module, checkpoints, best)
+    if ranks.first:  # it removes a damaged one before the others look
+        latest(attempt.folder)
+    ranks.wait()
     start = latest(attempt.folder)
     if start is not None and ranks.first:
         attempt.journal.append("resumed", checkpoint=start.name)

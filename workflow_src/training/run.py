@@ -146,10 +146,10 @@ def _finish(
     with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
         network = build_network(cell, kept, reader, split.facts)
         require_independent(network, cell["dataset"]["span"]["window"], reader.channels)
-        size = told.micro_batch_size or cell["training"]["batch_size"]
+        share = -(-cell["training"]["batch_size"] // ranks.count)
         recovery = Recovery(
             network,
-            min(size, cell["training"]["batch_size"]),
+            min(told.micro_batch_size or share, share),
             checkpointing=told.activation_checkpointing,
             ranks=ranks,
             tell=journal.append if ranks.first else _silent,
