@@ -46,11 +46,12 @@ rule train:
     resources:
         **T.training_resources(),
     shell:
-        "verb train {input.cell} --accelerator {resources.accelerator}"
+        "verb train {input.cell} --attempt {resources.attempt} --refused {resources.refused}"
+        " --hardware {resources.hardware} --accelerator {resources.accelerator}"
         " --micro-batch {resources.micro_batch}"
         " --activation-checkpointing {resources.activation_checkpointing}"
         " --devices {resources.devices} --workers {resources.workers}"
-        " --memory-mb {resources.training_mb}"
+        " --memory-mb {resources.training_mb} --runtime-minutes {resources.runtime}"
         " --checkpoint-minutes {resources.checkpoint_minutes} > {log} 2>&1"
 
 

@@ -55,10 +55,26 @@ def _train(options: argparse.Namespace) -> Cause:
     from workflow_src.scheduling.told import Told
 
     told = Told(**{name: getattr(options, name) for name in Told.__dataclass_fields__})
+    if options.refused:
+        return _refuse(options.cell)
     identity = json.loads(options.cell.read_text(encoding="utf-8"))["identity"]
     command = [sys.executable, "-m", "workflow_src", "attempt", str(options.cell)]
     command += ["--told", told.to_json()]
     return supervise(runs_beside(options.cell), identity, told, command)
+
+
+def _refuse(cell: Path) -> Cause:
+    """Say again why there is no use in training this cell now."""
+    from workflow_src.cells import runs_beside
+    from workflow_src.scheduling.journal import Journal
+    from workflow_src.scheduling.past import attempts
+
+    identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
+    past = attempts(Journal(runs_beside(cell) / "attempts.jsonl").events(), identity)
+    print("Not tried again: more memory or time does not mend it, or there is no more of it here.")
+    for attempt in past[-1:]:
+        print(f"The last attempt ended: {attempt.cause.text}: {attempt.message}")
+    return Cause.ERROR
 
 
 def _attempt(options: argparse.Namespace) -> Cause:
@@ -201,6 +217,10 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument(
         "--micro-batch", type=int, default=0, dest="micro_batch_size", help="0: the whole batch"
     )
+    train.add_argument("--attempt", type=_positive, default=1, help="of this run of Snakemake")
+    train.add_argument("--hardware", default="", help="name of the hardware class")
+    train.add_argument("--runtime-minutes", type=int, default=0, help="that were asked for")
+    train.add_argument("--refused", type=_flag, default=False, metavar="{0,1}")
     train.add_argument("--checkpoint-minutes", type=float, default=10.0)
     train.add_argument("--memory-mb", type=int, default=0, help="of all processes; 0: all there is")
     train.add_argument("--activation-checkpointing", type=_flag, default=False, metavar="{0,1}")

@@ -22,6 +22,7 @@ from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.errors import UserError
 from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.lock import newest
 from workflow_src.scheduling.request import (
     INNER_SNAKEMAKE_MB,
     Forecast,
@@ -30,6 +31,7 @@ from workflow_src.scheduling.request import (
     decide,
     site_resources,
 )
+from workflow_src.scheduling.supervisor import cause_of_silence
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
@@ -194,49 +196,68 @@ class Targets:
 
     # ------------------------------------------------------------------ resources
 
-    def request(self, cell: Cell) -> Request:
-        """What the next attempt of `cell` asks for."""
+    def request(self, cell: Cell, attempt: int = 1) -> Request:
+        """What the next attempt of `cell` asks for, the `attempt`-th of this invocation."""
         journal = paths.runs(self.study, cell) / "attempts.jsonl"
-        return self._decided(cell, journal.stat().st_size if journal.exists() else 0)
+        return self._decided(cell, attempt, journal.stat().st_size if journal.exists() else 0)
 
     # Snakemake asks for each resource by itself; the past has not changed while the journal has not
     # grown.
     @functools.cache  # noqa: B019 - lives as long as the process
-    def _decided(self, cell: Cell, journal_bytes: int) -> Request:
-        journal = Journal(paths.runs(self.study, cell) / "attempts.jsonl")
+    def _decided(self, cell: Cell, attempt: int, journal_bytes: int) -> Request:
+        resolved = self.configuration.resolve(*cell.key)
+        training = resolved.get("training", {})
+        policy = Policy(
+            threads=training.get("torch_threads", 1),
+            site=self.configuration.site,
+            hardware=self.configuration.run.hardware,
+            identity=resolved["identity"],
+            attempt=attempt,
+        )
         return decide(
-            Forecast.configured(self.configuration.request(*cell.key)),
-            journal.events() if journal_bytes else [],
+            Forecast.configured(
+                self.configuration.request(*cell.key), training.get("batch_size", 1)
+            ),
+            self._events(cell, attempt) if journal_bytes else [],
             self.configuration.hardware,
-            Policy(threads=self._threads(cell), site=self.configuration.site),
+            policy,
         )
 
-    def _threads(self, cell: Cell) -> int:
-        resolved = self.configuration.resolve(*cell.key)
-        return int(resolved["training"]["torch_threads"]) if "training" in resolved else 1
+    def _events(self, cell: Cell, attempt: int) -> list[dict[str, Any]]:
+        """The journal; a start without an end, which Snakemake calls failed, gets its end."""
+        folder = paths.runs(self.study, cell)
+        events = Journal(folder / "attempts.jsonl").events()
+        framing = [event for event in events if event["event"] in ("started", "ended")]
+        if attempt > 1 and framing and framing[-1]["event"] == "started":
+            sample = (newest(folder)[1] or {}).get("sample") or {}
+            cause = cause_of_silence(framing[-1], sample)
+            events.append({"event": "ended", "cause": cause.text, "message": "no end was written"})
+        return events
 
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
         """A callable for each resource of the training rule."""
 
         def resource(name: str) -> Callable[..., int | str]:
-            def value(wildcards: Any) -> int | str:
-                return self._asked(Cell(*_of(wildcards)))[name]
+            def value(wildcards: Any, attempt: int) -> int | str:
+                return self._asked(Cell(*_of(wildcards)), attempt)[name]
 
             return value
 
         return {name: resource(name) for name in self._asked(self.cells[0])}
 
-    def _asked(self, cell: Cell) -> dict[str, int | str]:
+    def _asked(self, cell: Cell, attempt: int = 1) -> dict[str, int | str]:
         """The request, and what else training is told that changes no number."""
         minutes = self.configuration.request(*cell.key).checkpoint_minutes
-        return self.request(cell).resources() | {
+        return self.request(cell, attempt).resources() | {
+            "attempt": attempt,
+            "hardware": self.configuration.run.hardware,
             "accelerator": self.configuration.hardware.accelerator,
             "checkpoint_minutes": f"{minutes:g}",
         }
 
-    def training_threads(self, wildcards: Any) -> int:
+    def training_threads(self, wildcards: Any, attempt: int) -> int:
         """CPU threads of a training target."""
-        return self.request(Cell(*_of(wildcards))).cores
+        return self.request(Cell(*_of(wildcards)), attempt).cores
 
     def light_resources(self, memory_mb: int, minutes: int) -> dict[str, int | str]:
         """Resources of a rule that needs no GPU: the site's class `cpu`, where it names one."""

@@ -1,11 +1,12 @@
-"""The one decision: within what a node offers, whatever the past was."""
+"""The one decision: what ran out is raised, and only that, within what a node offers."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflow_src.configuration import Hardware
@@ -13,7 +14,10 @@ from workflow_src.configuration.keys import Request as Configured
 from workflow_src.configuration.keys import SiteClass
 from workflow_src.scheduling.journal import Cause
 from workflow_src.scheduling.request import (
+    BUDGETS,
     INNER_SNAKEMAKE_MB,
+    STUB_MB,
+    STUB_MINUTES,
     Forecast,
     Policy,
     Request,
@@ -21,17 +25,191 @@ from workflow_src.scheduling.request import (
 )
 
 GPU = Hardware(
-    accelerator="cuda", gpu_model="a100", host_memory_mb=240_000, max_runtime_minutes=1440
+    accelerator="cuda", gpu_model="a100", host_memory_mb=20_000, max_runtime_minutes=1440
 )
-CPU = Hardware(accelerator="cpu")
-POLICY = Policy(threads=2, site=SiteClass(partition="gpu", account="phm"))
+CPU = Hardware(accelerator="cpu", host_memory_mb=20_000)
+SITE = SiteClass(partition="gpu", account="phm")
+POLICY = Policy(threads=2, site=SITE, hardware="big", identity="cell")
+FORECAST = Forecast(memory_mb=4000, runtime_minutes=60, batch_size=32)
+
+
+def told(**more: Any) -> dict[str, Any]:
+    return {
+        "hardware": "big",
+        "attempt": 1,
+        "memory_mb": 4000,
+        "runtime_minutes": 60,
+        "micro_batch_size": 0,
+        "activation_checkpointing": False,
+    } | more
+
+
+def tried(cause: str, *between: dict[str, Any], steps: int = 5, **more: Any) -> list[Any]:
+    """The events of one attempt."""
+    return [
+        {"event": "started", "identity": "cell", "told": told(**more)},
+        *between,
+        {"event": "ended", "cause": cause, "message": "as it was", "steps": steps},
+    ]
+
+
+def shrunk(size: int, of: str = "gpu", checkpointing: bool = False) -> dict[str, Any]:
+    after = {"micro_batch": size, "activation_checkpointing": checkpointing}
+    return {"event": "out_of_memory", "of": of, "after": after}
+
+
+PLAIN = decide(FORECAST, [], GPU, POLICY)
+MORE = 6000 + INNER_SNAKEMAKE_MB
+LAST = {"micro_batch_size": 1, "activation_checkpointing": True}
+
+# journal, number of the next attempt, what differs from the first request
+CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
+    "nothing was tried": ([], 1, {}),
+    "host_oom": (tried("host_oom"), 2, {"memory_mb": MORE}),
+    "host_oom, asked again": (tried("host_oom"), 1, {"memory_mb": MORE}),
+    "host_oom twice": (
+        tried("host_oom") + tried("host_oom", attempt=2, memory_mb=6000),
+        3,
+        {"memory_mb": 9000 + INNER_SNAKEMAKE_MB},
+    ),
+    "host_oom near the cap": (
+        tried("host_oom", memory_mb=15_000),
+        2,
+        {"memory_mb": 20_000},
+    ),
+    "host_oom on another class": (tried("host_oom", hardware="small"), 2, {}),
+    "host_oom of another configuration": (
+        [{"event": "started", "identity": "other", "told": told()}, *tried("host_oom")[1:]],
+        2,
+        {},
+    ),
+    "gpu_oom": (tried("gpu_oom"), 2, {"micro_batch_size": 16}),
+    "gpu_oom after it shrank": (tried("gpu_oom", shrunk(4)), 2, {"micro_batch_size": 2}),
+    "gpu_oom at one span": (
+        tried("gpu_oom", micro_batch_size=1),
+        2,
+        {"micro_batch_size": 1, "activation_checkpointing": True},
+    ),
+    "gpu_oom on another class": (tried("gpu_oom", shrunk(4), hardware="small"), 2, {}),
+    "shrank, then killed": (tried("terminated", shrunk(8)), 2, {"micro_batch_size": 8}),
+    "shrank for host memory, then killed": (tried("terminated", shrunk(8, "host")), 2, {}),
+    "deadline": (tried("deadline"), 2, {"runtime_minutes": 120}),
+    "deadline at the cap": (tried("deadline", runtime_minutes=1440), 2, {"runtime_minutes": 1440}),
+    "terminated": (tried("terminated"), 2, {}),
+    "node_lost": (tried("node_lost"), 2, {}),
+    "error, asked again": (tried("error"), 1, {}),
+    "diverged, asked again": (tried("diverged"), 1, {}),
+    "an error, and memory before it": (
+        tried("host_oom") + tried("error", attempt=2, memory_mb=6000),
+        1,
+        {"memory_mb": MORE},
+    ),
+    "killed, no end yet": (tried("host_oom")[:1], 2, {}),
+    "done": (tried("done"), 1, {}),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_ran_out_is_raised_and_only_that(case: str) -> None:
+    journal, attempt, different = CASES[case]
+    request = decide(FORECAST, journal, GPU, replace(POLICY, attempt=attempt))
+    assert request == replace(PLAIN, **different)
+
+
+REFUSED: dict[str, tuple[list[Any], int, str]] = {
+    "error": (tried("error"), 2, "error: as it was"),
+    "bad_data": (tried("bad_data"), 2, "bad_data: as it was"),
+    "diverged": (tried("diverged"), 2, "diverged: as it was"),
+    "an error after memory": (tried("host_oom") + tried("error", attempt=2), 3, "error"),
+    "host_oom four times": (
+        [e for n in range(1, 5) for e in tried("host_oom", attempt=n, memory_mb=4000)],
+        5,
+        "host_oom, 4 times",
+    ),
+    "terminated three times": (
+        [e for n in (1, 2, 3) for e in tried("terminated", attempt=n)],
+        4,
+        "terminated, 3 times",
+    ),
+    "no step between two deadlines": (
+        [e for n in (1, 2, 3) for e in tried("deadline", steps=5, attempt=n)],
+        4,
+        "without a step done",
+    ),
+    "host_oom at the cap": (tried("host_oom", memory_mb=19_800), 2, "fits nowhere"),
+    "host_oom at the cap, asked again": (tried("host_oom", memory_mb=19_800), 1, "fits nowhere"),
+    "one span does not fit": (tried("gpu_oom", **LAST), 1, "fits nowhere"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_what_more_does_not_mend_is_refused(case: str) -> None:
+    journal, attempt, reason = REFUSED[case]
+    request = decide(FORECAST, journal, GPU, replace(POLICY, attempt=attempt))
+    assert reason in request.refusal
+    assert (request.memory_mb, request.runtime_minutes, request.cores) == (STUB_MB, STUB_MINUTES, 1)
+    asked = request.resources()
+    assert (asked["gpu"], asked["gpu_model"], asked["refused"]) == (0, "", 1)
+    assert set(asked) == set(PLAIN.resources())
+
+
+def test_each_invocation_has_its_own_budget() -> None:
+    killed = [e for n in (1, 2) for e in tried("terminated", attempt=n)]
+    journal = killed + tried("terminated", attempt=1)
+    assert not decide(FORECAST, journal, GPU, replace(POLICY, attempt=2)).refusal
+
+
+def test_progress_between_deadlines_goes_on() -> None:
+    journal = [e for n in range(1, 9) for e in tried("deadline", steps=5 * n, attempt=n)]
+    assert not decide(FORECAST, journal, GPU, replace(POLICY, attempt=9)).refusal
+
+
+def test_fewer_workers_where_host_memory_ran_out() -> None:
+    forecast = replace(FORECAST, workers=4)
+    request = decide(forecast, tried("host_oom"), CPU, POLICY)
+    assert (request.workers, request.cores) == (2, 2 + 2)
+
+
+# --------------------------------------------------------------------------- in general
 
 text = st.text(max_size=8)
+values = st.none() | st.booleans() | st.integers() | st.floats() | text | st.lists(text)
+causes = st.sampled_from([cause.text for cause in Cause])
+anything = st.fixed_dictionaries(
+    {"event": st.sampled_from(["started", "resumed", "out_of_memory", "ended", "?"]) | values},
+    optional={
+        "cause": causes | values,
+        "identity": st.just("cell") | values,
+        "told": values | st.dictionaries(st.sampled_from(list(told())), values),
+        "after": values | st.dictionaries(text, values),
+        "of": values,
+        "steps": values,
+        "message": values,
+    },
+)
+sensible = st.builds(
+    lambda cause, size, more: tried(cause, *([shrunk(size)] if size else []), **more),
+    causes,
+    st.integers(0, 32),
+    st.fixed_dictionaries(
+        {
+            "attempt": st.integers(1, 12),
+            "memory_mb": st.integers(1, 30_000),
+            "runtime_minutes": st.integers(1, 3000),
+            "hardware": st.sampled_from(["big", "small"]),
+            "steps": st.integers(0, 100),
+        }
+    ),
+)
+journals = st.lists(st.lists(anything, max_size=4) | sensible, max_size=6).map(
+    lambda parts: [event for part in parts for event in part]
+)
 forecasts = st.builds(
     Forecast,
-    memory_mb=st.integers(0, 10**7),
-    runtime_minutes=st.integers(1, 10**6),
-    micro_batch_size=st.none() | st.integers(1, 10**5),
+    memory_mb=st.integers(1, 10**5),
+    runtime_minutes=st.integers(1, 10**4),
+    micro_batch_size=st.none() | st.integers(1, 64),
+    batch_size=st.integers(1, 512),
     activation_checkpointing=st.booleans(),
     devices=st.integers(1, 8),
     workers=st.integers(0, 16),
@@ -40,49 +218,79 @@ classes = st.builds(
     Hardware,
     accelerator=st.sampled_from(["cpu", "cuda"]),
     gpu_model=st.none() | st.just("a100"),
-    host_memory_mb=st.none() | st.integers(300, 10**6),
-    max_runtime_minutes=st.none() | st.integers(1, 10**5),
+    host_memory_mb=st.none() | st.integers(300, 10**5),
+    max_runtime_minutes=st.none() | st.integers(1, 10**4),
 )
-values = st.none() | st.booleans() | st.integers() | st.floats() | text | st.lists(text)
-events = st.fixed_dictionaries(
-    {"event": st.sampled_from(["started", "resumed", "ended", "?"])},
-    optional={
-        "cause": st.sampled_from([cause.text for cause in Cause]) | values,
-        "time": values,
-        "told": values | st.dictionaries(text, values),
-        "peak_rss_mb": values,
-        "message": values,
-    },
+policies = st.builds(
+    Policy,
+    threads=st.integers(1, 64),
+    site=st.just(SITE),
+    hardware=st.just("big"),
+    identity=st.just("cell"),
+    attempt=st.integers(1, 13),
 )
-journals = st.lists(events | st.dictionaries(text, values), max_size=12)
 
 
-@given(forecast=forecasts, journal=journals, hardware=classes, threads=st.integers(1, 128))
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@given(forecasts, journals, classes, policies)
 def test_never_above_a_cap_and_never_an_exception(
-    forecast: Forecast, journal: list[dict[str, Any]], hardware: Hardware, threads: int
+    forecast: Forecast, journal: list[Any], hardware: Hardware, policy: Policy
 ) -> None:
-    past = [dict(event) for event in journal]
-    request = decide(forecast, journal, hardware, Policy(threads, SiteClass()))
-    assert journal == past or repr(journal) == repr(past)  # NaN is not equal to itself
+    past = repr(journal)
+    request = decide(forecast, journal, hardware, policy)
+    assert repr(journal) == past
+    assert request == decide(forecast, journal, hardware, policy)
     if hardware.host_memory_mb is not None:
-        assert request.memory_mb <= hardware.host_memory_mb
+        assert request.memory_mb <= max(hardware.host_memory_mb, INNER_SNAKEMAKE_MB + 1)
     if hardware.max_runtime_minutes is not None:
         assert request.runtime_minutes <= hardware.max_runtime_minutes
-    assert request.memory_mb > 0
-    assert request.runtime_minutes > 0
-    assert request.cores == forecast.devices * (threads + forecast.workers)
-    assert request.gpus == (forecast.devices if hardware.accelerator == "cuda" else 0)
+    assert request.cores >= 1
     for name, value in request.resources().items():
         assert isinstance(value, int | str), name
 
 
-@given(forecast=forecasts, journal=journals, hardware=classes)
-def test_the_same_past_gives_the_same_request(
-    forecast: Forecast, journal: list[dict[str, Any]], hardware: Hardware
+@given(forecasts, st.lists(sensible, max_size=6), classes, policies)
+def test_never_below_what_was_seen_to_be_needed(
+    forecast: Forecast, parts: list[Any], hardware: Hardware, policy: Policy
 ) -> None:
-    assert decide(forecast, journal, hardware, POLICY) == decide(
-        forecast, journal, hardware, POLICY
-    )
+    journal = [event for part in parts for event in part]
+    request = decide(forecast, journal, hardware, policy)
+    if request.refusal:
+        return
+    for start, *_, end in parts:
+        had = start["told"]
+        if had["hardware"] != "big":
+            continue
+        if end["cause"] == "host_oom":
+            assert request.memory_mb - INNER_SNAKEMAKE_MB > had["memory_mb"]
+        if end["cause"] == "deadline":
+            at_cap = request.runtime_minutes == hardware.max_runtime_minutes
+            assert request.runtime_minutes > had["runtime_minutes"] or at_cap
+
+
+@given(
+    forecasts,
+    classes,
+    st.lists(st.sampled_from([c.text for c in Cause if c is not Cause.DONE]), min_size=12),
+)
+def test_an_invocation_always_ends(forecast: Forecast, hardware: Hardware, ends: list[str]) -> None:
+    """Of the twelve retries only those of deadlines that got further are all used."""
+    journal: list[Any] = []
+    refused = False
+    for number, cause in enumerate(ends, start=1):
+        request = decide(forecast, journal, hardware, replace(POLICY, attempt=number))
+        assert not refused or request.refusal, "once given up, given up to the end"
+        refused = bool(request.refusal)
+        if not refused:
+            asked = {
+                "memory_mb": request.memory_mb - INNER_SNAKEMAKE_MB,
+                "runtime_minutes": request.runtime_minutes,
+                "micro_batch_size": request.micro_batch_size,
+                "activation_checkpointing": request.activation_checkpointing,
+            }
+            journal += tried(cause, attempt=number, steps=0, **asked)
+    most = 1 + sum(BUDGETS.values()) + 2 + 12  # and the halvings of a micro-batch
+    assert len(journal) <= 2 * most
 
 
 def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
@@ -94,7 +302,7 @@ def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
         devices=2,
         workers=3,
     )
-    request = decide(Forecast.configured(configured), [], GPU, POLICY)
+    request = decide(Forecast.configured(configured, 64), [], GPU, POLICY)
     assert request == Request(
         memory_mb=8000 + INNER_SNAKEMAKE_MB,
         runtime_minutes=120,
@@ -105,41 +313,30 @@ def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
         workers=3,
         gpu_model="a100",
         gpus=2,
-        site=POLICY.site,
+        site=SITE,
     )
 
 
-def test_the_whole_batch_is_zero() -> None:
-    assert decide(Forecast.configured(Configured()), [], CPU, POLICY).micro_batch_size == 0
-
-
 def test_resources_name_what_is_asked_and_nothing_else() -> None:
-    estimate = Forecast(8000, 120, None)
-    assert decide(estimate, [], GPU, POLICY).resources() == {
-        "mem_mb": 8000 + INNER_SNAKEMAKE_MB,
-        "runtime": 120,
+    assert PLAIN.resources() == {
+        "mem_mb": 4000 + INNER_SNAKEMAKE_MB,
+        "runtime": 60,
         "micro_batch": 0,
-        "training_mb": 8000,
+        "training_mb": 4000,
         "activation_checkpointing": 0,
         "devices": 1,
         "workers": 0,
+        "refused": 0,
         "gpu": 1,
         "gpu_model": "a100",
         "slurm_partition": "gpu",
         "slurm_account": "phm",
     }
     nothing = Policy(threads=1, site=SiteClass())
-    assert set(decide(estimate, [], CPU, nothing).resources()) == {
-        "mem_mb",
-        "runtime",
-        "micro_batch",
-        "training_mb",
-        "activation_checkpointing",
-        "devices",
-        "workers",
+    asked = decide(FORECAST, [], CPU, nothing).resources()
+    assert set(PLAIN.resources()) - set(asked) == {
+        "gpu",
+        "gpu_model",
+        "slurm_partition",
+        "slurm_account",
     }
-
-
-@pytest.mark.parametrize(("memory", "asked"), [(200_000, 200_200), (300_000, 240_000)])
-def test_a_node_caps_the_memory(memory: int, asked: int) -> None:
-    assert decide(Forecast(memory, 60, None), [], GPU, POLICY).memory_mb == asked

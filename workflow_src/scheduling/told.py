@@ -11,19 +11,25 @@ class Told:
     """The request as the attempt sees it.
 
     Attributes:
+        attempt: Snakemake's number, which begins at 1 with each invocation.
+        hardware: name of the hardware class.
         accelerator: cpu or cuda.
         micro_batch_size: spans in memory at once; 0 stands for the whole batch.
         checkpoint_minutes: time between two checkpoints inside an epoch.
         memory_mb: host memory of all processes of the attempt, MB; 0: none was stated.
+        runtime_minutes: time that was asked for; 0: none was stated.
         activation_checkpointing: recompute activations in the backward pass.
         devices: processes (ranks) that share each batch, one a device.
         workers: processes beside each rank that read spans ahead.
     """
 
+    attempt: int = 1
+    hardware: str = ""
     accelerator: str = "cpu"
     micro_batch_size: int = 0
     checkpoint_minutes: float = 10.0
     memory_mb: int = 0
+    runtime_minutes: int = 0
     activation_checkpointing: bool = False
     devices: int = 1
     workers: int = 0

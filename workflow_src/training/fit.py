@@ -55,6 +55,7 @@ class Attempt:
         stop: whether to leave early.
         watch: memory against its limits.
         recovery: the network and the micro-batch in force.
+        facts: what the journal's last line says of this attempt.
     """
 
     cell: Mapping[str, Any]
@@ -65,6 +66,7 @@ class Attempt:
     stop: Stop
     watch: Watch
     recovery: Recovery
+    facts: dict[str, Any]
 
 
 def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
@@ -114,6 +116,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
     try:
         _run(trainer, module, batches, validation if len(reader.rows("val")) else None, start)
     finally:
+        attempt.facts["steps"] = trainer.global_step
         batches.close()
     if best is not None:
         load_weights(attempt.recovery.network, best.path)

@@ -73,7 +73,7 @@ def attempt(
     if not all((folder / name).exists() for name in OUTPUTS):
         with Watch(journal.append, accelerator=told.accelerator, index=ranks.rank) as watch:
             try:
-                _finish(cell, whole, folder, told, journal, stop or Stop(), watch, ranks)
+                _finish(cell, whole, folder, told, journal, stop or Stop(), watch, ranks, facts)
             except Exception as error:
                 said = in_words(error)
                 if said is None:
@@ -137,6 +137,7 @@ def _finish(
     stop: Stop,
     watch: Watch,
     ranks: Ranks,
+    facts: dict[str, Any],
 ) -> None:
     """Write what is missing in `folder` of weights, report and predictions."""
     torch.set_num_threads(cell["training"]["torch_threads"])
@@ -157,7 +158,10 @@ def _finish(
         # Weights are final once their report is there; it is written before them.
         if not ((folder / WEIGHTS).exists() and (folder / REPORT).exists()):
             with stop.at_step_ends():
-                fit(Attempt(cell, whole, folder, told, journal, stop, watch, recovery), reader)
+                fit(
+                    Attempt(cell, whole, folder, told, journal, stop, watch, recovery, facts),
+                    reader,
+                )
         if ranks.first:
             _predict(cell, recovery, reader, split, folder, told, watch)
 

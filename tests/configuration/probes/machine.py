@@ -18,7 +18,7 @@ def told(world: Any, run: dict[str, Any] | None = None, **files: Any) -> dict[st
     """The resources of the training rule for a cell."""
     wildcards = type("Wildcards", (), CELL)
     resources = world.targets(run, **files).training_resources()
-    return {name: value(wildcards) for name, value in resources.items()}
+    return {name: value(wildcards, 1) for name, value in resources.items()}
 
 
 def names(world: Any, run: dict[str, Any] | None = None, **files: Any) -> list[str]:
@@ -121,7 +121,7 @@ def workers(world: Any) -> None:
 
 def _cores(world: Any, request: dict[str, Any], cores: int) -> None:
     wildcards = type("Wildcards", (), CELL)
-    assert world.targets({"request": request}).training_threads(wildcards) == cores
+    assert world.targets({"request": request}).training_threads(wildcards, 1) == cores
 
 
 def checkpoint_minutes(world: Any) -> None:

@@ -146,7 +146,7 @@ def torch_threads(world: Any) -> None:
     for threads in (1, 2):
         assert trained(world, torch_threads=threads).threads == threads
     wildcards = type("W", (), {"dataset": "d", "model": "net", "task_set": "all", "seed": "1"})
-    assert world.targets({"training": {"torch_threads": 3}}).training_threads(wildcards) == 3
+    assert world.targets({"training": {"torch_threads": 3}}).training_threads(wildcards, 1) == 3
 
 
 def run_training(world: Any) -> None:
