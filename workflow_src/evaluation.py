@@ -43,4 +43,6 @@ def write_metrics(
         "identity": identity,
         "scores": evaluate(read_predictions(path_predictions)),
     }
+    for left in path_metrics.parent.glob(f".[0-9]*.{path_metrics.name}"):  # by one that was killed
+        left.unlink(missing_ok=True)
     write_text(path_metrics, json.dumps(content, sort_keys=True, indent=1, allow_nan=False) + "\n")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import time
@@ -77,7 +78,8 @@ class History(Callback):
         if not self.path.exists():
             return []
         with self.path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if None not in row.values()]
+            rows = [row for row in csv.DictReader(file) if None not in row.values()]
+        return [row for row in rows if row.get("epoch", "").isdigit()]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -112,7 +114,11 @@ class History(Callback):
 
 
 def seconds(history: Path) -> dict[str, float]:
-    """Seconds of all epochs, over all attempts, and of one on average."""
+    """Seconds of all epochs, over all attempts, and of one on average; torn rows left out."""
+    each = []
     with history.open(encoding="utf-8", newline="") as file:
-        each = [float(row["seconds"]) for row in csv.DictReader(file)]
-    return {"seconds": round(sum(each), 3), "seconds_per_epoch": round(sum(each) / len(each), 4)}
+        for row in csv.DictReader(file):
+            with contextlib.suppress(KeyError, TypeError, ValueError):
+                each.append(float(row["seconds"]))
+    mean = sum(each) / max(1, len(each))
+    return {"seconds": round(sum(each), 3), "seconds_per_epoch": round(mean, 4)}
