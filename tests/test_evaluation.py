@@ -113,3 +113,11 @@ def test_evaluation_and_baselines_import_neither_torch_nor_sklearn():
         [sys.executable, "-c", code], cwd=root, capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "[]"
+
+
+def test_what_a_killed_evaluation_left_is_removed(tmp_path, predictions):
+    left = tmp_path / ".123.metrics.json"
+    left.write_text("{", encoding="utf-8")
+    write_predictions(tmp_path / "predictions.h5", predictions)
+    write_metrics(tmp_path / "predictions.h5", tmp_path / "metrics.json", CELL, "abc")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["metrics.json", "predictions.h5"]

@@ -146,7 +146,7 @@ def _trainer(
 ) -> pl.Trainer:
     # Its tips, its notices of each restart and what it calls deprecated are not for a cell's log.
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    warnings.filterwarnings("ignore", module=r"pytorch_lightning\.")
+    warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
     training, ranks = attempt.cell["training"], attempt.recovery.ranks
     callbacks: list[Callback] = []
     if ranks.first:
