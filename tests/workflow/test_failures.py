@@ -105,7 +105,7 @@ def test_a_killed_training_fails_alone_goes_on_and_ends_with_the_same_bits(
     finished.edit("models/fno.yaml", training={"learning_rate": 0.002})
     code, text = _kill_in_training(finished, dlinear, 5)
     assert code != 0
-    assert dlinear.event_names == ["started"], "a killed process writes no end"
+    assert dlinear.event_names == ["started"], "a killed supervisor writes no end"
     assert not (dlinear.results / "model.safetensors").exists()
     done = len(dlinear.epochs)
     assert 5 <= done < EPOCHS, "killed too late to show anything"
@@ -115,7 +115,9 @@ def test_a_killed_training_fails_alone_goes_on_and_ends_with_the_same_bits(
     again = finished.snakemake()
     assert again.code == 0, again.text
     assert again.rules == {"train": 1, "evaluate": 1, **table_rules}
-    assert dlinear.event_names == ["started", "started", "resumed", "ended"]
+    # The next attempt writes the end of the one that could not.
+    assert dlinear.event_names == ["started", "ended", "started", "resumed", "ended"]
+    assert (dlinear.events[1]["cause"], dlinear.events[1]["found_later"]) == ("terminated", True)
     assert dlinear.epochs == list(range(1, EPOCHS + 1))
 
     whole = undisturbed.kept("dlinear")
