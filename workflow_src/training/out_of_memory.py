@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from workflow_src.errors import OutOfMemory, Stopped, UserError
-from workflow_src.limits import MB, address_space_now, limit_address_space
+from workflow_src.limits import MB, address_space_now, limit_address_space, resident
 
 Memory = Literal["gpu", "host"]
 
@@ -60,6 +60,9 @@ _HOST = re.compile(
 # resident and in pieces (1.27 bytes a byte of tensors; 1.05 at this threshold).
 _M_MMAP_THRESHOLD, _MMAP_THRESHOLD = -3, 4 * MB
 _LIBC = ctypes.CDLL(None)  # loaded now: later there may be no memory to load it
+
+# Of what is mapped but not resident at the start, this much may become so.
+_UNUSED_MARGIN = 64 * MB
 
 # Address space that a small step takes beyond what is loaded: 4 MB, and the stacks of threads.
 _STEP = 64 * MB
@@ -124,6 +127,11 @@ def _return_freed_blocks() -> None:
 def limit_host_memory(memory_bytes: int, processes: int) -> None:
     """Let allocations fail, as exceptions, before the kernel kills; for the CPU as accelerator.
 
+    The limit is on addresses. What of them is mapped but not resident when this is called (0.4 GB
+    of libraries and stacks) is left out of account. From here on large blocks go back to the
+    system as they are freed, or the heap's holes would count as well: a step of tensors above 4 MB
+    takes up to 1.2 times as long.
+
     CUDA reserves far more address space than it uses: do not call this where it runs.
 
     Args:
@@ -135,7 +143,7 @@ def limit_host_memory(memory_bytes: int, processes: int) -> None:
         UserError: this process and a first small step do not fit into the part.
     """
     part = memory_bytes // processes
-    least = address_space_now() + _STEP
+    least = resident() + _UNUSED_MARGIN + _STEP
     if part < least:
         sharing = f" for each of {processes} processes" if processes > 1 else ""
         raise UserError(
@@ -145,4 +153,6 @@ def limit_host_memory(memory_bytes: int, processes: int) -> None:
             expected=f"at least {-(-least // MB)} MB{sharing}",
             remedy=f"request: {{memory_mb: {-(-least * processes // MB)}}}",
         )
-    limit_address_space(part)
+    _return_freed_blocks()
+    unused = address_space_now() - resident()
+    limit_address_space(part + max(0, unused - _UNUSED_MARGIN))

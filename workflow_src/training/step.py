@@ -155,6 +155,7 @@ def step(
         gradient = _through_heads(network, features, part, counts, how, sums)
         how.mark("backward", "trunk")
         features.tokens.backward(gradient)
+        del features, gradient  # not alive while the next part runs
     return sums
 
 
@@ -180,4 +181,5 @@ def _through_heads(
         # A norm in float32 would overflow where a float16 gradient is large.
         sums.squares[name] += torch.linalg.vector_norm(tokens.grad, dtype=torch.float64).square()
         total += tokens.grad
+        del loss, tokens  # not alive while the next head runs
     return total
