@@ -1,6 +1,7 @@
 # make run        the environment if it is not there, then the default run and its tables
 # make test       the same environment, then the fast tests
 # make test-slow  tests that run the real workflow or provoke real failures
+# make test-slurm tests on a real Slurm that they start on this host (root; Debian's packages)
 # make test-all   every test
 # make check      format, lint, types, floors
 # make lock       resolve the versions in the lock files anew
@@ -14,7 +15,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' requirements.lock)
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-slow test-all check lock
+.PHONY: run test test-slow test-slurm test-all check lock
 
 run: $(VENV)/.run
 	@$(BIN)/python -m snakemake --profile profiles/local --quiet rules host
@@ -24,6 +25,10 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m "slow or faults"
+
+SLURM_TESTS ?= tests/slurm
+test-slurm: $(VENV)/.dev
+	$(BIN)/python -m pytest -m slurm $(SLURM_TESTS)
 
 test-all: $(VENV)/.dev
 	$(BIN)/python -m pytest -m ""

@@ -57,4 +57,4 @@ onsuccess:
 
 
 onerror:
-    T.write_partial_tables()
+    T.sum_up(log)

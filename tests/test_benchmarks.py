@@ -28,6 +28,7 @@ QUICKLY = {
     "failed_runs.py": ["--only", "dlinear", "--batch", "2"],
     "meters.py": ["--steps", "2"],
     "parse_cells.py": ["--cells", "2000"],
+    "status.py": ["--cells", "50", "--epochs", "5"],
     "step.py": ["--quick", "--backbones", "dlinear"],
     "textbook.py": ["--quick"],
     "watch.py": ["--steps", "5", "--rounds", "1"],

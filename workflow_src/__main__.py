@@ -7,7 +7,9 @@ import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,6 +53,7 @@ def _kept() -> Configuration | None:
 
 def _train(options: argparse.Namespace) -> Cause:
     from workflow_src.cells import runs_beside
+    from workflow_src.scheduling.devices import own_gpus
     from workflow_src.scheduling.supervisor import supervise
     from workflow_src.scheduling.told import Told
 
@@ -60,7 +63,8 @@ def _train(options: argparse.Namespace) -> Cause:
     identity = json.loads(options.cell.read_text(encoding="utf-8"))["identity"]
     command = [sys.executable, "-m", "workflow_src", "attempt", str(options.cell)]
     command += ["--told", told.to_json()]
-    return supervise(runs_beside(options.cell), identity, told, command)
+    with own_gpus(told.devices) if told.accelerator == "cuda" else nullcontext():
+        return supervise(runs_beside(options.cell), identity, told, command)
 
 
 def _refuse(cell: Path) -> Cause:
@@ -73,7 +77,9 @@ def _refuse(cell: Path) -> Cause:
     past = attempts(Journal(runs_beside(cell) / "attempts.jsonl").events(), identity)
     print("Not tried again: more memory or time does not mend it, or there is no more of it here.")
     for attempt in past[-1:]:
-        print(f"The last attempt ended: {attempt.cause.text}: {attempt.message}")
+        # This log takes the place of the one that told all.
+        print(f"The last attempt ended: {attempt.cause.words}")
+        print(attempt.text or attempt.message)
     return Cause.ERROR
 
 
@@ -99,9 +105,32 @@ def _attempt(options: argparse.Namespace) -> Cause:
     except BaseException as error:
         report["cause"] = cause_of(error).text
         report["message"] = str(error).partition("\n")[0] or type(error).__name__
+        facts["text"] = _text(error)
         raise
     finally:
         os.write(options.report, json.dumps(report).encode())
+    return Cause.DONE
+
+
+def _text(error: BaseException) -> str:
+    """What this process's log ends with, for the journal: the end of it, as it is to be short."""
+    whole = str(error) if isinstance(error, UserError | Stopped) else traceback.format_exc()
+    return whole[-4000:]
+
+
+def _status(options: argparse.Namespace) -> Cause:
+    from workflow_src.scheduling import status
+
+    def looked() -> tuple[str, list[status.Status]]:
+        study, wanted = status.last_run(options.study)
+        return study, status.survey(study, wanted)
+
+    if options.json:
+        print(json.dumps([one.to_json() for one in looked()[1]], indent=1))
+    elif options.watch:
+        status.watch(lambda: status.table(*looked()))
+    else:
+        print(status.table(*looked()))
     return Cause.DONE
 
 
@@ -244,6 +273,11 @@ def _parser() -> argparse.ArgumentParser:
     for made in (results, tables, show):
         made.add_argument("--plan", required=True, help="what decides the tables, as JSON")
 
+    status = verb("status", _status, "Print where each cell of a study's last run stands.")
+    status.add_argument("study", nargs="?", help="default: that of the last run here")
+    form = status.add_mutually_exclusive_group()
+    form.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
+    form.add_argument("--json", action="store_true", help="a list for programs")
     watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
     watch.add_argument("pid", type=int)
     watch.add_argument("--every", type=float, default=1.0, help="seconds")

@@ -273,6 +273,14 @@ def devices() -> int:
     return len(_handles())
 
 
+def device_names() -> list[str]:
+    """UUIDs of the GPUs that this process may use: in CUDA_VISIBLE_DEVICES they mean one GPU.
+
+    A number there does not: CUDA may count in another order than NVML, and counts anew in a list.
+    """
+    return [_str(_nvml().nvmlDeviceGetUUID(handle)) for handle in _handles()]
+
+
 def _handles() -> list[Any]:
     """One NVML handle a visible device; as in CUDA, an entry that names none ends the list."""
     nvml = _nvml()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import fnmatch
 import functools
 import json
-import math
 import os
 import re
 import shlex
@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +22,11 @@ from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.errors import UserError
+from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
-from workflow_src.scheduling.request import (
-    INNER_SNAKEMAKE_MB,
-    Forecast,
-    Policy,
-    Request,
-    decide,
-    site_resources,
-)
+from workflow_src.scheduling.offered import Asked, require_offered
+from workflow_src.scheduling.request import Forecast, Policy, Request, decide, site_resources
 from workflow_src.scheduling.supervisor import cause_of_silence
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
@@ -41,7 +37,9 @@ class Targets:
     """Everything that a rule needs to know of the run."""
 
     def __init__(self, configuration: Configuration, basedir: Path) -> None:
-        self.configuration = configuration
+        # A job finds `detect` already replaced in what its run has kept.
+        hardware = detected(configuration.hardware)
+        self.configuration = configuration = replace(configuration, hardware=hardware)
         self.basedir = basedir
         self.study = configuration.run.study
         self.cells = paths.grid(configuration)
@@ -189,6 +187,22 @@ class Targets:
                 file.unlink()
         self._call("tables", "--partial", "--plan", self.plan_json())
 
+    def sum_up(self, logs: Iterable[str]) -> None:
+        """Write the tables of what exists, and print what failed and what to do next.
+
+        `logs` are Snakemake's own, of this run. A failure here hides no other one.
+        """
+        from workflow_src.scheduling.digest import digest
+
+        def log_of(rule: str, cell: Cell) -> Path:
+            return Path(self.log(rule).format(**vars(cell)))
+
+        try:
+            self.write_partial_tables()
+            print(digest(self.configuration, map(Path, logs), log_of, self.request), flush=True)
+        except Exception as error:
+            print(f"What failed could not be summed up: {error!r}", flush=True)
+
     def _call(self, *arguments: str) -> None:
         path = os.pathsep.join(filter(None, [str(self.basedir), os.environ.get("PYTHONPATH")]))
         command = [sys.executable, "-m", "workflow_src", *arguments]
@@ -213,6 +227,7 @@ class Targets:
             hardware=self.configuration.run.hardware,
             identity=resolved["identity"],
             attempt=attempt,
+            classes=self.configuration.classes,
         )
         return decide(
             Forecast.configured(
@@ -281,39 +296,86 @@ class Targets:
                 "export PHM_DATA_ROOT=/path/to/recordings",
             )
 
+    def shared_resources(self) -> dict[str, int]:
+        """What cells that run side by side on this machine may take of it together."""
+        hardware = self.configuration.hardware
+        shared = {"mem_mb": hardware.planned_mb}
+        if hardware.accelerator == "cuda":
+            shared["gpu"] = hardware.gpus
+        return {name: most for name, most in shared.items() if most is not None}
+
     def _check_requests(self) -> None:
-        """What is more than a node offers is refused: Snakemake would trim it silently."""
-        hardware, name = self.configuration.hardware, self.configuration.run.hardware
+        """What is more than a node offers is refused."""
+        configuration = self.configuration
         for cell in self.cells:
-            asked = self.configuration.request(*cell.key)
-            for key, most in (
-                ("memory_mb", (hardware.host_memory_mb or math.inf) - INNER_SNAKEMAKE_MB),
-                ("runtime_minutes", hardware.max_runtime_minutes or math.inf),
-            ):
-                if getattr(asked, key) > most:
-                    raise UserError(
-                        f"A request is more than a node of class {name} offers.",
-                        where=f"cell {cell.name}, key `request.{key}`",
-                        found=str(getattr(asked, key)),
-                        expected=f"at most {most} (config/hardware/{name}.yaml)",
-                        remedy=f"request: {{{key}: {most}}}",
-                    )
+            training = configuration.resolve(*cell.key).get("training")
+            if training is None:
+                continue
+            keys = [
+                set(rule.model_fields_set)
+                for rule in configuration.run.requests
+                if fnmatch.fnmatchcase(cell.name, rule.cells)
+            ]
+            asked = Asked(
+                cell=cell.name,
+                request=configuration.request(*cell.key),
+                by_pattern=frozenset().union(*keys),
+                threads=training["torch_threads"],
+                precision=training["precision"],
+            )
+            name = configuration.run.hardware
+            require_offered(asked, name, configuration.hardware, configuration.classes)
 
 
-def build(config: Mapping[str, Any], basedir: str, files: Sequence[str | Path]) -> Targets:
-    """The targets of a run; UserError names the first wrong key."""
+def build(
+    config: Mapping[str, Any],
+    basedir: str,
+    files: Sequence[str | Path],
+    machine: Machine | None = None,
+) -> Targets:
+    """The targets of a run; UserError names the first wrong key.
+
+    Cells that run side by side on `machine` ask for no more than it has.
+    """
     folder = Path(basedir)
-    return Targets(load(config, folder / "config", [Path(file) for file in files]), folder)
+    configuration = load(config, folder / "config", [Path(file) for file in files])
+    if machine is not None:
+        hardware = within(configuration.hardware, machine)
+        configuration = replace(configuration, hardware=hardware)
+    return Targets(configuration, folder)
 
 
 def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
-    """The targets of Snakemake's `workflow`; a job's are those that its run has kept."""
+    """The targets of Snakemake's `workflow`; a job's are those that its run has kept.
+
+    Without a scheduler, Snakemake is told what cells share, where `--resources` does not say it:
+    it then starts no more of them at once.
+    """
     try:
         if not workflow.is_main_process:
             return Targets(snapshot.kept(), Path(workflow.basedir))
-        return build(config, workflow.basedir, workflow.overwrite_configfiles)
+        files = workflow.overwrite_configfiles
+        if workflow.resource_settings.nodes is not None:  # a scheduler's jobs
+            return build(config, workflow.basedir, files)
+        stated = workflow.global_resources
+        here = {name: stated[name].value for name in ("mem_mb", "gpu") if name in stated}
+        targets = build(config, workflow.basedir, files, _machine(here))
+        for name, most in targets.shared_resources().items():
+            if name not in stated:
+                workflow.register_resource(name, most)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    return targets
+
+
+def _machine(stated: Mapping[str, int]) -> Machine:
+    """This machine; what `--resources` says of it counts."""
+    here = Machine.here()
+    return replace(
+        here,
+        host_memory_mb=stated.get("mem_mb", here.host_memory_mb),
+        gpus=stated.get("gpu", here.gpus),
+    )
 
 
 def _of(wildcards: Any) -> tuple[str, str, str, int]:

@@ -54,6 +54,7 @@ class Configuration:
     rigs: Mapping[str, Rig]
     task_sets: Mapping[str, TaskSet]
     hardware: Hardware
+    classes: Mapping[str, Hardware]  # all of them: which one is larger
     site: SiteClass
     light_site: SiteClass  # of rules that need no GPU
     folder: Path
@@ -222,6 +223,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
         rigs=rigs,
         task_sets=_task_sets(folder / "task_sets.yaml", run.task_sets),
         hardware=_one(Hardware, folder / "hardware", run.hardware),
+        classes={name: _one(Hardware, folder / "hardware", name) for name in _classes(folder)},
         site=_site(folder / "site.yaml", (run.hardware,)),
         light_site=_site(folder / "site.yaml", ("cpu", run.hardware)),
         folder=folder,
@@ -338,10 +340,14 @@ def digest(table: Path) -> str:
         ) from error
 
 
+def _classes(folder: Path) -> list[str]:
+    return sorted(path.stem for path in (folder / "hardware").glob("*.yaml"))
+
+
 def _site(file: Path, preferred: Sequence[str]) -> SiteClass:
     """What the cluster calls the first class that the file names; every name must be a class."""
     values = read(file) if file.exists() else {}
-    classes = sorted(p.stem for p in (file.parent / "hardware").glob("*.yaml"))
+    classes = _classes(file.parent)
     for name in values:
         if name not in classes:
             near = difflib.get_close_matches(str(name), classes, n=1, cutoff=0.4)

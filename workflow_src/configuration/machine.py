@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 from pydantic import Field
@@ -59,20 +60,58 @@ class RequestRule(RequestOverrides):  # type: ignore[valid-type,misc]
 
 
 class Hardware(Keys):
-    """A file of config/hardware/: a kind of node."""
+    """A file of config/hardware/: a kind of node. What is left out limits nothing."""
 
-    accelerator: Literal["cpu", "cuda"] = Field(
-        description="Where tensors live.", examples=["cuda"]
+    accelerator: Literal["cpu", "cuda", "detect"] = Field(
+        description="Where tensors live; `detect`: as this machine is, whose memory, cores and "
+        "GPUs are then found out where the file does not state less.",
+        examples=["cuda"],
     )
     gpu_model: str | None = Field(
         None, description="The model that Slurm is asked for.", examples=["a100"]
     )
+    gpus: int | None = Field(
+        None, ge=1, description="GPUs of a node: no request takes more.", examples=[4]
+    )
+    device_memory_mb: int | None = Field(
+        None,
+        ge=1,
+        description="Memory of one GPU, MiB: says which class is larger where a cell does not fit.",
+        examples=[81920],
+    )
     host_memory_mb: int | None = Field(
-        None, ge=300, description="Host memory of a node: no request exceeds it.", examples=[240000]
+        None, ge=300, description="Host memory of a node, in MiB.", examples=[240000]
+    )
+    memory_share: float = Field(
+        1.0,
+        gt=0.0,
+        le=1.0,
+        description="Share of the host memory that may be planned: no request exceeds it.",
+        examples=[0.9],
+    )
+    cores: int | None = Field(
+        None,
+        ge=1,
+        description="Cores of a node: no request takes more; one takes `torch_threads` and "
+        "`workers` a device.",
+        examples=[64],
+    )
+    precisions: list[Literal["fp32", "bf16", "fp16"]] = Field(
+        ["fp32", "bf16", "fp16"],
+        min_length=1,
+        description="What it computes in: another `training.precision` is refused.",
+        examples=[["fp32", "fp16"]],
     )
     max_runtime_minutes: int | None = Field(
         None, ge=1, description="The partition's limit: no request exceeds it.", examples=[1440]
     )
+
+    @property
+    def planned_mb(self) -> int | None:
+        """Host memory of a node that requests may add up to, MB; None: it is not limited."""
+        if self.host_memory_mb is None:
+            return None
+        return math.floor(self.memory_share * self.host_memory_mb)
 
 
 class SiteClass(Keys):

@@ -33,6 +33,7 @@ _MANY: dict[str, type[BaseModel]] = {
     "datasets": Dataset,
     "rigs": Rig,
     "task_sets": TaskSet,
+    "classes": Hardware,
 }
 
 
@@ -68,6 +69,11 @@ def kept() -> Configuration:
             expected="a file on a file system that nodes see",
             remedy="let the scheduler pass the environment on: `sbatch --export=ALL`, its default",
         )
+    return read(path)
+
+
+def read(path: Path) -> Configuration:
+    """The configuration that `keep` wrote to `path`."""
     content = json.loads(path.read_text(encoding="utf-8"))
     one = {name: model.model_validate(content[name]) for name, model in _ONE.items()}
     many = {

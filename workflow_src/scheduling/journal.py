@@ -18,17 +18,18 @@ from workflow_src.limits import peak_rss_mb
 
 
 class Cause(enum.Enum):
-    """How an attempt ended; the second value is its exit code: 0 done, 75 again, 1 do not."""
+    """How an attempt ended: name, exit code (0 done, 75 again, 1 do not), and words for it."""
 
-    DONE = ("done", 0)
-    GPU_OOM = ("gpu_oom", 75)
-    HOST_OOM = ("host_oom", 75)
-    DEADLINE = ("deadline", 75)
-    TERMINATED = ("terminated", 75)
-    NODE_LOST = ("node_lost", 75)
-    DIVERGED = ("diverged", 1)
-    BAD_DATA = ("bad_data", 1)
-    ERROR = ("error", 1)
+    # One that is done and has no scores was not evaluated yet.
+    DONE = ("done", 0, "trained, not scored yet")
+    GPU_OOM = ("gpu_oom", 75, "out of GPU memory")
+    HOST_OOM = ("host_oom", 75, "out of host memory")
+    DEADLINE = ("deadline", 75, "time limit reached")
+    TERMINATED = ("terminated", 75, "terminated from outside")
+    NODE_LOST = ("node_lost", 75, "node lost")
+    DIVERGED = ("diverged", 1, "loss diverged")
+    BAD_DATA = ("bad_data", 1, "refused its data")
+    ERROR = ("error", 1, "ended by an error")
 
     @property
     def text(self) -> str:
@@ -39,6 +40,16 @@ class Cause(enum.Enum):
     def exit_code(self) -> int:
         """What the process ends with."""
         return self.value[1]
+
+    @property
+    def words(self) -> str:
+        """What digest, status and tables say of a cell that ended so and has no scores."""
+        return self.value[2]
+
+    @staticmethod
+    def named(text: object) -> Cause | None:
+        """The cause of this name; None of anything else."""
+        return next((cause for cause in Cause if cause.text == text), None)
 
 
 def cause_of(error: BaseException) -> Cause:

@@ -8,8 +8,6 @@ from typing import Any
 
 from workflow_src.scheduling.journal import Cause
 
-_CAUSES = {cause.text: cause for cause in Cause}
-
 
 @dataclass(frozen=True)
 class Attempt:
@@ -26,6 +24,7 @@ class Attempt:
         activation_checkpointing: whether activations were recomputed when it ended.
         steps: optimizer steps done in all; None where it did not say.
         shrank: whether the GPU's memory made it take a smaller micro-batch on its way.
+        text: all that its log said of the error, as far as the journal has it.
     """
 
     cause: Cause
@@ -38,6 +37,7 @@ class Attempt:
     activation_checkpointing: bool = False
     steps: int | None = None
     shrank: bool = False
+    text: str = ""
 
 
 def attempts(journal: Sequence[Mapping[str, Any]], identity: str) -> list[Attempt]:
@@ -56,7 +56,7 @@ def attempts(journal: Sequence[Mapping[str, Any]], identity: str) -> list[Attemp
         elif kind == "out_of_memory" and event.get("of") == "gpu":
             shrunk = _mapping(event.get("after")) or shrunk
         elif kind == "ended" and started is not None:
-            cause = _CAUSES.get(_text(event.get("cause")))
+            cause = Cause.named(event.get("cause"))
             if cause is not None:
                 found.append(_attempt(cause, started, shrunk, event))
             started = None
@@ -87,6 +87,7 @@ def _attempt(
         ),
         steps=steps if isinstance(steps, int) else None,
         shrank=bool(shrunk),
+        text=_text(ended.get("text")),
     )
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from workflow_src.configuration import Hardware
 from workflow_src.configuration.keys import Request as Configured
 from workflow_src.configuration.keys import SiteClass
+from workflow_src.scheduling.hardware import larger_in_words
 from workflow_src.scheduling.journal import Cause
 from workflow_src.scheduling.past import Attempt, attempts, invocation
 
@@ -73,6 +74,7 @@ class Policy:
         hardware: name of the class: what ran out on another one teaches nothing about this.
         identity: of the cell: nor does what another configuration needed.
         attempt: Snakemake's number; 1 is a user who asks (again).
+        classes: all that there are, to name a larger one.
     """
 
     threads: int
@@ -80,6 +82,7 @@ class Policy:
     hardware: str = "local"
     identity: str = ""
     attempt: int = 1
+    classes: Mapping[str, Hardware] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -133,8 +136,9 @@ def decide(
     """
     past = attempts(journal, policy.identity)
     here = [attempt for attempt in past if attempt.hardware == policy.hardware]
-    most_mb = (hardware.host_memory_mb or math.inf) - INNER_SNAKEMAKE_MB
-    refusal = _fits_nowhere(here, most_mb, policy.hardware)
+    planned_mb = math.inf if hardware.planned_mb is None else hardware.planned_mb
+    most_mb = planned_mb - INNER_SNAKEMAKE_MB
+    refusal = _fits_nowhere(here, most_mb, hardware, policy)
     if policy.attempt > 1:
         refusal = refusal or _given_up(invocation(past), past)
     if refusal:
@@ -193,19 +197,21 @@ def _rung(forecast: Forecast, here: Sequence[Attempt]) -> tuple[int, bool]:
     return 0 if whole else size, checkpointing
 
 
-def _fits_nowhere(here: Sequence[Attempt], most_mb: float, hardware: str) -> str:
+def _fits_nowhere(
+    here: Sequence[Attempt], most_mb: float, hardware: Hardware, policy: Policy
+) -> str:
     """Why no request within this hardware class can do better than the last one; "": one can."""
     for attempt in here:
         if attempt.cause is Cause.HOST_OOM and attempt.memory_mb >= most_mb:
             return (
                 f"fits nowhere: out of host memory with {attempt.memory_mb} MB, all that a node of "
-                f"class {hardware} has"
+                f"class {policy.hardware} has{larger_in_words(policy.classes, hardware, 'host')}"
             )
         smallest = attempt.micro_batch_size == 1 and attempt.activation_checkpointing
         if attempt.cause is Cause.GPU_OOM and smallest:
             return (
                 "fits nowhere: out of GPU memory at micro-batch 1 with activations recomputed, "
-                f"class {hardware}"
+                f"class {policy.hardware}{larger_in_words(policy.classes, hardware)}"
             )
     return ""
 

@@ -240,7 +240,10 @@ class _Ranks:
             first, highest = self._watch(lock, host)
             grace = _GRACE_S
             kills = host.oom_kills() - kills
-            return _classified(first, kills, highest, host, told_to_end=self.told_to_end)
+            end = _classified(first, kills, highest, host, told_to_end=self.told_to_end)
+            if first.report is None:  # a killed process leaves the log empty
+                _say(f"{end.cause.text}: {end.message}")
+            return end
         finally:
             # At once where another process holds the folder: two would write the same files.
             if grace and self._told_again == math.inf:
@@ -344,16 +347,23 @@ def cause_of_silence(started: Mapping[str, Any], sample: Mapping[str, Any]) -> C
     """How an attempt ended of which nothing is known but its start and its last heartbeat.
 
     Args:
-        started: its line in the journal; `until` is when its job was to end.
+        started: its line in the journal; `until` is when its job was to end. Where Slurm did not
+            say, what was asked for tells, from the start on.
         sample: time (s since the epoch), used_mb and limit_mb of the last heartbeat.
     """
-    until, seen = started.get("until"), sample.get("time")
+    until, seen = started.get("until") or _asked_until(started), sample.get("time")
     if until is not None and seen is not None and seen >= until - 60:
         return Cause.DEADLINE
     limit = sample.get("limit_mb")
     if limit and sample.get("used_mb", 0) >= 0.8 * limit:
         return Cause.HOST_OOM
     return Cause.TERMINATED
+
+
+def _asked_until(started: Mapping[str, Any]) -> float | None:
+    told = started.get("told")
+    minutes = told.get("runtime_minutes") if isinstance(told, Mapping) else None
+    return started["time"] + 60.0 * minutes if started.get("job") and minutes else None
 
 
 def _free_port() -> int:

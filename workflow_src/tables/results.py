@@ -30,18 +30,6 @@ COLUMNS = (
     "undefined",
 )
 KEY = list(COLUMNS[:-2])
-# In the words of a table's note; a cause that is done but without scores was not evaluated yet.
-_CAUSES = {
-    "done": "trained, not scored yet",
-    "gpu_oom": "out of GPU memory",
-    "host_oom": "out of host memory",
-    "deadline": "time limit reached",
-    "terminated": "terminated from outside",
-    "node_lost": "node lost",
-    "diverged": "loss diverged",
-    "bad_data": "refused its data",
-    "error": "ended by an error",
-}
 _STALE = "trained with other settings; not run since"
 
 
@@ -191,9 +179,10 @@ def _why_missing(study: str, cell: Cell, identity: str | None = None) -> tuple[s
         return "not run", False
     if events[-1]["event"] != "ended":
         return "running, or stopped without an end", False
-    cause = str(events[-1].get("cause"))
-    if cause == Cause.DONE.text:
-        return _CAUSES[cause], False
+    cause = Cause.named(events[-1].get("cause"))
+    if cause is Cause.DONE:
+        return cause.words, False
     attempts = sum(event["event"] == "started" for event in events)
     counted = f" ({attempts} attempts)" if attempts > 1 else ""
-    return f"{_CAUSES.get(cause, cause)}{counted}", True
+    words = cause.words if cause is not None else str(events[-1].get("cause"))
+    return f"{words}{counted}", True

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from workflow_src import limits
 from workflow_src.__main__ import _parser
-from workflow_src.cells import grid
+from workflow_src.cells import grid, runs
 from workflow_src.errors import UserError
+from workflow_src.scheduling.journal import Journal
 
 CELL = {"dataset": "d", "model": "net", "task_set": "all", "seed": "1"}
 
@@ -145,6 +147,10 @@ def accelerator(world: Any) -> None:
     for name, gpus in (("cpu", None), ("cuda", 1)):
         resources = told(world, hardware__local={"accelerator": name})
         assert (resources["accelerator"], resources.get("gpu")) == (name, gpus)
+    here = "cuda" if limits.devices() else "cpu"
+    assert told(world, hardware__local={"accelerator": "detect"})["accelerator"] == here
+    found = world.targets(hardware__local={"accelerator": "detect"}).configuration.hardware
+    assert (found.accelerator, found.cores) == (here, limits.cores())
 
 
 def gpu_model(world: Any) -> None:
@@ -166,6 +172,57 @@ def _refused_beyond(world: Any, key: str, request: dict[str, int]) -> None:
     told(world, {"request": request}, hardware__local={key: 2 * asked})
     with pytest.raises(UserError, match=f"more than a node[\\s\\S]*found: *{asked}"):
         told(world, {"request": request}, hardware__local={key: asked - 1})
+
+
+def memory_share(world: Any) -> None:
+    run = {"request": {"memory_mb": 5000}}
+    for share, allowed in ((1.0, True), (0.4, False)):
+        files = {"hardware__local": {"host_memory_mb": 10000, "memory_share": share}}
+        if allowed:
+            told(world, run, **files)
+            continue
+        with pytest.raises(UserError, match="at most 3800"):
+            told(world, run, **files)
+
+
+def cores(world: Any) -> None:
+    """The line that the message shows mends it."""
+    run = {"request": {"workers": 5}}
+    told(world, run, hardware__local={"cores": 6})
+    with pytest.raises(UserError, match=r"found: *6 cores[\s\S]*request: \{workers: 3\}"):
+        told(world, run, hardware__local={"cores": 4})
+    told(world, {"request": {"workers": 3}}, hardware__local={"cores": 4})
+
+
+def gpus(world: Any) -> None:
+    run = {"request": {"devices": 4}, "hardware": "big"}
+    told(world, run, hardware__big={"gpus": 4})
+    with pytest.raises(UserError, match=r"found: *4[\s\S]*request: \{devices: 2\}"):
+        told(world, run, hardware__big={"gpus": 2})
+
+
+def precisions(world: Any) -> None:
+    run = {"training": {"precision": "bf16"}}
+    told(world, run, hardware__local={"precisions": ["bf16"]})
+    with pytest.raises(UserError, match="class local does not compute in bf16") as refused:
+        told(world, run, hardware__local={"precisions": ["fp32", "fp16"]})
+    assert "cell d/net/all/1" in str(refused.value)
+    assert "precision: fp16" in str(refused.value)
+
+
+def device_memory_mb(world: Any) -> None:
+    """Where one span does not fit, the class that has more is named."""
+    classes = {"hardware__big": {"device_memory_mb": 16384}}
+    classes["hardware__huge"] = {"accelerator": "cuda", "device_memory_mb": 40960}
+    targets = world.targets({"hardware": "big"}, **classes)
+    (cell,) = (cell for cell in targets.cells if cell.model == "net")
+    smallest = {"hardware": "big", "micro_batch_size": 1, "activation_checkpointing": True}
+    identity = targets.configuration.resolve(*cell.key)["identity"]
+    journal = Journal(runs(targets.study, cell) / "attempts.jsonl")
+    journal.path.parent.mkdir(parents=True)
+    journal.append("started", identity=identity, told=smallest)
+    journal.append("ended", cause="gpu_oom", message="")
+    assert "the next class is huge with 40960 MB" in targets.request(cell).refusal
 
 
 def site(key: str, resource: str) -> Any:
@@ -204,7 +261,12 @@ PROBES = {
     "Request.workers": workers,
     "Hardware.accelerator": accelerator,
     "Hardware.gpu_model": gpu_model,
+    "Hardware.gpus": gpus,
+    "Hardware.device_memory_mb": device_memory_mb,
     "Hardware.host_memory_mb": host_memory_mb,
+    "Hardware.memory_share": memory_share,
+    "Hardware.cores": cores,
+    "Hardware.precisions": precisions,
     "Hardware.max_runtime_minutes": max_runtime_minutes,
     "SiteClass.partition": site("partition", "slurm_partition"),
     "SiteClass.account": site("account", "slurm_account"),

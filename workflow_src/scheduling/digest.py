@@ -1,0 +1,238 @@
+"""What is said when a run ends with failures: what failed, why, what is kept, what to do next."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from workflow_src import cells as paths
+from workflow_src.cells import Cell
+from workflow_src.configuration import Configuration
+from workflow_src.scheduling.hardware import larger
+from workflow_src.scheduling.journal import Cause
+from workflow_src.scheduling.past import Attempt
+from workflow_src.scheduling.request import Request
+from workflow_src.scheduling.status import State, Status, planned, survey
+
+AGAIN = "run the same command again"
+_SHOWN = 20  # cells; the rest is counted
+_TAIL_BYTES = 16384  # of a log
+_MEMORY: dict[Cause, Literal["gpu", "host"]] = {Cause.GPU_OOM: "gpu", Cause.HOST_OOM: "host"}
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that failed: its rule, outputs and first log (None: the rule has none)."""
+
+    rule: str
+    outputs: tuple[Path, ...]
+    log: Path | None
+
+
+def failed_jobs(text: str) -> list[Job]:
+    """The jobs that Snakemake's own log calls failed and whose outputs are not there now.
+
+    One that failed and was tried again is there once, or not at all.
+    """
+    found: dict[tuple[Path, ...], Job] = {}
+    for match in re.finditer(r"^Error in rule (\w+):\n((?: {4}.*\n)*)", text, re.MULTILINE):
+        outputs = tuple(map(Path, _listed(match[2], "output")))
+        logs = _listed(match[2].replace(" (check log file(s) for error details)", ""), "log")
+        if not outputs or not all(path.exists() for path in outputs):
+            found[outputs] = Job(match[1], outputs, Path(logs[0]) if logs else None)
+    return list(found.values())
+
+
+def _listed(block: str, name: str) -> list[str]:
+    line = re.search(rf"^ {{4}}{name}: (.*)$", block, re.MULTILINE)
+    return line[1].split(", ") if line else []
+
+
+def said(log: Path | None) -> tuple[str, str]:
+    """What a log says last that went wrong, and the remedy that it names; "" for none."""
+    if log is None or not log.exists():
+        return "", ""
+    with log.open("rb") as file:
+        file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
+        lines = file.read().decode("utf-8", errors="replace").splitlines()
+    # A traceback ends, and an error for users begins, with a line that is not indented.
+    heads = [index for index, line in enumerate(lines) if line.strip() and not line[0].isspace()]
+    if not heads:
+        return "", ""
+    below = "\n".join(lines[heads[-1] + 1 :])
+    remedy = re.search(r"^ {2}remedy: *((?:.*)(?:\n {12}.*)*)", below, re.MULTILINE)
+    return lines[heads[-1]], textwrap.dedent(" " * 12 + remedy[1]) if remedy else ""
+
+
+def digest(
+    configuration: Configuration,
+    logs: Iterable[Path],
+    log_of: Callable[[str, Cell], Path],
+    request: Callable[[Cell], Request],
+) -> str:
+    """The text for a run that has failed.
+
+    Args:
+        configuration: of the run.
+        logs: Snakemake's own, of this run.
+        log_of: log of a rule of a cell.
+        request: what the next run of the same command asks for.
+    """
+    jobs = [job for log in logs for job in failed_jobs(log.read_text(errors="replace"))]
+    grid = survey(configuration.run.study, planned(configuration))
+    without = [status for status in grid if status.state is not State.DONE]
+    blocks, rest = [], []
+    for status in without:
+        folder = paths.results(configuration.run.study, status.cell)
+        job = next((job for job in jobs if any(folder == p.parent for p in job.outputs)), None)
+        if job is None and status.state in (State.NOT_STARTED, State.TRAINED, State.RUNNING):
+            rest.append(status)
+            continue
+        log = job.log if job is not None else log_of(_trainer(status), status.cell)
+        facts = _Facts(configuration, status, job, log, request)
+        blocks.append(_cell(facts, len(grid) - len(without), len(grid)))
+    shared = [job for job in jobs if not any(_is_of_cell(job, status) for status in grid)]
+    lines = [_shared(job) for job in shared] + blocks[:_SHOWN]
+    if len(blocks) > _SHOWN:
+        more = len(blocks) - _SHOWN
+        lines.append(f"and {more} more: python -m workflow_src status {configuration.run.study}")
+    return "\n".join([*lines, *_remaining(rest, bool(shared))])
+
+
+def _trainer(status: Status) -> str:
+    return "classic" if status.epochs is None else "train"
+
+
+def _is_of_cell(job: Job, status: Status) -> bool:
+    return any(path.parent.parts[-4:] == status.cell.folder.parts for path in job.outputs)
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What is known of a failed cell."""
+
+    configuration: Configuration
+    status: Status
+    job: Job | None
+    log: Path | None
+    request: Callable[[Cell], Request]
+
+
+def _cell(facts: _Facts, done: int, cells: int) -> str:
+    status, last = facts.status, facts.status.last
+    # What the journal does not know happened before an attempt, or after the last.
+    rule = facts.job.rule if facts.job is not None else _trainer(status)
+    if last is None or last.cause is Cause.DONE or rule == "evaluate":
+        head, remedy = said(facts.log)
+        what, then = f"{rule}: {head or 'no word of why'}", _mended(remedy)
+    else:
+        what, then = _what(status, last), _next(facts, last)
+    kept = paths.runs(facts.configuration.run.study, status.cell)
+    others = f"the {done} other cells are" if done == cells - 1 else f"{done} of {cells} cells are"
+    parts = [f"kept: {kept}"] if kept.exists() else []
+    parts += [f"{others} done", f"log: {facts.log}"]
+    return _block(f"FAILED {status.cell.name}: {what}", "   ".join(parts), then)
+
+
+def _shared(job: Job) -> str:
+    """A job that is no cell's: recordings, a split, tables."""
+    head, remedy = said(job.log)
+    outputs = ", ".join(sorted({str(path.parent) for path in job.outputs}))
+    what = f"FAILED {job.rule} of {outputs}: {head or 'no word of why'}"
+    return _block(what, f"log: {job.log or 'none'}", _mended(remedy))
+
+
+def _block(what: str, known: str, then: str) -> str:
+    return "\n".join([what, f"  {known}", "  next: " + then.replace("\n", "\n" + " " * 8)])
+
+
+def _remaining(rest: Sequence[Status], is_input_lost: bool) -> list[str]:
+    """Cells that nothing is to be said of but that they are there."""
+    lines = []
+    for state, because in (
+        (State.NOT_STARTED, ", as what they read could not be made" if is_input_lost else ""),
+        (State.TRAINED, ""),
+        (State.RUNNING, " elsewhere"),
+    ):
+        count = sum(status.state is state for status in rest)
+        if count:
+            cells = "cell is" if count == 1 else "cells are"
+            words = "not scored yet" if state is State.TRAINED else state.value
+            lines.append(f"{count} {cells} {words}{because}")
+    return lines
+
+
+def _what(status: Status, last: Attempt) -> str:
+    """How the last attempt ended, after how many, and where it stopped."""
+    parts = [last.cause.words + _at(last)]
+    if status.attempts > 1:
+        parts.append(f"{status.attempts} attempts")
+    if status.epochs is not None:
+        parts.append(f"stopped at epoch {status.epoch}/{status.epochs}")
+    return ", ".join(parts)
+
+
+def _at(last: Attempt) -> str:
+    on = f" ({last.hardware})" if last.hardware else ""
+    if last.cause is Cause.GPU_OOM:
+        recomputed = " with activations recomputed" if last.activation_checkpointing else ""
+        return f" at {_size(last.micro_batch_size)}{recomputed}{on}"
+    if last.cause is Cause.HOST_OOM:
+        return f" with {last.memory_mb} MB{on}" if last.memory_mb else on
+    if last.cause is Cause.DEADLINE and last.runtime_minutes:
+        return f" ({last.runtime_minutes} minutes)"
+    return f": {last.message.rstrip('.')}" if last.message else ""
+
+
+def _size(micro_batch_size: int) -> str:
+    return f"micro-batch {micro_batch_size}" if micro_batch_size else "the whole batch"
+
+
+def _mended(remedy: str) -> str:
+    return f"{remedy}\nthen {AGAIN}" if remedy else f"mend what the log says, then {AGAIN}"
+
+
+def _next(facts: _Facts, last: Attempt) -> str:
+    """What to do about a cause."""
+    if last.cause in (Cause.ERROR, Cause.BAD_DATA, Cause.DIVERGED):
+        return _mended(said(facts.log)[1])
+    request = facts.request(facts.status.cell)
+    if request.refusal and last.cause in _MEMORY:
+        return _elsewhere(facts.configuration, _MEMORY[last.cause])
+    goes_on = f"{AGAIN}: it goes on from epoch {facts.status.epoch}"
+    changes = _changes(request, last)
+    if last.cause is Cause.DEADLINE and request.runtime_minutes <= last.runtime_minutes:
+        name = facts.configuration.run.hardware
+        limit = f"config/hardware/{name}.yaml, `max_runtime_minutes: {request.runtime_minutes}`"
+        changes.append(f"with no more time, which {limit} does not allow")
+    return ", ".join([goes_on, *changes])
+
+
+def _changes(request: Request, last: Attempt) -> list[str]:
+    """What the same command asks for that the last attempt did not have."""
+    changes = []
+    had, training_mb = last.memory_mb, request.resources()["training_mb"]
+    if had and isinstance(training_mb, int) and training_mb > had:
+        changes.append(f"with {training_mb} MB of host memory in place of {had}")
+    if last.runtime_minutes and request.runtime_minutes > last.runtime_minutes:
+        changes.append(f"with {request.runtime_minutes} minutes in place of {last.runtime_minutes}")
+    if last.cause is Cause.GPU_OOM:
+        changes.append(f"at {_size(request.micro_batch_size)}")
+        if request.activation_checkpointing and not last.activation_checkpointing:
+            changes.append("with activations recomputed")
+    return changes
+
+
+def _elsewhere(configuration: Configuration, of: Literal["gpu", "host"]) -> str:
+    """Nothing fits on this hardware class: those that have more, and what takes less."""
+    names = larger(configuration.classes, configuration.hardware, of)
+    memory = "GPU memory" if of == "gpu" else "host memory"
+    classes = " or ".join(f"`hardware: {name}`" for name in names)
+    return (
+        f"{classes or 'a hardware class'} with more {memory} (in the profile),\n"
+        f"or a smaller model, or a shorter `window`; then {AGAIN}"
+    )

@@ -1,0 +1,102 @@
+"""Kinds of nodes: what this machine has of a class, and which class has more."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from workflow_src.configuration import Hardware
+from workflow_src.errors import UserError
+from workflow_src.limits import MB, Device, Host, cores, devices
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What processes of this machine share.
+
+    Attributes:
+        host_memory_mb: limit of the control group, or the machine's memory, MB.
+        cores: whole cores that this process may use.
+        gpus: those that NVML shows to this process.
+        device_memory_mb: of the smallest of them, MB; 0 without one.
+    """
+
+    host_memory_mb: int
+    cores: int
+    gpus: int
+    device_memory_mb: int
+
+    @staticmethod
+    def here() -> Machine:
+        """This machine; 15 ms where there is no GPU."""
+        gpus = devices()
+        memory = min((Device(index).limit for index in range(gpus)), default=0)
+        return Machine(Host().limit // MB, cores(), gpus, memory // MB)
+
+
+def detected(hardware: Hardware) -> Hardware:
+    """`hardware`, of which `accelerator: detect` has been found out; any other class as it is."""
+    return hardware if hardware.accelerator != "detect" else within(hardware, Machine.here())
+
+
+def within(hardware: Hardware, machine: Machine) -> Hardware:
+    """No more of anything than `machine` has: for cells that run on it, side by side.
+
+    Raises UserError where the class has a GPU and the machine has none.
+    """
+    accelerator = hardware.accelerator
+    if accelerator == "detect":
+        accelerator = "cuda" if machine.gpus else "cpu"
+    found: dict[str, Any] = {
+        "accelerator": accelerator,
+        "host_memory_mb": _least(hardware.host_memory_mb, machine.host_memory_mb),
+        "cores": _least(hardware.cores, machine.cores),
+    }
+    if accelerator == "cuda":
+        if not machine.gpus:
+            raise UserError(
+                "The hardware class has a GPU, but NVML shows none on this machine.",
+                where="key `hardware`",
+                expected="a class without one, or a scheduler that finds nodes with one",
+                remedy="--config hardware=local   # or --profile profiles/slurm-a100",
+            )
+        found["gpus"] = _least(hardware.gpus, machine.gpus)
+        if machine.device_memory_mb:
+            found["device_memory_mb"] = _least(hardware.device_memory_mb, machine.device_memory_mb)
+    return hardware.model_copy(update=found)
+
+
+def _least(stated: int | None, there: int) -> int:
+    return there if stated is None else min(stated, there)
+
+
+def larger(
+    classes: Mapping[str, Hardware], than: Hardware, of: Literal["gpu", "host"] = "gpu"
+) -> list[str]:
+    """Names of the classes with more memory of that kind for the same accelerator, nearest first.
+
+    Empty where `than` does not state its own: every other class may be larger or not.
+    """
+    key = "device_memory_mb" if of == "gpu" else "planned_mb"
+    own = getattr(than, key)
+    if own is None:
+        return []
+    more = {
+        name: getattr(each, key)
+        for name, each in classes.items()
+        if each.accelerator == than.accelerator and (getattr(each, key) or 0) > own
+    }
+    return sorted(more, key=lambda name: (more[name], name))
+
+
+def larger_in_words(
+    classes: Mapping[str, Hardware], than: Hardware, of: Literal["gpu", "host"] = "gpu"
+) -> str:
+    """The nearest larger class and its memory, for the end of a message; "": there is none."""
+    names = larger(classes, than, of)
+    if not names:
+        return ""
+    nearest = classes[names[0]]
+    memory = nearest.device_memory_mb if of == "gpu" else nearest.planned_mb
+    return f"; the next class is {names[0]} with {memory} MB"

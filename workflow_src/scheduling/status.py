@@ -1,0 +1,340 @@
+"""The grid as it stands: what journal, lock and history say of each cell (small files alone)."""
+
+from __future__ import annotations
+
+import contextlib
+import enum
+import json
+import math
+import os
+import platform
+import statistics
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from rich.live import Live
+from rich.text import Text
+
+from workflow_src import cells as paths
+from workflow_src.cells import Cell
+from workflow_src.configuration import Configuration, snapshot
+from workflow_src.errors import UserError
+from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.lock import SILENCE_S, is_dead, newest
+from workflow_src.scheduling.past import Attempt, attempts
+from workflow_src.scheduling.supervisor import cause_of_silence
+
+_TAIL_BYTES = 8192  # of history.csv: some rows, of which the last `_ROWS` count
+_ROWS = 5
+# A baseline keeps no lock; what its rule may take (rules/training.smk) bounds how long it runs.
+_BASELINE_S = 3600.0
+_EVERY_S = 3.0
+
+
+class State(enum.Enum):
+    """Where a cell stands, in the order of a table: first what is to be looked at."""
+
+    RUNNING = "running"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"  # from outside: nothing of the cell is to be mended
+    TRAINED = "trained"  # not scored yet
+    NOT_STARTED = "not started"  # whether it waits in a queue is not known here
+    DONE = "done"
+
+
+_FROM_OUTSIDE = (Cause.DEADLINE, Cause.TERMINATED, Cause.NODE_LOST)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A cell that is to be looked at: its identity, and its epochs (None: a baseline)."""
+
+    cell: Cell
+    identity: str
+    epochs: int | None
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is known of a cell under its present settings.
+
+    Attributes:
+        cell: the cell.
+        state: where it stands.
+        epoch: epochs finished.
+        epochs: epochs wanted; None for a baseline.
+        loss: of validation at the last epoch; without such a part, the sum of the tasks' losses.
+        epoch_s: seconds of an epoch, the median of the last few.
+        used_mb, limit_mb: host memory at the last heartbeat; of running cells alone.
+        left_s: seconds that the epochs that are left take; of running cells alone.
+        attempts: attempts started.
+        last: the last attempt that ended; of one that left no word, as it was classified.
+    """
+
+    cell: Cell
+    state: State
+    epoch: int = 0
+    epochs: int | None = None
+    loss: float | None = None
+    epoch_s: float | None = None
+    used_mb: int | None = None
+    limit_mb: int | None = None
+    left_s: float | None = None
+    attempts: int = 0
+    last: Attempt | None = None
+
+    @property
+    def why(self) -> str:
+        """Why it did not end well, in words; "": it did, or has not ended."""
+        if self.last is None or self.last.cause is Cause.DONE:
+            return ""
+        return ": ".join(filter(None, [self.last.cause.words, self.last.message]))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values, None where something is not known."""
+        last = self.last
+        return {
+            "cell": self.cell.name,
+            **vars(self.cell),
+            "state": self.state.value,
+            "epoch": self.epoch,
+            "epochs": self.epochs,
+            "loss": self.loss,
+            "seconds_per_epoch": self.epoch_s,
+            "host_used_mb": self.used_mb,
+            "host_limit_mb": self.limit_mb,
+            "eta_seconds": self.left_s,
+            "attempts": self.attempts,
+            "cause": last.cause.text if last is not None and self.why else None,
+            "message": last.message if last is not None and self.why else None,
+        }
+
+
+# ------------------------------------------------------------------ which cells
+
+
+def planned(configuration: Configuration) -> list[Planned]:
+    """The cells of a run."""
+    found = []
+    for cell in paths.grid(configuration):
+        resolved = configuration.resolve(*cell.key)
+        epochs = resolved.get("training", {}).get("epochs")
+        found.append(Planned(cell, resolved["identity"], epochs))
+    return found
+
+
+def last_run(study: str | None = None) -> tuple[str, list[Planned]]:
+    """The cells of the last run of `study`, or of any: as it kept them, else by their cell.json.
+
+    Raises:
+        UserError: there is neither.
+    """
+    for configuration in _kept():
+        if study in (None, configuration.run.study):
+            return configuration.run.study, planned(configuration)
+    recorded = [] if study is None else list(_recorded(study))
+    if study is None or not recorded:
+        raise UserError(
+            "No run is known here." if study is None else f"No run of `{study}` is known here.",
+            where=str(Path.cwd()),
+            expected=f"a configuration below {snapshot.FOLDER}, which a run keeps, or cell.json "
+            "files below <study>/results",
+            remedy="call it from the folder that Snakemake runs in, with the name of a study:\n"
+            "python -m workflow_src status STUDY",
+        )
+    return study, recorded
+
+
+def _kept() -> Iterator[Configuration]:
+    """The configurations that runs have kept, the last one first."""
+    files = {path: path.stat().st_mtime for path in snapshot.FOLDER.glob("*.json")}
+    for path in sorted(files, key=files.__getitem__, reverse=True):
+        try:
+            yield snapshot.read(path)
+        except (ValidationError, KeyError):  # of another version of this package
+            continue
+
+
+def _recorded(study: str) -> Iterator[Planned]:
+    for path in sorted(Path(study, "results").glob("*/*/*/*/cell.json")):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        epochs = content.get("training", {}).get("epochs")
+        yield Planned(Cell(**content["cell"]), content["identity"], epochs)
+
+
+# ------------------------------------------------------------------ one cell
+
+
+def survey(study: str, wanted: Iterable[Planned]) -> list[Status]:
+    """Look at each cell."""
+    return [look(study, one) for one in wanted]
+
+
+def look(study: str, wanted: Planned) -> Status:
+    """What is known of one cell; what a kill has torn counts for nothing."""
+    folder = paths.runs(study, wanted.cell)
+    events = Journal(folder / "attempts.jsonl").events()
+    framing = [event for event in events if event["event"] in ("started", "ended")]
+    starts = [e for e in framing if e["event"] == "started"]
+    own = sum(start.get("identity") == wanted.identity for start in starts)
+    is_open = bool(framing) and framing[-1]["event"] == "started"
+    number, holder = newest(folder)
+    sample = (holder or {}).get("sample") or {}
+    if holder is not None:
+        is_held = not holder.get("released") and _lives(folder / f"lock.{number}", holder)
+    else:
+        is_held = is_open and _runs_without_lock(starts[-1])
+    if is_open and not is_held:
+        cause = cause_of_silence(framing[-1], sample)
+        events.append({"event": "ended", "cause": cause.text, "message": "it left no word"})
+    past = attempts(events, wanted.identity)
+    last = past[-1] if past else None
+    known: dict[str, Any] = {"epochs": wanted.epochs, "attempts": own, "last": last}
+    # What lies in runs/ is of the settings that were started last.
+    if own and starts[-1].get("identity") == wanted.identity:
+        known |= _progress(folder / "history.csv", wanted.epochs if is_held else None)
+    if is_held:
+        known |= {"used_mb": sample.get("used_mb"), "limit_mb": sample.get("limit_mb")}
+    is_scored = _is_scored(paths.results(study, wanted.cell) / "metrics.json", wanted.identity)
+    return Status(wanted.cell, _state(is_held, is_scored, last), **known)
+
+
+def _state(is_held: bool, is_scored: bool, last: Attempt | None) -> State:
+    if is_held:
+        return State.RUNNING
+    if is_scored:
+        return State.DONE
+    if last is None:
+        return State.NOT_STARTED
+    if last.cause is Cause.DONE:
+        return State.TRAINED
+    return State.INTERRUPTED if last.cause in _FROM_OUTSIDE else State.FAILED
+
+
+def _lives(lock: Path, holder: Mapping[str, Any]) -> bool:
+    """Whether the holder lives; one elsewhere is not asked for, its last heartbeat tells."""
+    if holder.get("host") == platform.node():
+        return not is_dead(dict(holder))
+    try:
+        return time.time() - lock.stat().st_mtime < SILENCE_S
+    except FileNotFoundError:  # it is being overwritten, as NFS shows it
+        return True
+
+
+def _runs_without_lock(started: Mapping[str, Any]) -> bool:
+    if started.get("host") == platform.node():
+        return Path(f"/proc/{started.get('pid')}").exists()
+    return time.time() - float(started.get("time", 0)) < _BASELINE_S
+
+
+def _is_scored(metrics: Path, identity: str) -> bool:
+    try:
+        content = json.loads(metrics.read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return False
+    return isinstance(content, dict) and content.get("identity") == identity
+
+
+def _progress(history: Path, epochs: int | None) -> dict[str, Any]:
+    """Epoch, loss and speed by the last rows of history.csv; with `epochs`, the time left."""
+    rows = _last_rows(history)
+    if not rows:
+        return {}
+    epoch, last = int(rows[-1]["epoch"]), rows[-1]
+    losses = [_number(last.get("val_loss"))]
+    if losses == [None]:
+        losses = [_number(text) for name, text in last.items() if name.startswith("loss_")]
+    finite = [loss for loss in losses if loss is not None]
+    seconds = [s for row in rows if (s := _number(row.get("seconds"))) is not None]
+    found: dict[str, Any] = {"epoch": epoch, "loss": sum(finite) if finite else None}
+    if seconds:
+        found["epoch_s"] = round(statistics.median(seconds), 3)
+        if epochs is not None:
+            since = min(found["epoch_s"], max(0.0, time.time() - history.stat().st_mtime))
+            found["left_s"] = round(max(0.0, (epochs - epoch) * found["epoch_s"] - since), 1)
+    return found
+
+
+def _last_rows(history: Path) -> list[dict[str, str]]:
+    """The last whole rows; a file of many epochs is not read from its beginning."""
+    try:
+        with history.open("rb") as file:
+            names = file.readline().decode("utf-8", errors="replace").strip().split(",")
+            begin = file.tell()
+            start = max(begin, file.seek(0, os.SEEK_END) - _TAIL_BYTES)
+            file.seek(start)
+            lines = file.read().decode("utf-8", errors="replace").split("\n")
+    except FileNotFoundError:
+        return []
+    if names[0] != "epoch":
+        return []
+    # The first may be the end of a row; what follows the last newline is being written.
+    rows = [line.strip().split(",") for line in lines[int(start > begin) : -1]]
+    whole = [row for row in rows if len(row) == len(names) and row[0].isdecimal()]
+    return [dict(zip(names, row, strict=True)) for row in whole[-_ROWS:]]
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text or "nan")
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+# ------------------------------------------------------------------ a table
+
+
+_COLUMNS = ("cell", "state", "epoch", "loss", "s/epoch", "host MB", "left", "attempts", "cause")
+
+
+def table(study: str, grid: Sequence[Status]) -> str:
+    """The grid in aligned columns, what is to be looked at first."""
+    counts = Counter(status.state for status in grid)
+    summary = ", ".join(f"{counts[state]} {state.value}" for state in State if counts[state])
+    order = list(State)
+    rows = [_row(one) for one in sorted(grid, key=lambda one: order.index(one.state))]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_COLUMNS, *rows)]
+    return "\n".join([f"{study}, {len(grid)} cells: {summary}", *lines])
+
+
+def _row(status: Status) -> tuple[str, ...]:
+    epochs = "" if status.epochs is None else f"{status.epoch}/{status.epochs}"
+    memory = "" if status.used_mb is None else f"{status.used_mb}/{status.limit_mb}"
+    return (
+        status.cell.name,
+        status.state.value,
+        epochs,
+        "" if status.loss is None else f"{status.loss:.4g}",
+        "" if status.epoch_s is None else f"{status.epoch_s:.3g}",
+        memory,
+        "" if status.left_s is None else _duration(status.left_s),
+        str(status.attempts or ""),
+        status.why if status.state is not State.DONE else "",
+    )
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes} min"
+
+
+def watch(draw: Callable[[], str], every_s: float = _EVERY_S) -> None:
+    """Show what `draw` gives, in place and again every `every_s` seconds, until Ctrl-C."""
+
+    def drawn() -> Text:
+        # What does not fit on the screen is cut: the rows are in the order of what matters.
+        return Text(draw(), no_wrap=True, overflow="ellipsis")
+
+    with contextlib.suppress(KeyboardInterrupt), Live(drawn(), auto_refresh=False) as live:
+        while True:
+            time.sleep(every_s)
+            live.update(drawn(), refresh=True)
