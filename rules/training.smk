@@ -45,10 +45,8 @@ rule train:
     threads: T.training_threads
     resources:
         **T.training_resources(),
-    # Slurm signals each process of a cancelled job. The shell would die of it, Snakemake with it,
-    # and what is left of the job with Snakemake: before training has saved.
     shell:
-        "trap : TERM; verb train {input.cell} --attempt {resources.attempt} --refused {resources.refused}"
+        "verb train {input.cell} --attempt {resources.attempt} --refused {resources.refused}"
         " --hardware {resources.hardware} --accelerator {resources.accelerator}"
         " --micro-batch {resources.micro_batch}"
         " --activation-checkpointing {resources.activation_checkpointing}"

@@ -115,7 +115,7 @@ def _attempt(options: argparse.Namespace) -> Cause:
 def _text(error: BaseException) -> str:
     """What this process's log ends with, for the journal: the end of it, as it is to be short."""
     whole = str(error) if isinstance(error, UserError | Stopped) else traceback.format_exc()
-    return whole[-4000:]
+    return whole if len(whole) <= 4000 else whole[-4000:].partition("\n")[2]
 
 
 def _status(options: argparse.Namespace) -> Cause:

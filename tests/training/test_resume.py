@@ -243,7 +243,7 @@ def process(tmp_path: Path) -> Iterator[Any]:
         each.communicate()
 
 
-LONG = {"epochs": 30, **BATCH}
+LONG = {"epochs": 100, **BATCH}  # seconds, with a checkpoint at each step
 
 
 @pytest.mark.parametrize(

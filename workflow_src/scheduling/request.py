@@ -230,7 +230,9 @@ def _given_up(this: Sequence[Attempt], past: Sequence[Attempt]) -> str:
     still = 0
     for index, attempt in enumerate(this, start=before):
         done = past[index - 1].steps if index else 0
-        stuck = attempt.cause is Cause.DEADLINE and (attempt.steps or 0) <= (done or 0)
+        # Who was killed at its limit said nothing of its steps, and has twice the time next.
+        known = attempt.cause is Cause.DEADLINE and attempt.steps is not None
+        stuck = known and (attempt.steps or 0) <= (done or 0)
         still = still + 1 if stuck else 0
     if still >= WITHOUT_PROGRESS:
         return f"deadline, {still} times in a row without a step done: {last.message}"
