@@ -300,6 +300,8 @@ def test_watch_shows_the_grid_again_until_ctrl_c(folder: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(ROOT), "TERM": "xterm", "COLUMNS": "200"},
         stdout=terminal,
         stderr=terminal,
+        # Tests that run in the background of a shell ignore Ctrl-C, and so would this.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     os.close(terminal)
     try:
