@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from workflow_src.scheduling.stop import Stop
 
 from workflow_src.cells import runs_beside
 from workflow_src.configuration import Dataset, Training, identity
 from workflow_src.configuration.keys import TaskSet
 from workflow_src.data.prepare import prepare_rig, prepare_split
 from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.stop import Stop
 from workflow_src.scheduling.told import Told
 from workflow_src.training import run
 
