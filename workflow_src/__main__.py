@@ -75,7 +75,7 @@ def _refuse(cell: Path) -> Cause:
 
     identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
     past = attempts(Journal(runs_beside(cell) / "attempts.jsonl").events(), identity)
-    print("Not tried again: more memory or time does not mend it, or there is no more of it here.")
+    print("Not tried again in this run of Snakemake, which says at its end what to do.")
     for attempt in past[-1:]:
         # This log takes the place of the one that told all.
         print(f"The last attempt ended: {attempt.cause.words}")

@@ -17,7 +17,9 @@ from typing import Any
 import pytest
 
 from workflow_src.cells import runs_beside
+from workflow_src.errors import Stopped
 from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.stop import Stop
 from workflow_src.scheduling.told import Told
 from workflow_src.training import checkpoints
 from workflow_src.training.checkpoints import Checkpoints
@@ -270,6 +272,31 @@ def test_a_signal_ends_with_try_again_and_loses_nothing(
     attempt(cell, told())
     undisturbed = write_cell("undisturbed", **LONG)
     attempt(undisturbed, told())
+    assert outcome(cell) == outcome(undisturbed)
+
+
+@pytest.mark.parametrize("where", ["validation_step", "on_train_epoch_end"])
+def test_a_signal_at_the_end_of_an_epoch_saves_it(
+    write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    """Lightning's own handler would leave a validation at once, and lose the epoch."""
+    undisturbed, cell = (write_cell(name, **BATCH) for name in ("undisturbed", "stopped"))
+    attempt(undisturbed, told())
+    stop, original = Stop(), getattr(TrainingModule, where)
+
+    def struck(self: TrainingModule, *arguments: Any) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        original(self, *arguments)
+
+    before = signal.signal(signal.SIGTERM, stop.ask)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(TrainingModule, where, struck)
+            with pytest.raises(Stopped, match="epoch 1, batch 0"):
+                attempt(cell, told(), stop)
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    attempt(cell, told())
     assert outcome(cell) == outcome(undisturbed)
 
 

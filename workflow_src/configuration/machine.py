@@ -20,7 +20,10 @@ class Request(Keys):
         examples=[16],
     )
     memory_mb: int = Field(
-        4000, ge=300, description="Host memory of the training process, in MiB.", examples=[16000]
+        4000,
+        ge=300,
+        description="Host memory of all processes of a training (devices and workers), in MiB.",
+        examples=[16000],
     )
     runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])
     checkpoint_minutes: float = Field(

@@ -133,13 +133,19 @@ class Lock:
         """Let the next one in; nothing to do where another has taken over."""
         if self._holds():
             self._content["released"] = True
-            with contextlib.suppress(UserError):  # on a full disk the dead holder is found out
+            # On a full disk the dead holder is found out.
+            with contextlib.suppress(UserError, OSError):
                 self._write()
 
     def _holds(self) -> bool:
-        """Whether the own lock file is there and no higher one: numbers have no gaps."""
+        """Whether the own lock file is there and no higher one: numbers have no gaps.
+
+        A file system that does not answer is asked again at the next beat.
+        """
         own, next_one = _path(self.folder, self._number), _path(self.folder, self._number + 1)
-        return own.exists() and not next_one.exists()
+        with contextlib.suppress(OSError):
+            return own.exists() and not next_one.exists()
+        return True
 
     def _write(self) -> bool:
         """Overwrite the own lock file; False: who took over has swept the new content away."""
@@ -157,6 +163,7 @@ def newest(folder: Path) -> tuple[int, Content | None]:
         content = _read(_path(folder, number)) if number else None
         if number == 0 or content is not None:
             return number, content
+        time.sleep(0.01)  # a shared file system shows what is gone, or not yet what is there
 
 
 def is_dead(content: Content, silence: _Silence | None = None) -> bool:

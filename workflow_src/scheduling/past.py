@@ -54,7 +54,8 @@ def attempts(journal: Sequence[Mapping[str, Any]], identity: str) -> list[Attemp
             started = event if event.get("identity") == identity else None
             shrunk = {}
         elif kind == "out_of_memory" and event.get("of") == "gpu":
-            shrunk = _mapping(event.get("after")) or shrunk
+            after = _mapping(event.get("after"))
+            shrunk = after if "micro_batch" in after else shrunk
         elif kind == "ended" and started is not None:
             cause = Cause.named(event.get("cause"))
             if cause is not None:

@@ -183,18 +183,19 @@ def _minutes(forecast: Forecast, here: Sequence[Attempt], hardware: Hardware) ->
 
 def _rung(forecast: Forecast, here: Sequence[Attempt]) -> tuple[int, bool]:
     """Micro-batch and whether activations are recomputed: at which a GPU has not run out yet."""
-    size = forecast.micro_batch_size or forecast.batch_size
+    whole = -(-forecast.batch_size // forecast.devices)  # a rank's share of the batch
+    size = forecast.micro_batch_size or whole
     checkpointing = forecast.activation_checkpointing
     for attempt in here:
-        had = attempt.micro_batch_size or forecast.batch_size
+        had = attempt.micro_batch_size or whole
         if attempt.shrank or attempt.cause is Cause.GPU_OOM:
             size = min(size, had)
             checkpointing |= attempt.activation_checkpointing
         if attempt.cause is Cause.GPU_OOM:
             checkpointing |= had == 1
             size = min(size, max(1, had // 2))
-    whole = size >= forecast.batch_size and forecast.micro_batch_size is None
-    return 0 if whole else size, checkpointing
+    untouched = size >= whole and forecast.micro_batch_size is None
+    return 0 if untouched else size, checkpointing
 
 
 def _fits_nowhere(

@@ -140,10 +140,10 @@ class TrainingBatches:
         """The memory that ran out and a message, where to read with less of it is yet to try."""
         # A worker that was killed leaves its pipes and sockets broken.
         lost = self.workers and isinstance(error, ConnectionError | EOFError)
-        of = exhausted(error) or ("host" if lost else None)
-        if of is None or not (self.workers or self._caches):
+        if not (lost or exhausted(error)) or not (self.workers or self._caches):
             return None
-        return of, str(error).strip().rpartition("\n")[2] or type(error).__name__
+        # Nothing is read on a device; pinned memory, which CUDA allocates, is the host's.
+        return "host", str(error).strip().rpartition("\n")[2] or type(error).__name__
 
     def _shrink(self, of: Memory, message: str) -> None:
         self._ahead.close()

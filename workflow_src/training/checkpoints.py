@@ -209,6 +209,14 @@ class Checkpoints(Checkpoint):
         self.spent_s += self._cost_s
         self.saves += 1
 
+    def state_dict(self) -> dict[str, Any]:
+        """The longest time between two chances to leave, validation included."""
+        return {"longest_s": self._longest_s}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """What the attempts before have learned of it."""
+        self._longest_s = state_dict["longest_s"]
+
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Time is counted from here."""
         self._saved = self._asked = time.monotonic()

@@ -8,6 +8,7 @@ import platform
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -84,7 +85,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         workers=attempt.told.workers,
         rank=ranks.rank,
         ranks=ranks.count,
-        tell=attempt.recovery.tell,
+        tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
     )
     validation = PartBatches(
         reader, reader.rows("val"), training["batch_size"], rank=ranks.rank, ranks=ranks.count
@@ -189,6 +190,8 @@ def _run(
     validation: PartBatches | None,
     start: Path | None,
 ) -> None:
+    # Lightning would put a handler of its own before ours, and leave a validation without saving.
+    trainer._signal_connector.register_signal_handlers = lambda: None  # type: ignore[method-assign]
     try:
         trainer.fit(
             module,

@@ -126,24 +126,49 @@ def _random_batch(window: int, channels: int, device: torch.device) -> _Sample:
 
 
 def _probe(network: MultiTaskNetwork, samples: _Sample) -> None:
-    """Compare company with itself, then each sample alone with itself in company."""
+    """Compare company with itself, then each sample alone with itself in company.
+
+    What every module did is kept only once they disagree, to name the first that is at fault.
+    """
     buffers = {path: value.clone() for path, value in network.named_buffers()}
-    company, calls = _watched(network, samples)
-    repeated, calls_again = _watched(network, samples)
+    company = _outputs(network, samples)
+    repeated = _outputs(network, samples)
     for path, value in network.named_buffers():
         if path in buffers and not torch.equal(value, buffers[path]):
             owner = path.rpartition(".")[0]
             raise _refusal(owner, network.get_submodule(owner), _REMEMBERS)
     if not _agree(company, repeated):
-        raise _refusal(*_first(network, calls, calls_again, 0), _DRAWS)
+        calls, again = _watched(network, samples), _watched(network, samples)
+        raise _refusal(*_first(network, calls, again, 0), _DRAWS)
     for index in range(_SAMPLES):
-        alone, calls_alone = _watched(network, samples.part(index))
-        if not _agree([value[index : index + 1] for value in company], alone):
+        alone = samples.part(index)
+        if not _agree([v[index : index + 1] for v in company], _outputs(network, alone)):
+            calls, calls_alone = _watched(network, samples), _watched(network, alone)
             raise _refusal(*_first(network, calls, calls_alone, index), _MIXES)
 
 
-def _watched(network: MultiTaskNetwork, samples: _Sample) -> tuple[list[Tensor], list[_Call]]:
-    """Tokens (B, N, D) and each head's output (B, ...); every module's calls as they completed."""
+def _outputs(network: MultiTaskNetwork, samples: _Sample) -> list[Tensor]:
+    """Tokens (B, N, D) and each head's output (B, ...)."""
+    try:
+        tokens = network.trunk(samples.batch.window, samples.keys).tokens
+        return [
+            tokens,
+            *(
+                network.heads[learner.name](tokens, learner.extra(samples.batch))
+                for learner in network.learners
+            ),
+        ]
+    except RuntimeError as error:
+        raise UserError(
+            "The network does not compute random windows in double precision.",
+            where="the check that samples are independent",
+            found=str(error),
+            expected="layers that follow the type of their input, float32 or float64",
+        ) from error
+
+
+def _watched(network: MultiTaskNetwork, samples: _Sample) -> list[_Call]:
+    """Every module's calls as they completed."""
     calls: list[_Call] = []
 
     def note(path: str) -> Callable[[nn.Module, object, dict[str, object], object], None]:
@@ -156,22 +181,11 @@ def _watched(network: MultiTaskNetwork, samples: _Sample) -> tuple[list[Tensor],
         for path, module in network.named_modules()
     ]
     try:
-        tokens = network.trunk(samples.batch.window, samples.keys).tokens
-        outputs = [
-            network.heads[learner.name](tokens, learner.extra(samples.batch))
-            for learner in network.learners
-        ]
-    except RuntimeError as error:
-        raise UserError(
-            "The network does not compute random windows in double precision.",
-            where="the check that samples are independent",
-            found=str(error),
-            expected="layers that follow the type of their input, float32 or float64",
-        ) from error
+        _outputs(network, samples)
     finally:
         for hook in hooks:
             hook.remove()
-    return [tokens, *outputs], calls
+    return calls
 
 
 def _tensors(output: object) -> Iterator[Tensor]:

@@ -16,7 +16,7 @@ class RandomState:
     """What `now` found and `restore` brings back; taken before each step, so it is cheap."""
 
     torch_cpu: Tensor
-    torch_cuda: list[Tensor]
+    torch_cuda: list[Tensor]  # of the device in use, if any
     numpy: Any
     python: Any
 
@@ -25,7 +25,7 @@ class RandomState:
         """The present state."""
         return RandomState(
             torch.get_rng_state(),
-            torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+            [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
             np.random.get_state(legacy=True),
             random.getstate(),
         )
@@ -33,8 +33,8 @@ class RandomState:
     def restore(self) -> None:
         """Go back to this state."""
         torch.set_rng_state(self.torch_cpu)
-        if self.torch_cuda:
-            torch.cuda.set_rng_state_all(self.torch_cuda)
+        if self.torch_cuda and torch.cuda.is_available():
+            torch.cuda.set_rng_state(self.torch_cuda[0])
         np.random.set_state(self.numpy)
         random.setstate(self.python)
 

@@ -142,5 +142,5 @@ class Recovery:
             of=of,
             found=said or "another rank ran out",
             expected=f"room for one span; tried: {tried}",
-            remedy=f"{larger}\nor a smaller model; the same command goes on from the checkpoint",
+            remedy=f"{larger}\nthen it goes on from the checkpoint; or a smaller model",
         )

@@ -60,6 +60,19 @@ def attempt(
         Stopped: it was told to leave, and has saved; OutOfMemory: nothing could be made smaller;
         Diverged, BadData, UserError.
     """
+    facts = {} if facts is None else facts
+    try:
+        _attempt(cell_file, told, journal, stop or Stop(), facts)
+    except Exception as error:
+        said = in_words(error)
+        if said is None:
+            raise
+        raise said from error
+
+
+def _attempt(
+    cell_file: Path, told: Told, journal: Journal, stop: Stop, facts: dict[str, Any]
+) -> None:
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
     cell = json.loads(cell_file.read_text(encoding="utf-8"))
@@ -69,16 +82,10 @@ def attempt(
         remove_half_written(folder, cell_file.parent)
         move_aside_foreign(folder, whole)
     ranks.wait()
-    facts = {} if facts is None else facts
     if not all((folder / name).exists() for name in OUTPUTS):
         with Watch(journal.append, accelerator=told.accelerator, index=ranks.rank) as watch:
             try:
-                _finish(cell, whole, folder, told, journal, stop or Stop(), watch, ranks, facts)
-            except Exception as error:
-                said = in_words(error)
-                if said is None:
-                    raise
-                raise said from error
+                _finish(cell, whole, folder, told, journal, stop, watch, ranks, facts)
             finally:
                 facts["peaks_mb"] = watch.peaks()
     if ranks.first:
@@ -141,12 +148,13 @@ def _finish(
 ) -> None:
     """Write what is missing in `folder` of weights, report and predictions."""
     torch.set_num_threads(cell["training"]["torch_threads"])
+    # fp32 means it: products rounded to 10 bits would depend on the GPU and on the micro-batch.
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     dataset = Dataset.model_validate(cell["dataset"])
     split = read_split(split_folder(cell["cell"]["dataset"]))
     kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)
     with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
         network = build_network(cell, kept, reader, split.facts)
-        require_independent(network, cell["dataset"]["span"]["window"], reader.channels)
         share = -(-cell["training"]["batch_size"] // ranks.count)
         recovery = Recovery(
             network,
@@ -157,6 +165,7 @@ def _finish(
         )
         # Weights are final once their report is there; it is written before them.
         if not ((folder / WEIGHTS).exists() and (folder / REPORT).exists()):
+            require_independent(network, cell["dataset"]["span"]["window"], reader.channels)
             with stop.at_step_ends():
                 fit(
                     Attempt(cell, whole, folder, told, journal, stop, watch, recovery, facts),

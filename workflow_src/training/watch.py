@@ -242,7 +242,8 @@ class Watch:
 
     def probe(self, on: bool) -> None:
         """Read exact peaks at each mark from here on, which costs more, or no longer."""
-        self._read_peaks()
+        if on or self._probing:
+            self._read_peaks()
         self._probing = on
 
     def checkpoint_due(self) -> bool:
