@@ -76,6 +76,8 @@ def assert_same_history(cell: Path, other: Path) -> None:
     for row, one in zip(rows, expected, strict=True):
         assert row.keys() == one.keys()
         assert {"val_loss", "val_classification_span_accuracy"} <= row.keys()
+        for values in (row, one):
+            values.pop("micro_batch_size")  # a rank's is at most its share
         assert row == pytest.approx(one, rel=2e-5, abs=1e-6, nan_ok=True)
 
 
