@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from workflow_src.errors import Stopped, UserError
+from workflow_src.errors import Stopped, UserError, first_line
 from workflow_src.files import disk_full, is_disk_full
 from workflow_src.scheduling.journal import Cause, cause_of
 
@@ -104,7 +104,7 @@ def _attempt(options: argparse.Namespace) -> Cause:
         attempt(options.cell, told, journal, stop, facts)
     except BaseException as error:
         report["cause"] = cause_of(error).text
-        report["message"] = str(error).partition("\n")[0] or type(error).__name__
+        report["message"] = first_line(error)
         facts["text"] = _text(error)
         raise
     finally:
@@ -242,21 +242,7 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--config-folder", type=Path, required=True)
 
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
-    train.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
-    train.add_argument(
-        "--micro-batch", type=int, default=0, dest="micro_batch_size", help="0: the whole batch"
-    )
-    train.add_argument("--attempt", type=_positive, default=1, help="of this run of Snakemake")
-    train.add_argument("--hardware", default="", help="name of the hardware class")
-    train.add_argument("--runtime-minutes", type=int, default=0, help="that were asked for")
-    train.add_argument("--refused", type=_flag, default=False, metavar="{0,1}")
-    train.add_argument("--checkpoint-minutes", type=float, default=10.0)
-    train.add_argument("--memory-mb", type=int, default=0, help="of all processes; 0: all there is")
-    train.add_argument("--activation-checkpointing", type=_flag, default=False, metavar="{0,1}")
-    train.add_argument(
-        "--devices", type=_positive, default=1, help="processes that share each batch"
-    )
-    train.add_argument("--workers", type=int, default=0, help="processes beside each that read")
+    _add_request(train)
     attempt = verb("attempt", _attempt, "What `train` starts and watches; not to be called.")
     attempt.add_argument("--told", required=True, help="the request, as JSON")
     attempt.add_argument("--report", type=int, required=True, help="file descriptor of its end")
@@ -286,6 +272,25 @@ def _parser() -> argparse.ArgumentParser:
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser
+
+
+def _add_request(train: argparse.ArgumentParser) -> None:
+    """What the rule tells an attempt of its request."""
+    train.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
+    train.add_argument(
+        "--micro-batch", type=int, default=0, dest="micro_batch_size", help="0: the whole batch"
+    )
+    train.add_argument("--attempt", type=_positive, default=1, help="of this run of Snakemake")
+    train.add_argument("--hardware", default="", help="name of the hardware class")
+    train.add_argument("--runtime-minutes", type=int, default=0, help="that were asked for")
+    train.add_argument("--refused", type=_flag, default=False, metavar="{0,1}")
+    train.add_argument("--checkpoint-minutes", type=float, default=10.0)
+    train.add_argument("--memory-mb", type=int, default=0, help="of all processes; 0: all there is")
+    train.add_argument("--activation-checkpointing", type=_flag, default=False, metavar="{0,1}")
+    train.add_argument(
+        "--devices", type=_positive, default=1, help="processes that share each batch"
+    )
+    train.add_argument("--workers", type=int, default=0, help="processes beside each that read")
 
 
 def _flag(text: str) -> bool:

@@ -53,3 +53,8 @@ class Stopped(Exception):
     def __init__(self, reason: Literal["terminated", "deadline"], message: str) -> None:
         super().__init__(message)
         self.reason = reason
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says in one line; its type where it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__

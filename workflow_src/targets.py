@@ -26,8 +26,8 @@ from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
 from workflow_src.scheduling.offered import Asked, require_offered
+from workflow_src.scheduling.past import cause_without_end
 from workflow_src.scheduling.request import Forecast, Policy, Request, decide, site_resources
-from workflow_src.scheduling.supervisor import cause_of_silence
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
@@ -242,10 +242,9 @@ class Targets:
         """The journal; a start without an end, which Snakemake calls failed, gets its end."""
         folder = paths.runs(self.study, cell)
         events = Journal(folder / "attempts.jsonl").events()
-        framing = [event for event in events if event["event"] in ("started", "ended")]
-        if attempt > 1 and framing and framing[-1]["event"] == "started":
-            sample = (newest(folder)[1] or {}).get("sample") or {}
-            cause = cause_of_silence(framing[-1], sample)
+        sample = (newest(folder)[1] or {}).get("sample") or {}
+        cause = cause_without_end(events, sample) if attempt > 1 else None
+        if cause is not None:
             events.append({"event": "ended", "cause": cause.text, "message": "no end was written"})
         return events
 

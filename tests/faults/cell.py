@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import copy
 import csv
 import io
 import json
@@ -17,38 +16,15 @@ import numpy as np
 from safetensors.numpy import load_file
 
 from workflow_src.cells import runs_beside
-from workflow_src.configuration import Dataset, Training, identity
-from workflow_src.configuration.keys import TaskSet
 from workflow_src.data.prepare import prepare_rig, prepare_split
 
-RIG = {
-    "source": "simulated",
-    "unit": "g",
-    "amplitude_comparable": False,
-    "simulated": {"kind": "bearing", "units_per_class": 4, "samples": 4096, "speeds_rpm": [1500]},
-}
-SPLIT = {
-    "strategy": "unit",
-    "test_share": 0.25,
-    "validation": {"strategy": "unit", "share": 0.25},
-}
+from .. import small_cells
+from ..small_cells import MODEL, SPLIT, rig
+
 SHORT = {"window": 128, "horizon": 16, "per_recording": 3}
 LONG = {"window": 1024, "horizon": 16, "per_recording": 24}
-DLINEAR = {
-    "kind": "network",
-    "backbone": "dlinear",
-    "embedding": "patch",
-    "normalisation": "window",
-    "width": 8,
-    "depth": 1,
-    "patch_length": 16,
-    "patch_count": 8,
-    "dropout": 0.2,
-    "kernel": 3,
-    "individual": False,
-}
 PATCHTST = {
-    **{key: value for key, value in DLINEAR.items() if key not in ("kernel", "individual")},
+    **{key: value for key, value in MODEL.items() if key not in ("kernel", "individual")},
     "backbone": "patchtst",
     "heads": 2,
     "feed_forward": 16,
@@ -69,7 +45,7 @@ class Variant:
 
     name: str
     span: Mapping[str, int] = field(default_factory=lambda: SHORT)
-    model: Mapping[str, Any] = field(default_factory=lambda: DLINEAR)
+    model: Mapping[str, Any] = field(default_factory=lambda: MODEL)
     tasks: tuple[str, ...] = ALL
     training: Mapping[str, Any] = field(default_factory=dict)
     workers: int = 0
@@ -114,8 +90,8 @@ WIDE = Variant(
 def write_data(folder: Path) -> None:
     """The rig and its splits, in folder/data: what all runs read."""
     with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()):
-        rig = {"rig": RIG, "table": None}
-        prepare_rig("small", rig, description="", data_root=None, config_folder=folder)
+        recorded = {"rig": rig(4096), "table": None}
+        prepare_rig("small", recorded, description="", data_root=None, config_folder=folder)
         for variant in (*VARIANTS, WIDE):
             dataset = {"dataset": _dataset(variant), "table": None}
             prepare_split(variant.name, dataset, config_folder=folder)
@@ -127,22 +103,16 @@ def _dataset(variant: Variant) -> dict[str, Any]:
 
 def write_cell(folder: Path, variant: Variant) -> Path:
     """The cell.json of a study in `folder`, which holds data/; relative, as rules name it."""
-    options = {"learning_rate": 3e-3} | dict(variant.training)
-    cell: dict[str, Any] = {
-        "cell": {"dataset": variant.name, "model": "network", "task_set": "tasks", "seed": 7},
-        "dataset": Dataset.model_validate(_dataset(variant)).model_dump(),
-        "amplitude_comparable": False,
-        "tasks": TaskSet.model_validate({t: {} for t in variant.tasks}).model_dump(
-            exclude_none=True
-        ),
-        "model": copy.deepcopy(dict(variant.model)),
-        "training": Training.model_validate(options).model_dump(),
-    }
-    cell["identity"] = identity(cell)
-    path = Path("study", "results", variant.name, "network", "tasks", "seed7", "cell.json")
-    (folder / path).parent.mkdir(parents=True, exist_ok=True)
-    (folder / path).write_text(json.dumps(cell), encoding="utf-8")
-    return path
+    names = {"dataset": variant.name, "model": "network", "task_set": "tasks", "seed": 7}
+    path = small_cells.write_cell(
+        folder / "study" / "results",
+        names,
+        _dataset(variant),
+        variant.model,
+        variant.tasks,
+        variant.training,
+    )
+    return path.relative_to(folder)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.scheduling import stop as module
+from workflow_src.scheduling import slurm
 from workflow_src.scheduling.stop import MARGIN_S, SAME_S, Stop, end_of_time
 
 
@@ -206,7 +206,7 @@ def test_without_an_answer_there_is_no_end(squeue: Callable[[str], None], script
 def test_an_answer_that_does_not_come_is_not_waited_for(
     squeue: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "_ANSWER_S", 0.1)
+    monkeypatch.setattr(slurm, "_ANSWER_S", 0.1)
     squeue("#!/bin/sh\nexec sleep 60")
     assert end_of_time(JOB) is None
 

@@ -22,7 +22,8 @@ from workflow_src.scheduling import lock as lock_module
 from workflow_src.scheduling import supervisor as module
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import Lock, newest
-from workflow_src.scheduling.supervisor import cause_of_silence, supervise
+from workflow_src.scheduling.past import cause_of_silence
+from workflow_src.scheduling.supervisor import supervise
 from workflow_src.scheduling.told import Told
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -74,6 +74,7 @@ class Study(Project):
     """
 
     cluster: Cluster = field(kw_only=True)
+    patience_s: float = 600
 
     @property
     def variables(self) -> dict[str, str]:
@@ -144,19 +145,6 @@ class Study(Project):
                 said = (self.folder / "said.log").read_text(encoding="utf-8")
                 raise AssertionError(f"{what} did not come:\n{said}")
             time.sleep(0.1)
-
-    def _call(self, command: list[str], where: Path | None) -> Outcome:
-        done = subprocess.run(
-            command,
-            cwd=where or self.folder,
-            env=self.variables,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=600,
-            check=False,
-        )
-        return Outcome(done.returncode, done.stdout)
 
 
 def minutes(limit: str) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 from collections.abc import Callable, Mapping
@@ -13,41 +12,20 @@ from typing import Any
 import pytest
 
 from workflow_src.cells import runs_beside
-from workflow_src.configuration import Dataset, Training, identity
-from workflow_src.configuration.keys import TaskSet
 from workflow_src.data.prepare import prepare_rig, prepare_split
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
 from workflow_src.scheduling.told import Told
 from workflow_src.training import run
 
-RIG = {
-    "source": "simulated",
-    "unit": "g",
-    "amplitude_comparable": False,
-    "simulated": {"kind": "bearing", "units_per_class": 4, "samples": 1024, "speeds_rpm": [1500]},
-}
+from .. import small_cells
+from ..small_cells import MODEL, SPLIT, rig
+
+RIG = rig(1024)
 DATASET = {
     "rig": "small",
     "span": {"window": 128, "horizon": 16, "per_recording": 3},
-    "split": {
-        "strategy": "unit",
-        "test_share": 0.25,
-        "validation": {"strategy": "unit", "share": 0.25},
-    },
-}
-MODEL = {
-    "kind": "network",
-    "backbone": "dlinear",
-    "embedding": "patch",
-    "normalisation": "window",
-    "width": 8,
-    "depth": 1,
-    "patch_length": 16,
-    "patch_count": 8,
-    "dropout": 0.2,
-    "kernel": 3,
-    "individual": False,
+    "split": SPLIT,
 }
 TASKS = ("classification", "anomaly_detection", "signal_prediction")
 
@@ -69,8 +47,8 @@ def small_rig(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small_rig")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        rig, dataset = {"rig": RIG, "table": None}, {"dataset": DATASET, "table": None}
-        prepare_rig("small", rig, description="", data_root=None, config_folder=folder)
+        recorded, dataset = {"rig": RIG, "table": None}, {"dataset": DATASET, "table": None}
+        prepare_rig("small", recorded, description="", data_root=None, config_folder=folder)
         prepare_split("split", dataset, config_folder=folder)
     return folder
 
@@ -82,19 +60,11 @@ def write_cell(small_rig: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.chdir(tmp_path)
 
     def write(study: str, model: Mapping[str, Any] | None = None, **training: Any) -> Path:
-        options = {"batch_size": 16, "epochs": 3, "learning_rate": 3e-3} | training
-        cell: dict[str, Any] = {
-            "cell": {"dataset": "split", "model": "dlinear", "task_set": "three", "seed": 7},
-            "dataset": Dataset.model_validate(DATASET).model_dump(),
-            "amplitude_comparable": False,
-            "tasks": TaskSet.model_validate({t: {} for t in TASKS}).model_dump(exclude_none=True),
-            "model": copy.deepcopy(MODEL) | dict(model or {}),
-            "training": Training.model_validate(options).model_dump(),
-        }
-        cell["identity"] = identity(cell)
-        path = tmp_path / study / "results" / "split" / "dlinear" / "three" / "seed7" / "cell.json"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(cell), encoding="utf-8")
-        return path
+        names = {"dataset": "split", "model": "dlinear", "task_set": "three", "seed": 7}
+        options = {"batch_size": 16, "epochs": 3} | training
+        network = MODEL | dict(model or {})
+        return small_cells.write_cell(
+            tmp_path / study / "results", names, DATASET, network, TASKS, options
+        )
 
     return write

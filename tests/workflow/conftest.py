@@ -136,6 +136,7 @@ class Project:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
+    patience_s: float = 240  # with a command
 
     def command(self, *arguments: str, profile: str = "local") -> list[str]:
         options = ["--profile", str(self.folder / "profiles" / profile)]
@@ -167,7 +168,7 @@ class Project:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=240,
+            timeout=self.patience_s,
             check=False,
         )
         return Outcome(done.returncode, done.stdout)

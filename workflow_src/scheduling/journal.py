@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from workflow_src.errors import BadData, Diverged, OutOfMemory, Stopped
+from workflow_src.errors import BadData, Diverged, OutOfMemory, Stopped, first_line
 from workflow_src.limits import peak_rss_mb
 
 
@@ -82,10 +82,9 @@ class Journal:
         try:
             yield
         except BaseException as error:
-            first_line = str(error).split("\n", 1)[0] or type(error).__name__
             # On a full disk not even this line may fit; the error itself says so.
             with contextlib.suppress(OSError):
-                self.append("ended", cause=cause_of(error).text, message=first_line)
+                self.append("ended", cause=cause_of(error).text, message=first_line(error))
             raise
         self.append("ended", cause=Cause.DONE.text, peak_rss_mb=peak_rss_mb())
 

@@ -21,8 +21,6 @@ import json
 import os
 import platform
 import random
-import shutil
-import subprocess
 import time
 import uuid
 from collections.abc import Callable
@@ -31,6 +29,7 @@ from typing import Any
 
 from workflow_src.errors import Stopped, UserError
 from workflow_src.files import disk_full, is_disk_full, write_text
+from workflow_src.scheduling.slurm import squeue
 
 # Only where neither the holder's job nor its process can be asked for: heartbeats come every few
 # seconds, and a shared file system may show them late.
@@ -272,12 +271,8 @@ def _began(pid: int) -> str | None:
 
 def _job_states(job: str) -> list[str] | None:
     """States of a Slurm job's parts, [] where it is over; None where Slurm cannot be asked."""
-    if shutil.which("squeue") is None:
-        return None
-    command = ["squeue", "-h", "-j", job, "-o", "%T"]
-    try:
-        asked = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
-    except (OSError, subprocess.TimeoutExpired):
+    asked = squeue(job, "%T")
+    if asked is None:
         return None
     if asked.returncode:
         return [] if "Invalid job id" in asked.stderr else None

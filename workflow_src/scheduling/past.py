@@ -70,6 +70,47 @@ def invocation(past: Sequence[Attempt]) -> list[Attempt]:
     return list(past[firsts[-1] :]) if firsts else list(past)
 
 
+def framing(journal: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The events that begin and end attempts."""
+    return [event for event in journal if event.get("event") in ("started", "ended")]
+
+
+def cause_without_end(
+    journal: Sequence[Mapping[str, Any]], sample: Mapping[str, Any]
+) -> Cause | None:
+    """How the last attempt ended, if it is over and wrote no end; None: it wrote one.
+
+    ``sample`` is that of its last heartbeat.
+    """
+    last = framing(journal)[-1:]
+    if not last or last[0]["event"] != "started":
+        return None
+    return cause_of_silence(last[0], sample)
+
+
+def cause_of_silence(started: Mapping[str, Any], sample: Mapping[str, Any]) -> Cause:
+    """How an attempt ended of which nothing is known but its start and its last heartbeat.
+
+    Args:
+        started: its line in the journal; `until` is when its job was to end. Where Slurm did not
+            say, what was asked for tells, from the start on.
+        sample: time (s since the epoch), used_mb and limit_mb of the last heartbeat.
+    """
+    until, seen = started.get("until") or _asked_until(started), sample.get("time")
+    if until is not None and seen is not None and seen >= until - 60:
+        return Cause.DEADLINE
+    limit = sample.get("limit_mb")
+    if limit and sample.get("used_mb", 0) >= 0.8 * limit:
+        return Cause.HOST_OOM
+    return Cause.TERMINATED
+
+
+def _asked_until(started: Mapping[str, Any]) -> float | None:
+    told = started.get("told")
+    minutes = told.get("runtime_minutes") if isinstance(told, Mapping) else None
+    return started["time"] + 60.0 * minutes if started.get("job") and minutes else None
+
+
 def _attempt(
     cause: Cause, started: Mapping[str, Any], shrunk: Mapping[str, Any], ended: Mapping[str, Any]
 ) -> Attempt:

@@ -26,8 +26,7 @@ from workflow_src.configuration import Configuration, snapshot
 from workflow_src.errors import UserError
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import SILENCE_S, is_dead, newest
-from workflow_src.scheduling.past import Attempt, attempts
-from workflow_src.scheduling.supervisor import cause_of_silence
+from workflow_src.scheduling.past import Attempt, attempts, cause_without_end
 
 _TAIL_BYTES = 8192  # of history.csv: some rows, of which the last `_ROWS` count
 _ROWS = 5
@@ -179,19 +178,17 @@ def look(study: str, wanted: Planned) -> Status:
     """What is known of one cell; what a kill has torn counts for nothing."""
     folder = paths.runs(study, wanted.cell)
     events = Journal(folder / "attempts.jsonl").events()
-    framing = [event for event in events if event["event"] in ("started", "ended")]
-    starts = [e for e in framing if e["event"] == "started"]
+    starts = [event for event in events if event["event"] == "started"]
     own = sum(start.get("identity") == wanted.identity for start in starts)
-    is_open = bool(framing) and framing[-1]["event"] == "started"
     number, holder = newest(folder)
     sample = (holder or {}).get("sample") or {}
+    without_end = cause_without_end(events, sample)
     if holder is not None:
         is_held = not holder.get("released") and _lives(folder / f"lock.{number}", holder)
     else:
-        is_held = is_open and _runs_without_lock(starts[-1])
-    if is_open and not is_held:
-        cause = cause_of_silence(framing[-1], sample)
-        events.append({"event": "ended", "cause": cause.text, "message": "it left no word"})
+        is_held = without_end is not None and _runs_without_lock(starts[-1])
+    if without_end is not None and not is_held:
+        events.append({"event": "ended", "cause": without_end.text, "message": "it left no word"})
     past = attempts(events, wanted.identity)
     last = past[-1] if past else None
     known: dict[str, Any] = {"epochs": wanted.epochs, "attempts": own, "last": last}

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
+from workflow_src.scheduling.slurm import squeue
+
 # Slurm signals each process of a job, and the supervisor passes its own signal on: both are one.
 SAME_S = 2.0
 # Two Snakemakes shut down after the training process: a finished job was taken for timed out.
 MARGIN_S = 15.0
-
-_ANSWER_S = 30.0  # a controller under load
 
 Reason = Literal["terminated", "deadline"]
 
@@ -71,15 +68,8 @@ def end_of_time(environment: Mapping[str, str]) -> float | None:
     Slurm itself is asked: a job step is not told, and a time limit may be changed while it runs.
     """
     job = environment.get("SLURM_JOB_ID")
-    if not job or shutil.which("squeue") is None:
-        return None
-    command = ["squeue", "-h", "-j", job, "-o", "%e"]
-    # A user may have chosen another format for times.
-    variables = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
+    answer = squeue(job, "%e") if job else None
     try:
-        asked = subprocess.run(
-            command, env=variables, capture_output=True, text=True, timeout=_ANSWER_S, check=False
-        )
-        return datetime.fromisoformat(asked.stdout.strip()).timestamp()
-    except (OSError, subprocess.TimeoutExpired, ValueError):  # NONE, N/A, or no answer
+        return None if answer is None else datetime.fromisoformat(answer.stdout.strip()).timestamp()
+    except ValueError:  # NONE or N/A
         return None

@@ -29,6 +29,7 @@ from workflow_src.files import disk_full, is_disk_full
 from workflow_src.limits import MB, Host
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import Lock
+from workflow_src.scheduling.past import cause_without_end
 from workflow_src.scheduling.stop import SAME_S, Stop, end_of_time
 from workflow_src.scheduling.told import Told
 
@@ -334,36 +335,12 @@ def _signal_name(number: int) -> str:
 
 def _close(journal: Journal, before: Mapping[str, Any] | None) -> None:
     """Write the end of an attempt that could not write its own."""
-    events = [event for event in journal.events() if event["event"] in ("started", "ended")]
-    if not events or events[-1]["event"] != "started":
-        return
     sample = (before or {}).get("sample") or {}
-    cause = cause_of_silence(events[-1], sample)
+    cause = cause_without_end(journal.events(), sample)
+    if cause is None:
+        return
     message = "no end was written: classified by what was seen last"
     journal.append("ended", cause=cause.text, message=message, found_later=True, sample=sample)
-
-
-def cause_of_silence(started: Mapping[str, Any], sample: Mapping[str, Any]) -> Cause:
-    """How an attempt ended of which nothing is known but its start and its last heartbeat.
-
-    Args:
-        started: its line in the journal; `until` is when its job was to end. Where Slurm did not
-            say, what was asked for tells, from the start on.
-        sample: time (s since the epoch), used_mb and limit_mb of the last heartbeat.
-    """
-    until, seen = started.get("until") or _asked_until(started), sample.get("time")
-    if until is not None and seen is not None and seen >= until - 60:
-        return Cause.DEADLINE
-    limit = sample.get("limit_mb")
-    if limit and sample.get("used_mb", 0) >= 0.8 * limit:
-        return Cause.HOST_OOM
-    return Cause.TERMINATED
-
-
-def _asked_until(started: Mapping[str, Any]) -> float | None:
-    told = started.get("told")
-    minutes = told.get("runtime_minutes") if isinstance(told, Mapping) else None
-    return started["time"] + 60.0 * minutes if started.get("job") and minutes else None
 
 
 def _free_port() -> int:

@@ -102,6 +102,13 @@ def latest(folder: Path) -> Path | None:
     return None
 
 
+def remove_checkpoints(folder: Path) -> None:
+    """Remove what only a training that goes on would need."""
+    for pattern in (CHECKPOINT, PREVIOUS, BEST):
+        for path in folder.glob(pattern):
+            path.unlink()
+
+
 def save_weights(network: nn.Module, path: Path) -> None:
     """The weights alone, as safetensors: loading them cannot run code."""
 

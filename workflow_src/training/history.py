@@ -65,21 +65,15 @@ class History(Callback):
         text = io.StringIO()
         writer = self._writer(text)
         writer.writeheader()
-        writer.writerows(row for row in self._rows() if int(row["epoch"]) <= state.batches.epoch)
+        writer.writerows(
+            row for row in _whole_rows(self.path) if int(row["epoch"]) <= state.batches.epoch
+        )
         write_text(self.path, text.getvalue())
         # An epoch that was resumed in its middle began `_spent` seconds ago.
         self._start = time.monotonic() - self._spent
 
     def _writer(self, file: Any) -> csv.DictWriter[str]:
         return csv.DictWriter(file, self.columns, extrasaction="ignore", lineterminator="\n")
-
-    def _rows(self) -> list[dict[str, str]]:
-        """The rows so far, less one that a kill tore."""
-        if not self.path.exists():
-            return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if None not in row.values()]
-        return [row for row in rows if row.get("epoch", "").isdigit()]
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -113,12 +107,20 @@ class History(Callback):
         self._spent = state_dict["spent"]
 
 
+def _whole_rows(history: Path) -> list[dict[str, str]]:
+    """The rows so far, less one that a kill tore."""
+    if not history.exists():
+        return []
+    with history.open(newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if None not in row.values()]
+    return [row for row in rows if row.get("epoch", "").isdigit()]
+
+
 def seconds(history: Path) -> dict[str, float]:
     """Seconds of all epochs, over all attempts, and of one on average; torn rows left out."""
     each = []
-    with history.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            with contextlib.suppress(KeyError, TypeError, ValueError):
-                each.append(float(row["seconds"]))
+    for row in _whole_rows(history):
+        with contextlib.suppress(KeyError, ValueError):
+            each.append(float(row["seconds"]))
     mean = sum(each) / max(1, len(each))
     return {"seconds": round(sum(each), 3), "seconds_per_epoch": round(mean, 4)}

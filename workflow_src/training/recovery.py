@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 import torch
 
-from workflow_src.errors import OutOfMemory
+from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.training.assembly import MultiTaskNetwork
-from workflow_src.training.out_of_memory import exhausted, free
+from workflow_src.training.out_of_memory import Memory, exhausted, free
 from workflow_src.training.randomness import RandomState
 from workflow_src.training.ranks import Ranks
 
 T = TypeVar("T")
-Memory = Literal["gpu", "host"]
 CPU = torch.device("cpu")
 _CODES: tuple[Memory | None, ...] = (None, "host", "gpu")
 
@@ -103,7 +102,7 @@ class Recovery:
                 failed = exhausted(error)
                 if failed is None:
                     raise
-                said = str(error).partition("\n")[0]
+                said = first_line(error)
             # Outside of `except`: the traceback holds what the failed call had in memory.
             failed = _CODES[self.ranks.largest(_CODES.index(failed), device)]
             if failed is None:

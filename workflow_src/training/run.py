@@ -19,7 +19,7 @@ from workflow_src.configuration import Dataset, identity
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
-from workflow_src.errors import OutOfMemory
+from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import write_text, write_whole
 from workflow_src.limits import MB, Host, resident
 from workflow_src.predictions import write_predictions
@@ -27,7 +27,7 @@ from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
 from workflow_src.scheduling.told import Told
 from workflow_src.training.assembly import build_network
-from workflow_src.training.checkpoints import BEST, CHECKPOINT, PREVIOUS, load_weights
+from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
 from workflow_src.training.independence import require_independent
 from workflow_src.training.out_of_memory import exhausted, limit_host_memory
@@ -90,9 +90,7 @@ def _attempt(
                 facts["peaks_mb"] = watch.peaks()
     if ranks.first:
         # Only the finished cell loses what a resumed one would need.
-        for pattern in (CHECKPOINT, PREVIOUS, BEST):
-            for path in folder.glob(pattern):
-                path.unlink()
+        remove_checkpoints(folder)
         for name in OUTPUTS:
             link_or_copy(folder / name, cell_file.parent / name)
 
@@ -122,7 +120,7 @@ def in_words(error: Exception) -> OutOfMemory | None:
         f"Out of {'GPU' if of == 'gpu' else 'host'} memory outside a step, where nothing can be "
         "made smaller.",
         of=of,
-        found=str(error).partition("\n")[0],
+        found=first_line(error),
         remedy="request:\n  memory_mb: <more>" if of == "host" else "a larger hardware class",
     )
 
@@ -216,9 +214,7 @@ def move_aside_foreign(folder: Path, whole: str) -> None:
     if before != whole:
         aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
         aside.mkdir(parents=True, exist_ok=True)
-        for pattern in (CHECKPOINT, PREVIOUS, BEST):  # never continued, and large
-            for path in folder.glob(pattern):
-                path.unlink()
+        remove_checkpoints(folder)  # never continued, and large
         for path in folder.iterdir():
             if path.name not in ("aside", "attempts.jsonl", stamp.name) and not _is_lock(path):
                 path.rename(aside / path.name)

@@ -18,7 +18,7 @@ from workflow_src.limits import MB, Device, Host, descendants, devices, peak_res
 WARN, SAVE, REARM = 0.85, 0.92, 0.88
 
 
-class Memory(Protocol):
+class Measured(Protocol):
     """Memory with a limit: `limits.Host` or `limits.Device`."""
 
     limit: int
@@ -106,7 +106,7 @@ class Gauge:
             fills a healthy GPU to its limit.
     """
 
-    def __init__(self, name: str, memory: Memory, unused: Callable[[], int] = lambda: 0) -> None:
+    def __init__(self, name: str, memory: Measured, unused: Callable[[], int] = lambda: 0) -> None:
         self.name = name
         self.memory = memory
         self._unused = unused
@@ -195,7 +195,7 @@ class Watch:
         accelerator: str = "cpu",
         index: int = 0,
         every_s: float = 0.5,
-        host: Memory | None = None,
+        host: Measured | None = None,
     ) -> None:
         self._tell = tell
         self._every_s = every_s
@@ -382,7 +382,7 @@ def _line(pid: int, host: Host, gpus: list[Device]) -> str:
     return "  ".join(parts)
 
 
-def _share(memory: Memory) -> str:
+def _share(memory: Measured) -> str:
     used = memory.used()
     share = f"{100 * used / memory.limit:.0f} %" if memory.limit else "no limit known"
     return f"{used / MB:.0f} of {memory.limit / MB:.0f} MB ({share})"

@@ -1,0 +1,62 @@
+"""A small simulated rig and the cells of it that tests train, as a run would write them."""
+
+from __future__ import annotations
+
+import copy
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_src.configuration import Dataset, Training, identity
+from workflow_src.configuration.keys import TaskSet
+
+SPLIT = {
+    "strategy": "unit",
+    "test_share": 0.25,
+    "validation": {"strategy": "unit", "share": 0.25},
+}
+MODEL = {
+    "kind": "network",
+    "backbone": "dlinear",
+    "embedding": "patch",
+    "normalisation": "window",
+    "width": 8,
+    "depth": 1,
+    "patch_length": 16,
+    "patch_count": 8,
+    "dropout": 0.2,
+    "kernel": 3,
+    "individual": False,
+}
+
+
+def rig(samples: int) -> dict[str, Any]:
+    """Bearings with four units a class, `samples` a recording."""
+    kind = {"kind": "bearing", "units_per_class": 4, "samples": samples, "speeds_rpm": [1500]}
+    return {"source": "simulated", "unit": "g", "amplitude_comparable": False, "simulated": kind}
+
+
+def write_cell(
+    folder: Path,
+    names: Mapping[str, Any],
+    dataset: Mapping[str, Any],
+    model: Mapping[str, Any],
+    tasks: Sequence[str],
+    training: Mapping[str, Any],
+) -> Path:
+    """The cell.json below the results `folder`; `names` are dataset, model, task_set and seed."""
+    cell: dict[str, Any] = {
+        "cell": dict(names),
+        "dataset": Dataset.model_validate(dataset).model_dump(),
+        "amplitude_comparable": False,
+        "tasks": TaskSet.model_validate({t: {} for t in tasks}).model_dump(exclude_none=True),
+        "model": copy.deepcopy(dict(model)),
+        "training": Training.model_validate({"learning_rate": 3e-3, **training}).model_dump(),
+    }
+    cell["identity"] = identity(cell)
+    below = Path(names["dataset"], names["model"], names["task_set"], f"seed{names['seed']}")
+    path = folder / below / "cell.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(cell), encoding="utf-8")
+    return path
