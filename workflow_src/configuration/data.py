@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -52,9 +52,9 @@ class Rig(Keys):
 
     @model_validator(mode="after")
     def _one_source(self) -> Rig:
-        other = "folder" if self.source == "simulated" else "simulated"
-        if getattr(self, other) is not None:
-            raise Mistake(f"A rig of source `{self.source}` has no key `{other}`.", drop=other)
+        for other in get_args(Rig.model_fields["source"].annotation):
+            if other != self.source and getattr(self, other) is not None:
+                raise Mistake(f"A rig of source `{self.source}` has no key `{other}`.", drop=other)
         if getattr(self, self.source) is None:
             example = type(self).model_fields[self.source].examples[0]  # type: ignore[index]
             what = f"A rig of source `{self.source}` needs the key `{self.source}`."
