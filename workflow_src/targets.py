@@ -158,8 +158,17 @@ class Targets:
         root = self.configuration.data_root()
         options = ["--config-folder", str(self.configuration.folder)]
         sources = shlex.join(options + (["--data-root", str(root)] if root else []))
-        prefix = f'verb() {{ {self.command} "$@"; }}; sources=({sources}); '
+        prefix = f'verb() {{ {self.command} "$@"; }}; sources=({sources}); {self._modules()}'
         return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
+
+    def _modules(self) -> str:
+        """Loads the site's modules in a job; the rules that run beside Snakemake need none."""
+        modules = self.configuration.site.modules
+        if not modules:
+            return ""
+        # Such functions read variables that may not be set, which Snakemake's shell forbids.
+        load = f"set +u; module load {shlex.join(modules)}; set -u"
+        return f'if [ -n "${{SLURM_JOB_ID:-}}" ]; then {load}; fi; '
 
     def show_tables(self) -> None:
         """Print the tables, where all are there and none of an unfinished study is younger.

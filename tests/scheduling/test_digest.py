@@ -140,8 +140,12 @@ def test_out_of_gpu_memory_with_nothing_smaller_names_larger_classes(run: Run) -
         "  kept: demo/runs/bearing_sim/fno/all/seed42   the 2 other cells are done   "
         "log: demo/logs/train/bearing_sim/fno/all/seed42.log"
     )
-    assert then[0].startswith("  next: `hardware: v100-32g` or `hardware: a100-40g` or ")
-    assert "v100-16g" not in "".join(then)
+    assert then[0] == (
+        "  next: fits nowhere: out of GPU memory at micro-batch 1 with activations recomputed, "
+        "class v100-16g; the next class is v100-32g with 32768 MB:"
+    )
+    assert then[1].startswith("        `hardware: v100-32g` or `hardware: a100-40g` or ")
+    assert "v100-16g" not in "".join(then[1:])
 
 
 def test_out_of_gpu_memory_with_rungs_left_says_what_comes_next(run: Run) -> None:

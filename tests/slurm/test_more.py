@@ -83,10 +83,10 @@ def test_a_lost_node_and_a_cancelled_job_are_resumed(prepared, copied, undisturb
     jobs = study.asked("train", lost)
     assert [job["JobState"] for job in jobs] == ["NODE_FAIL", "COMPLETED"]
     assert jobs[1]["NodeList"] != down
-    assert lost.causes == ["terminated", "done"]
+    assert lost.causes == ["node_lost", "done"]
     jobs = study.asked("train", cancelled)
     assert [job["JobState"] for job in jobs] == ["NODE_FAIL", "CANCELLED", "COMPLETED"]
-    assert cancelled.causes == ["terminated", "terminated", "done"]
+    assert cancelled.causes == ["node_lost", "terminated", "done"]
     # Slurm signals the Snakemake of a cancelled step, which passes nothing on, and then kills.
     assert ["found_later" in event for event in cancelled.of("ended")] == [True, True, False]
     same_bytes(study, undisturbed, *both)

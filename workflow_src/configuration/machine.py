@@ -126,3 +126,8 @@ class SiteClass(Keys):
     extra: str | None = Field(
         None, description="Further options of sbatch.", examples=["--no-requeue"]
     )
+    modules: list[str] = Field(
+        [],
+        description="Environment modules that each job loads before it starts.",
+        examples=[["cuda/12.6"]],
+    )

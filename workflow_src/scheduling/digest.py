@@ -202,7 +202,8 @@ def _next(facts: _Facts, last: Attempt) -> str:
         return _mended(said(facts.log)[1])
     request = facts.request(facts.status.cell)
     if request.refusal and last.cause in _MEMORY:
-        return _elsewhere(facts.configuration, _MEMORY[last.cause])
+        elsewhere = _elsewhere(facts.configuration, _MEMORY[last.cause])
+        return f"{request.refusal}:\n{elsewhere}"
     goes_on = f"{AGAIN}: it goes on from epoch {facts.status.epoch}"
     changes = _changes(request, last)
     if last.cause is Cause.DEADLINE and request.runtime_minutes <= last.runtime_minutes:

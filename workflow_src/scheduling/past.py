@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_src.scheduling.journal import Cause
+from workflow_src.scheduling.slurm import cause_of_job
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,13 @@ def cause_without_end(
 ) -> Cause | None:
     """How the last attempt ended, if it is over and wrote no end; None: it wrote one.
 
-    ``sample`` is that of its last heartbeat.
+    ``sample`` is that of its last heartbeat. Slurm's word counts, where it has one.
     """
     last = framing(journal)[-1:]
     if not last or last[0]["event"] != "started":
         return None
-    return cause_of_silence(last[0], sample)
+    job = last[0].get("job")
+    return (cause_of_job(str(job)) if job else None) or cause_of_silence(last[0], sample)
 
 
 def cause_of_silence(started: Mapping[str, Any], sample: Mapping[str, Any]) -> Cause:

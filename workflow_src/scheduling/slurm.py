@@ -1,12 +1,25 @@
-"""What Slurm says of a job (squeue, which every cluster has)."""
+"""What Slurm says of a job: squeue, which every cluster has; sacct, where there is accounting."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import subprocess
+from collections.abc import Sequence
+
+from workflow_src.scheduling.journal import Cause
 
 _ANSWER_S = 30.0  # a controller under load
+
+
+_CAUSES = {
+    "NODE_FAIL": Cause.NODE_LOST,
+    "BOOT_FAIL": Cause.NODE_LOST,
+    "TIMEOUT": Cause.DEADLINE,
+    "OUT_OF_MEMORY": Cause.HOST_OOM,
+    "CANCELLED": Cause.TERMINATED,
+    "PREEMPTED": Cause.TERMINATED,
+}
 
 
 def squeue(job: str, field: str) -> subprocess.CompletedProcess[str] | None:
@@ -14,9 +27,26 @@ def squeue(job: str, field: str) -> subprocess.CompletedProcess[str] | None:
 
     Times come in ISO 8601, whatever format a user has chosen.
     """
-    if shutil.which("squeue") is None:
+    return _asked(["squeue", "-h", "-j", job, "-o", field])
+
+
+def cause_of_job(job: str) -> Cause | None:
+    """How a job ended, as far as Slurm knows it; None: it does not, or only that it failed.
+
+    squeue remembers a job for some minutes (MinJobAge), accounting for good.
+    """
+    commands = [["squeue", "-h", "-j", job, "-o", "%T", "-t", "all"]]
+    commands += [["sacct", "-n", "-X", "-P", "-j", job, "-o", "State"]]
+    for answer in map(_asked, commands):
+        said = answer.stdout.split() if answer is not None and not answer.returncode else []
+        if said:
+            return _CAUSES.get(said[0])  # sacct: "CANCELLED by 0"
+    return None
+
+
+def _asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
+    if shutil.which(command[0]) is None:
         return None
-    command = ["squeue", "-h", "-j", job, "-o", field]
     variables = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
     try:
         return subprocess.run(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +237,20 @@ def site(key: str, resource: str) -> Any:
     return probe
 
 
+def modules(world: Any) -> None:
+    """They are loaded in a job, and there alone, by a shell that forbids unset variables."""
+    assert "module load" not in world.targets().shell_prefix()
+    site = {"local": {"modules": ["cuda/12.6", "a b"]}}
+    prefix = world.targets(site=site).shell_prefix().replace("{{", "{").replace("}}", "}")
+    script = f'set -euo pipefail; module() {{ echo "$# $@ ${{UNSET_BEFORE}}"; }}; {prefix} echo on'
+    for job, said in (("", "on\n"), ("7", "3 load cuda/12.6 a b \non\n")):
+        variables = {**os.environ, "SLURM_JOB_ID": job}
+        done = subprocess.run(
+            ["bash", "-c", script], env=variables, capture_output=True, text=True, check=True
+        )
+        assert done.stdout == said
+
+
 PROBES = {
     "Run.study": study,
     "Run.datasets": datasets,
@@ -272,4 +288,5 @@ PROBES = {
     "SiteClass.account": site("account", "slurm_account"),
     "SiteClass.qos": site("qos", "qos"),
     "SiteClass.extra": site("extra", "slurm_extra"),
+    "SiteClass.modules": modules,
 }
