@@ -22,8 +22,11 @@ STAND_IN = Path(__file__).parent / "stand_in"
 EPOCHS = 6
 # The address space of one training process is 1.1 GB, what it holds 0.4 GB.
 MEMORY_MB, INNER_MB = 1300, 200
-SITE = {"cpu": {"partition": "cpu"}, "v100-16g": {"partition": "v100"}}
-SITE["a100-80g"] = {"partition": "a100"}
+SITE: dict[str, dict[str, Any]] = {
+    "cpu": {"partition": "cpu"},
+    "v100-16g": {"partition": "v100", "modules": ["rehearsed/1.0"]},
+    "a100-80g": {"partition": "a100"},
+}
 CLASSES = {"slurm-cpu": "cpu", "slurm-v100": "v100-16g", "slurm-a100": "a100-80g"}
 STUDY_RUN = {
     **RUN,
@@ -80,6 +83,8 @@ class Study(Project):
     def variables(self) -> dict[str, str]:
         path = os.pathsep.join([str(STAND_IN), os.environ.get("PYTHONPATH", "")])
         own = {"PYTHONPATH": path, "REHEARSAL": str(self._plan)}
+        # As a cluster exports it to its users' shells, and through them to their jobs.
+        own["BASH_FUNC_module%%"] = f'() {{ echo "$@" >> {self.folder}/modules; }}'
         return {**super().variables, **self.cluster.environment, **own}
 
     def command(self, *arguments: str, profile: str = "slurm-cpu") -> list[str]:
@@ -101,6 +106,12 @@ class Study(Project):
 
     def cell(self, model: str, seed: int = 1) -> Cell:
         return Cell(self.folder, model, seed)
+
+    @property
+    def modules(self) -> set[str]:
+        """What `module` was asked in jobs."""
+        asked = self.folder / "modules"
+        return set(asked.read_text(encoding="utf-8").splitlines()) if asked.exists() else set()
 
     @property
     def trained(self) -> list[Cell]:

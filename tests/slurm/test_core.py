@@ -64,6 +64,8 @@ def test_slurm_is_asked_what_was_decided(prepared, copied):
         assert started["limit_mb"] == request.memory_mb
         assert started["until"] == pytest.approx(started["time"] + 300, abs=60)
         assert cell.causes == ["done"]
+        expected = {"load rehearsed/1.0"} if profile == "slurm-v100" else set()
+        assert study.modules == expected
 
 
 def test_a_bug_costs_one_training_and_no_other_cell(prepared, copied, undisturbed):

@@ -1,0 +1,132 @@
+"""What a user waits for before anything is submitted: parsing, a dry run, one decision.
+
+    python benchmarks/dry_run.py [--cells 1000] [--attempts 3] [--heartbeats 100]
+
+Makes a study of so many networks in a temporary folder, each with a journal of `--attempts`
+attempts that ran out of host memory, with `--heartbeats` events of progress in each, and times
+
+- the parsing of the Snakefile: `--list-rules` for the default study, less the start of Snakemake
+  with an empty file;
+- `--dry-run --profile profiles/slurm-a100` of the large study, with its journals on disk;
+- `decide()` on one of these journals.
+
+The median of three; nothing is asserted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import yaml
+
+REPOSITORY = Path(__file__).parents[1]
+sys.path.insert(0, str(REPOSITORY))
+
+from workflow_src import cells as paths  # noqa: E402
+from workflow_src.configuration import Configuration, load  # noqa: E402
+from workflow_src.scheduling.journal import Journal  # noqa: E402
+from workflow_src.scheduling.request import Forecast, Policy, decide  # noqa: E402
+from workflow_src.scheduling.status import planned  # noqa: E402
+from workflow_src.scheduling.told import Told  # noqa: E402
+
+HARDWARE = "a100-80g"
+DECISIONS = 200
+
+
+def study_of(wanted: int) -> Configuration:
+    """Networks alone: a baseline asks for nothing that is decided."""
+    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+    run |= {"study": "large", "hardware": HARDWARE}
+    run["models"] = ["dlinear", "patchtst", "timesnet", "fno"]
+    each = len(run["datasets"]) * len(run["models"]) * len(run["task_sets"])
+    run["seeds"] = list(range(-(-wanted // each)))
+    Path("large.yaml").write_text(yaml.safe_dump(run), encoding="utf-8")
+    return load(run, REPOSITORY / "config")
+
+
+def write_journals(configuration: Configuration, attempts: int, heartbeats: int) -> int:
+    cells = planned(configuration)
+    for one in cells:
+        journal = Journal(paths.runs("large", one.cell) / "attempts.jsonl")
+        journal.path.parent.mkdir(parents=True)
+        lines: list[dict[str, object]] = []
+        for number in range(attempts):
+            told = Told(hardware=HARDWARE, attempt=number + 1, memory_mb=4000 + 2000 * number)
+            lines.append({"event": "started", "identity": one.identity, "told": asdict(told)})
+            lines += [{"event": "checkpoint", "step": step} for step in range(heartbeats)]
+            lines.append({"event": "ended", "cause": "host_oom", "message": "what it said"})
+        text = "".join(json.dumps({"time": 0.0, **line}) + "\n" for line in lines)
+        journal.path.write_text(text, encoding="utf-8")
+    return len(cells)
+
+
+def median(work: Callable[[], object]) -> float:
+    seconds = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - begun)
+    return statistics.median(seconds)
+
+
+def snakemake(*arguments: str) -> None:
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    subprocess.run(
+        command,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        check=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cells", type=int, default=1000)
+    parser.add_argument("--attempts", type=int, default=3)
+    parser.add_argument("--heartbeats", type=int, default=100)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        configuration = study_of(options.cells)
+        cells = write_journals(configuration, options.attempts, options.heartbeats)
+        Path("empty.smk").write_text("", encoding="utf-8")
+        start = median(lambda: snakemake("--snakefile", "empty.smk", "--list-rules"))
+        local = ("--snakefile", str(REPOSITORY / "Snakefile"))
+        own = ("--profile", str(REPOSITORY / "profiles" / "local"))
+        parse = median(lambda: snakemake(*local, *own, "--list-rules")) - start
+        slurm = ("--profile", str(REPOSITORY / "profiles" / "slurm-a100"), "--quiet", "all")
+        large = ("--configfile", "large.yaml", "--dry-run")
+        dry = median(lambda: snakemake(*local, *slurm, *large))
+        one = planned(configuration)[0]
+        events = Journal(paths.runs("large", one.cell) / "attempts.jsonl").events()
+        policy = Policy(
+            1, configuration.site, HARDWARE, one.identity, classes=configuration.classes
+        )
+        forecast = Forecast.configured(configuration.request(*one.cell.key), 64)
+
+        def decisions() -> None:
+            for attempt in range(DECISIONS):
+                decide(forecast, events, configuration.hardware, replace(policy, attempt=attempt))
+
+        decision = median(decisions) / DECISIONS
+        print(f"{cells} cells, {len(events)} events in each journal; seconds")
+        print(f"  start of Snakemake with an empty file {start:8.2f}")
+        print(f"  parsing, beyond that                  {parse:8.2f}")
+        print(f"  dry run with all journals             {dry:8.2f}")
+        print(f"  one decision                          {decision:8.6f}")
+        os.chdir(REPOSITORY)
+
+
+if __name__ == "__main__":
+    main()
