@@ -30,13 +30,7 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture(scope="session")
 def unprepared(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A study of which nothing has run; not to be changed."""
-    folder = tmp_path_factory.mktemp("unprepared") / "project"
-    _write_project(folder)
-    study = Study(folder, cluster=cluster)
-    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(STUDY_RUN), encoding="utf-8")
-    (folder / "config" / "site.yaml").write_text(yaml.safe_dump(SITE), encoding="utf-8")
-    study.rehearse({})
-    return study
+    return written(tmp_path_factory.mktemp("unprepared") / "project", cluster)
 
 
 @pytest.fixture(scope="session")
@@ -62,6 +56,16 @@ def undisturbed(prepared: Study, tmp_path_factory: pytest.TempPathFactory) -> St
 def copied(tmp_path: Path) -> Callable[..., Study]:
     """Copies a study (modification times included), as often as asked."""
     return lambda study, name="copy": _copy(study, tmp_path / name)
+
+
+def written(folder: Path, cluster: Cluster) -> Study:
+    """A study of six cells whose commands reach the cluster."""
+    _write_project(folder)
+    study = Study(folder, cluster=cluster)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(STUDY_RUN), encoding="utf-8")
+    (folder / "config" / "site.yaml").write_text(yaml.safe_dump(SITE), encoding="utf-8")
+    study.rehearse({})
+    return study
 
 
 def _copy(study: Study, folder: Path) -> Study:

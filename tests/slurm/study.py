@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -147,6 +148,14 @@ class Study(Project):
         """The end of a command that has begun."""
         code = master.wait(seconds)
         return Outcome(code, (self.folder / "said.log").read_text(encoding="utf-8"))
+
+    def status(self) -> str:
+        """What `status` shows at this moment."""
+        command = [sys.executable, "-m", "workflow_src", "status"]
+        done = subprocess.run(
+            command, cwd=self.folder, env=self.variables, capture_output=True, text=True, check=True
+        )
+        return done.stdout
 
     def wait(self, until: Callable[[], object], what: str, seconds: float = 120) -> None:
         """Return when `until` comes true."""

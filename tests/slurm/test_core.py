@@ -77,6 +77,7 @@ def test_a_bug_costs_one_training_and_no_other_cell(prepared, copied, undisturbe
     assert failed.code != 0
     assert len(broken.of("started")) == 1
     assert broken.causes == ["error"]
+    assert "FAILED tiny/dlinear/all/2: ended by an error" in failed.text
     assert "a bug of this model alone" in failed.text
     first, *refused = study.asked("train", broken)
     assert first["TresPerJob"] == "gres:gpu:a100:1"
