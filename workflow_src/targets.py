@@ -153,21 +153,28 @@ class Targets:
     def shell_prefix(self) -> str:
         """What every rule's shell text may use: `verb`, and `sources` (where files are found).
 
-        Not params: a moved environment or folder changes no number.
+        Not params: a moved environment or folder changes no number. A prefix takes the place of
+        Snakemake's own, which makes the shell end at the first failure, inside a pipe too.
         """
         root = self.configuration.data_root()
         options = ["--config-folder", str(self.configuration.folder)]
         sources = shlex.join(options + (["--data-root", str(root)] if root else []))
-        prefix = f'verb() {{ {self.command} "$@"; }}; sources=({sources}); {self._modules()}'
+        prefix = f"set -euo pipefail; {self._modules()}"
+        prefix += f'verb() {{ {self.command} "$@"; }}; sources=({sources}); '
         return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
     def _modules(self) -> str:
-        """Loads the site's modules in a job; the rules that run beside Snakemake need none."""
+        """Loads the site's modules in a job; the rules that run beside Snakemake need none.
+
+        `module` is a function of the user's shell: /bin/sh, through which Slurm starts jobs, may
+        have dropped it, but not the place where it is defined.
+        """
         modules = self.configuration.site.modules
         if not modules:
             return ""
-        # Such functions read variables that may not be set, which Snakemake's shell forbids.
-        load = f"set +u; module load {shlex.join(modules)}; set -u"
+        begin = 'type module > /dev/null 2>&1 || source "$MODULESHOME/init/bash"'
+        # Such functions read variables that may not be set.
+        load = f"set +u; {begin}; module load {shlex.join(modules)}; set -u"
         return f'if [ -n "${{SLURM_JOB_ID:-}}" ]; then {load}; fi; '
 
     def show_tables(self) -> None:

@@ -65,10 +65,13 @@ def written(folder: Path, cluster: Cluster) -> Study:
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(STUDY_RUN), encoding="utf-8")
     (folder / "config" / "site.yaml").write_text(yaml.safe_dump(SITE), encoding="utf-8")
     study.rehearse({})
+    study.offer_modules()
     return study
 
 
 def _copy(study: Study, folder: Path) -> Study:
-    """A copy whose file times still tell Snakemake that it is up to date."""
+    """A copy whose file times still tell Snakemake that it is up to date; with its own modules."""
     target = Path(shutil.copytree(study.folder, folder / "project"))
-    return Study(target, cluster=study.cluster)
+    copy = Study(target, cluster=study.cluster)
+    copy.offer_modules()
+    return copy

@@ -84,8 +84,7 @@ class Study(Project):
     def variables(self) -> dict[str, str]:
         path = os.pathsep.join([str(STAND_IN), os.environ.get("PYTHONPATH", "")])
         own = {"PYTHONPATH": path, "REHEARSAL": str(self._plan)}
-        # As a cluster exports it to its users' shells, and through them to their jobs.
-        own["BASH_FUNC_module%%"] = f'() {{ echo "$@" >> {self.folder}/modules; }}'
+        own["MODULESHOME"] = str(self.folder / "modulefiles")
         return {**super().variables, **self.cluster.environment, **own}
 
     def command(self, *arguments: str, profile: str = "slurm-cpu") -> list[str]:
@@ -96,6 +95,13 @@ class Study(Project):
         self, *arguments: str, profile: str = "slurm-cpu", where: Path | None = None
     ) -> Outcome:
         return super().snakemake(*arguments, profile=profile, where=where)
+
+    def offer_modules(self) -> None:
+        """Define `module` where clusters do; it writes down what it is asked."""
+        init = self.folder / "modulefiles" / "init" / "bash"
+        init.parent.mkdir(parents=True, exist_ok=True)
+        asked = self.folder / "modules"
+        init.write_text(f'module() {{ echo "$@" >> {asked}; }}\n', encoding="utf-8")
 
     @property
     def _plan(self) -> Path:

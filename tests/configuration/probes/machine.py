@@ -242,13 +242,18 @@ def modules(world: Any) -> None:
     assert "module load" not in world.targets().shell_prefix()
     site = {"local": {"modules": ["cuda/12.6", "a b"]}}
     prefix = world.targets(site=site).shell_prefix().replace("{{", "{").replace("}}", "}")
-    script = f'set -euo pipefail; module() {{ echo "$# $@ ${{UNSET_BEFORE}}"; }}; {prefix} echo on'
+    init = world.new_folder() / "init" / "bash"
+    init.parent.mkdir(parents=True)
+    init.write_text('module() { echo "$# $@ $UNSET_BEFORE"; }\n', encoding="utf-8")
     for job, said in (("", "on\n"), ("7", "3 load cuda/12.6 a b \non\n")):
-        variables = {**os.environ, "SLURM_JOB_ID": job}
-        done = subprocess.run(
-            ["bash", "-c", script], env=variables, capture_output=True, text=True, check=True
-        )
+        variables = {**os.environ, "SLURM_JOB_ID": job, "MODULESHOME": str(init.parents[1])}
+        command = ["bash", "-c", f"{prefix} echo on"]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
         assert done.stdout == said
+        # A module that is not there ends the job.
+        variables["MODULESHOME"] = "/nowhere"
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
+        assert (done.returncode != 0) == bool(job)
 
 
 PROBES = {
