@@ -25,11 +25,12 @@ def main() -> None:
     reason = missing()
     if reason:
         raise SystemExit(reason)
-    with tempfile.TemporaryDirectory(prefix="slurm-") as place:
-        folder = Path(place)
-        (folder / "cluster").mkdir()
-        with running(folder / "cluster") as cluster:
-            rehearse(written(folder / "project", cluster))
+    with (
+        tempfile.TemporaryDirectory(prefix="slurm-") as place,
+        tempfile.TemporaryDirectory() as folder,
+        running(Path(place)) as cluster,
+    ):
+        rehearse(written(Path(folder, "project"), cluster))
 
 
 def rehearse(study: Study) -> None:
