@@ -14,7 +14,7 @@ import numpy as np
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.configuration import Dataset
-from workflow_src.data.split_files import read_split
+from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.files import write_text
@@ -40,6 +40,7 @@ def _run(cell_file: Path, cell: dict[str, Any]) -> None:
         predictions = predict_trivial(
             reader, kept, classes=reader.classes, strength=split.facts["strength"]
         )
+    predictions.facts |= truncation_facts(split.facts)
     write_predictions(cell_file.parent / "predictions.h5", predictions)
     report = {
         "cell": cell["cell"],

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
 from workflow_src.configuration.folder import ChannelKind, FolderOptions
+from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.configuration.training import TrainingOverrides
 
@@ -85,7 +86,7 @@ class Span(Keys):
 class Validation(Keys):
     """The part on which training is stopped and thresholds are set; never the test part."""
 
-    strategy: Literal["unit", "condition", "run", "time_block", "none"] = Field(
+    strategy: Literal["unit", "condition", "run", "time_block", "naive_windows", "none"] = Field(
         "time_block", description="What is held out of the training part.", examples=["unit"]
     )
     share: Share = Field(0.2, description="Share of the training part.", examples=[0.25])
@@ -110,9 +111,9 @@ class Fold(Keys):
 class Split(Keys):
     """Which spans train, validate and test."""
 
-    strategy: Literal["unit", "condition", "run", "time_block", "fixed"] = Field(
+    strategy: Literal["unit", "condition", "run", "time_block", "fixed", "naive_windows"] = Field(
         description="What the test part shares nothing of with the training part. The strength "
-        "that stands in the tables is the one that is proven.",
+        "that stands in the tables is the one that is proven. naive_windows leaks.",
         examples=["unit"],
     )
     test: Selector | None = Field(
@@ -149,6 +150,37 @@ class Split(Keys):
         description="Rotations, each a dataset `name.foldN`.",
         examples=[[{"test": {"unit_id": ["u1"]}}, {"test": {"unit_id": ["u2"]}}]],
     )
+    rotation: Rotation | None = Field(
+        None,
+        description="Rotations that need no list: each group of the strategy held out once.",
+        examples=[{"folds": 9, "leave_one_out": True}],
+    )
+    shots: Shots | None = Field(
+        None,
+        description="Few-shot: some labelled recordings of the test part move to training.",
+        examples=[{"per_class": 5}],
+    )
+    truncation: str | None = Field(
+        None,
+        description="Test runs are seen up to a given time, and give one prediction there: a CSV "
+        "with the columns run_id, truncation_s and official_rul_s, beside this file.",
+        examples=["femto_phm2012.csv"],
+    )
+    allow_leakage: bool = Field(
+        False,
+        strict=True,
+        description="naive_windows: yes, windows of test may share samples with training.",
+        examples=[True],
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Split:
+        require_fitting(self)
+        return self
+
+    def tables(self) -> list[str]:
+        """The tables beside the dataset's file that this split reads."""
+        return [name for name in (self.file, self.truncation) if name is not None]
 
 
 class Dataset(Keys):
@@ -191,3 +223,10 @@ class Dataset(Keys):
     training: TrainingOverrides | None = Field(  # type: ignore[valid-type]
         None, description="Training keys on this dataset.", examples=[{"epochs": 50}]
     )
+
+    @model_validator(mode="after")
+    def _first_snapshots_are_there(self) -> Dataset:
+        if self.split.truncation is not None and self.amplitude == "relative":
+            what = "Of a truncated run only the last snapshot is in test: relative to what?"
+            raise Mistake(what, put={"amplitude": "absolute"})
+        return self

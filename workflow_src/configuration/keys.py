@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, repeated
 from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
 from workflow_src.configuration.machine import Hardware, Request, RequestRule, SiteClass
+from workflow_src.configuration.protocols import Rotation, Shots
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.configuration.training import (
     BACKBONE_KEYS,
@@ -30,8 +31,10 @@ __all__ = [
     "Request",
     "RequestRule",
     "Rig",
+    "Rotation",
     "Run",
     "Selector",
+    "Shots",
     "SiteClass",
     "Span",
     "Split",

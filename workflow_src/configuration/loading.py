@@ -31,6 +31,7 @@ from workflow_src.configuration.keys import (
 )
 from workflow_src.configuration.messages import as_yaml, checked, shown
 from workflow_src.configuration.reading import read, read_extended
+from workflow_src.configuration.rotations import rotations
 from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
@@ -168,6 +169,7 @@ class Configuration:
                 "amplitude_comparable": self.rigs[data.rig].amplitude_comparable,
                 "rig": self.rig_part(data.rig),
                 "split_table": self.split_part(name)["table"],
+                **_only(self.split_part(name), "truncation"),
             }
             for name, data in self.datasets.items()
         }
@@ -187,7 +189,10 @@ class Configuration:
         """What decides the split of a dataset."""
         data = self.datasets[dataset]
         keys = data.model_dump(include={"rig", "span", "channel_kinds", "select", "split"})
-        return {"dataset": keys, **self._provenance("datasets", data.split.file)}
+        part = {"dataset": keys, **self._provenance("datasets", data.split.file)}
+        if data.split.truncation is not None:
+            part["truncation"] = self.digests[f"datasets/{data.split.truncation}"]
+        return part
 
     def request(self, dataset: str, model: str, task_set: str, seed: int) -> Request:
         """The configured request of one cell; a later pattern wins."""
@@ -215,7 +220,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     datasets = _datasets(folder, run.datasets)
     rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
     tables = [("rigs", r.folder.table) for r in rigs.values() if r.folder and r.folder.table]
-    tables += [("datasets", d.split.file) for d in datasets.values() if d.split.file]
+    tables += [("datasets", name) for d in datasets.values() for name in d.split.tables()]
     configuration = Configuration(
         run=run,
         models=models,
@@ -270,16 +275,16 @@ def _datasets(folder: Path, names: Sequence[str]) -> dict[str, Dataset]:
         stem = base if single else name
         values, files = read_extended(folder / "datasets", stem)
         dataset: Dataset = checked(Dataset, values, files)
-        rotations = _rotations(stem, dataset)
-        if single and name not in rotations:
-            last = len(dataset.split.folds) - 1
+        made = rotations(stem, dataset)
+        if single and name not in made:
+            last = -1 if stem in made else len(made) - 1
             raise UserError(
                 f"The dataset `{stem}` has no fold {fold}.",
-                where=f"{shown(files[0])}, key `split.folds`",
+                where=f"{shown(files[0])}, key `split`",
                 expected=f"{stem}.fold0 to {stem}.fold{last}" if last >= 0 else stem,
-                remedy=as_yaml(("datasets",), [next(iter(rotations))]),
+                remedy=as_yaml(("datasets",), [next(iter(made))]),
             )
-        found += [(name, rotations[name])] if single else list(rotations.items())
+        found += [(name, made[name])] if single else list(made.items())
     twice = repeated([name for name, _ in found])
     if twice:
         raise UserError(
@@ -288,18 +293,6 @@ def _datasets(folder: Path, names: Sequence[str]) -> dict[str, Dataset]:
             remedy=as_yaml(("datasets",), [name for name in names if name not in twice]),
         )
     return dict(found)
-
-
-def _rotations(name: str, dataset: Dataset) -> dict[str, Dataset]:
-    if not dataset.split.folds:
-        return {name: dataset}
-    made = {}
-    for i, fold in enumerate(dataset.split.folds):
-        split = dataset.split.model_copy(
-            update={"test": fold.test, "train": fold.train or dataset.split.train, "folds": []}
-        )
-        made[f"{name}.fold{i}"] = dataset.model_copy(update={"split": split})
-    return made
 
 
 def _task_sets(file: Path, names: Sequence[str]) -> dict[str, TaskSet]:
@@ -360,6 +353,10 @@ def _site(file: Path, preferred: Sequence[str]) -> SiteClass:
     hardware = next((name for name in preferred if values.get(name)), preferred[-1])
     site: SiteClass = checked(SiteClass, values.get(hardware) or {}, [file], (hardware,))
     return site
+
+
+def _only(values: Mapping[str, Any], key: str) -> dict[str, Any]:
+    return {key: values[key]} if key in values else {}
 
 
 def _set(overrides: Any) -> dict[str, Any]:

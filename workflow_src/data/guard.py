@@ -30,32 +30,58 @@ def along_runs(table: pd.DataFrame) -> pd.DataFrame:
 def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 0) -> None:
     """Prove that the parts are apart, or raise ``UserError`` naming two spans that are not.
 
-    Every span lies within its recording; the recordings of one run lie in the same parts; two
-    spans of different parts in one run have at least `gap` samples between them. Recordings of
-    one run may be consecutive pieces of one acquisition, so they are laid end to end for that.
+    Every span lies within its recording; the recordings of one run lie in the same parts, or each
+    of them keeps its parts so far from its ends that no order of them brings two parts nearer
+    than `gap`; two spans of different parts in one run have at least `gap` samples between them.
+    Recordings of one run may be consecutive pieces of one acquisition, so they are laid end to
+    end for that.
     """
     recordings = table.set_index("recording_id")
     ends = rows["start"] + span_length
     outside = (rows["start"] < 0) | (ends > rows["recording_id"].map(recordings["length"]))
     if outside.any():
         raise _not_apart("A span does not lie within its recording.", rows[outside].head(1))
-    _guard_runs(rows, recordings["run_id"])
+    _guard_runs(rows, recordings, span_length, gap)
     _guard_distances(rows, along_runs(table)["begin"], span_length, gap)
 
 
-def _guard_runs(rows: pd.DataFrame, run_of: pd.Series[str]) -> None:
+def _guard_runs(rows: pd.DataFrame, recordings: pd.DataFrame, span_length: int, gap: int) -> None:
     parts = rows.groupby("recording_id", sort=False)["part"].agg(frozenset)
-    runs = run_of.loc[parts.index]
+    runs = recordings["run_id"].loc[parts.index]
     kinds = parts.groupby(runs).nunique()
-    if (kinds > 1).any():
-        run = kinds.index[kinds > 1][0]
+    for run in kinds.index[kinds > 1]:
         inside = parts[runs == run]
+        if gap and _apart_in_any_order(rows, inside.index, recordings["length"], span_length, gap):
+            continue
         other = inside.index[inside != inside.iloc[0]][0]
         pair = [inside.index[0], other]
         raise _not_apart(
             f"Recordings of the run {run!r} lie in different parts.",
             rows[rows["recording_id"].isin(pair)].drop_duplicates("recording_id"),
         )
+
+
+def _apart_in_any_order(
+    rows: pd.DataFrame,
+    names: pd.Index[str],
+    lengths: pd.Series[int],
+    span_length: int,
+    gap: int,
+) -> bool:
+    """Whether parts stay `gap` apart whichever of the recordings `names` follows which.
+
+    A part is as near to another recording as the samples behind its last span there, plus those
+    before the first span of another part in the other recording.
+    """
+    own = rows[rows["recording_id"].isin(list(names))]
+    edges = own.groupby(["recording_id", "part"])["start"].agg(["min", "max"]).reset_index()
+    edges["behind"] = edges["recording_id"].map(lengths) - edges["max"] - span_length
+    pairs = edges.merge(edges, how="cross", suffixes=("", "_after"))
+    pairs = pairs[
+        (pairs["recording_id"] != pairs["recording_id_after"])
+        & (pairs["part"] != pairs["part_after"])
+    ]
+    return bool((pairs["behind"] + pairs["min_after"] >= gap).all())
 
 
 def _guard_distances(

@@ -46,10 +46,11 @@ def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) ->
     """Write `data/<name>/`: split.csv, split.json; print what a sample of it holds.
 
     ``part`` is what the configuration says decides the split (`Configuration.split_part`);
-    ``config_folder`` holds the table of a fixed split.
+    ``config_folder`` holds the tables that the split names.
     """
     dataset = Dataset.model_validate(part["dataset"])
     _require_same(config_folder, dataset.split.file, part["table"])
+    _require_same(config_folder, dataset.split.truncation, part.get("truncation"))
     with Store(rig_folder(dataset.rig)) as store:
         split = make_split(store.table, dataset, name, config_folder)
     write_split(split, split_folder(name))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,14 @@ class SplitTable:
 
     rows: pd.DataFrame
     facts: dict[str, Any]
+
+
+def truncation_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """What the score of truncated runs needs of a split's facts; empty where none is truncated."""
+    if "truncation" not in facts:
+        return {}
+    longest = max(facts["training_lives_s"].values(), default=None)
+    return {"truncation": facts["truncation"], "longest_training_life_s": longest}
 
 
 def write_split(split: SplitTable, folder: Path) -> None:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numpy as np
 import pandas as pd
 
 from workflow_src.configuration.keys import Dataset, Selector
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
-from workflow_src.data.guard import along_runs, guard, strength
+from workflow_src.data.guard import guard, strength
+from workflow_src.data.naive import LEAKY, draw_windows, leak
+from workflow_src.data.rotations import held_out
 from workflow_src.data.selection import common_channels, select
+from workflow_src.data.shots import DrawnShots, draw_shots
+from workflow_src.data.spans import place_spans
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.support import PARTS, figures, label_facts, task_facts
-from workflow_src.errors import BadData, UserError
+from workflow_src.data.truncation import truncate
+from workflow_src.errors import UserError
 
 _TEST_DRAW, _VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
 
@@ -31,61 +34,149 @@ class _Plan(NamedTuple):
     passed: list[str]  # why stronger strategies were passed over
 
 
+class _Parted(NamedTuple):
+    """Spans in parts, the recordings that they are of, and what is said of both."""
+
+    rows: pd.DataFrame
+    used: pd.DataFrame
+    facts: dict[str, Any]  # declared, strength, reasons, validation, gap, and those of a protocol
+    excluded: dict[str, int]  # recordings by reason
+
+
 def make_split(
     table: pd.DataFrame, dataset: Dataset, name: str, folder: Path = Path()
 ) -> SplitTable:
     """Split the recordings of `table` (a row a recording) as `dataset` says.
 
     The parts do not depend on the order of the rows. `folder` is where the file of a ``fixed``
-    split lies. Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which
-    tasks the labels support is a fact, judged by ``support.require``.
+    split and the table of a ``truncation`` lie. Raises ``UserError`` or ``BadData`` where a key
+    does not fit the recordings; which tasks the labels support is a fact, judged by
+    ``support.require``.
     """
     where = f"dataset `{name}`"
     used = table[select(table, dataset.select, f"{where}, key `select`")]
     excluded = {"not in `select`": len(table) - len(used)}
     channel_kinds = common_channels(used, dataset.channel_kinds, where)
+    parted = (_leaky if dataset.split.strategy == "naive_windows" else _apart)(
+        used, dataset, where, folder
+    )
+    rows, used = parted.rows, parted.used
+    _require_parts(rows, parted.facts["validation"]["strategy"], where)
+    excluded |= parted.excluded
+    gap = parted.facts.pop("gap")
+    facts = {
+        "dataset": name,
+        "rig": dataset.rig,
+        **parted.facts,
+        "excluded": {reason: count for reason, count in excluded.items() if count},
+        "window": dataset.span.window,
+        "horizon": dataset.span.horizon,
+        "span": dataset.span.window + dataset.span.horizon,
+        "gap": gap,
+        "channels": len(channel_kinds),
+        "channel_kinds": channel_kinds,
+        **label_facts(rows, used),
+        **task_facts(rows, used, dataset, where),
+        **figures(used, dataset, blocks=rows.groupby("recording_id")["part"].nunique().max() > 1),
+    }
+    return SplitTable(rows, facts)
+
+
+def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _Parted:
+    """Parts that share no sample, with the proof; every strategy but ``naive_windows``."""
+    split, span = dataset.split, dataset.span.window + dataset.span.horizon
     plan = _plan_test(used, dataset, where, folder)
-    excluded["in no part"] = len(used) - len(plan.parts)
-    used = used[used["recording_id"].isin(list(plan.parts))]
-    validation, parts = _plan_validation(used, dataset, plan.parts, where)
-    span = dataset.span.window + dataset.span.horizon
+    excluded = {"in no part": len(used) - len(plan.parts)}
+    protocol: dict[str, Any] = {}
+    parts, reasons = plan.parts, list(plan.passed)
+    if split.truncation is not None:
+        cut = truncate(used, parts, folder / split.truncation, where)
+        parts, protocol["truncation"] = cut.parts, cut.facts
+        excluded["of truncated runs, not the last snapshot before"] = cut.left_out
+        reasons += cut.reasons
+    used = used[used["recording_id"].isin(list(parts))]
+    validation, parts = _plan_validation(used, dataset, parts, where)
     strategies = (plan.strategy, validation["strategy"])
-    rows = _spans(used, dataset, parts, strategies, where)
-    gap = span + dataset.split.gap if "time_block" in strategies else 0
-    if dataset.split.gap and not gap:
+    in_blocks = "time_block" in strategies or (split.shots and split.shots.of == "blocks")
+    gap = span + split.gap if in_blocks else 0
+    if split.gap and not gap:
         raise UserError(
             "The key `gap` has no effect: no recording is cut by time.",
             where=f"{where}, key `split.gap`",
             found=f"strategy {plan.strategy}, validation by {validation['strategy']}",
             remedy="remove the line `gap:`",
         )
+    shots = _shots(used, parts, plan.strategy, dataset, gap, where)
+    if shots is not None:
+        parts, protocol["shots"] = shots.parts, shots.facts
+        excluded["in a run that shots are of"] = shots.left_out
+        reasons.append(_told(shots))
+        used = used[used["recording_id"].isin(list(parts))]
+    laid = shots.laid if shots is not None else {}
+    rows = place_spans(used, dataset, parts, laid, strategies, where)
     guard(rows, used, span, gap)
-    _require_parts(rows, validation["strategy"], where)
+    claim = _claim(rows, used, dataset, plan._replace(passed=reasons))
+    return _Parted(
+        rows, used, {**claim, **protocol, "validation": validation, "gap": gap}, excluded
+    )
+
+
+def _shots(
+    used: pd.DataFrame, parts: dict[str, str], strategy: str, dataset: Dataset, gap: int, where: str
+) -> DrawnShots | None:
+    if dataset.split.shots is None:
+        return None
+    if strategy == "time_block":
+        raise UserError(
+            "Shots come from a held-out group, and no draw holds one out.",
+            where=f"{where}, key `split.shots`",
+            found=f"strategy {dataset.split.strategy}, which fell to time_block",
+            remedy=as_yaml(("split", "test"), {"unit_id": ["..."]}),
+        )
+    return draw_shots(used, parts, dataset, gap, where)
+
+
+def _told(shots: DrawnShots) -> str:
+    facts = shots.facts
+    return (
+        f"{facts['per_class']}-shot: {facts['per_class']} {facts['of']} of each class of the "
+        "held-out group are in training, and absent from test"
+    )
+
+
+def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _Parted:
+    """Windows at random; what the guard would refuse is counted instead of proven away."""
+    del folder
+    split, span = dataset.split, dataset.span.window + dataset.span.horizon
+    _refuse_unused_keys(dataset, where)
+    parts = dict.fromkeys(used["recording_id"], "train")
+    rows = place_spans(used, dataset, parts, {}, ("none", "none"), where)
+    rows = draw_windows(rows, split)
+    found = leak(rows, span)
+    reason = (
+        f"{LEAKY}: windows drawn at random; {found['sharing_samples']} of {found['test_windows']} "
+        "test windows share samples with training"
+    )
+    drawn = {"declared": split.validation.strategy, "strategy": split.validation.strategy}
     facts = {
-        "dataset": name,
-        "rig": dataset.rig,
-        **_claim(rows, used, dataset.split.strategy, plan),
-        "validation": validation,
-        "excluded": {reason: count for reason, count in excluded.items() if count},
-        "window": dataset.span.window,
-        "horizon": dataset.span.horizon,
-        "span": span,
-        "gap": gap,
-        "channels": len(channel_kinds),
-        "channel_kinds": channel_kinds,
-        **label_facts(rows, used),
-        **task_facts(rows, used, dataset, where),
-        **figures(used, dataset, blocks="time_block" in strategies),
+        "declared": split.strategy,
+        "strength": LEAKY,
+        "reasons": [reason],
+        LEAKY: found,
+        "validation": {**drawn, "reason": "as declared"},
+        "gap": 0,
     }
-    return SplitTable(rows, facts)
+    return _Parted(rows, used, facts, {})
 
 
 def _claim(
-    rows: pd.DataFrame, used: pd.DataFrame, declared: str, plan: _Plan
+    rows: pd.DataFrame, used: pd.DataFrame, dataset: Dataset, plan: _Plan
 ) -> dict[str, str | list[str]]:
     """The declared and the proven strength, and why they differ."""
-    proven, reasons = strength(rows, used), list(plan.passed)
-    if plan.strategy in STRENGTHS and STRENGTHS.index(proven) > STRENGTHS.index(plan.strategy):
+    declared, proven = dataset.split.strategy, strength(rows, used)
+    reasons, by_design = list(plan.passed), dataset.split.shots is not None
+    known = plan.strategy in STRENGTHS and not by_design
+    if known and STRENGTHS.index(proven) > STRENGTHS.index(plan.strategy):
         column = COLUMN_OF[plan.strategy]
         is_test = rows["part"] == "test"
         shared = sorted(set(rows[column][is_test]) & set(rows[column][~is_test]))
@@ -107,6 +198,10 @@ def _plan_test(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -
     _refuse_unused_keys(dataset, where)
     if split.strategy == "fixed":
         return _Plan("fixed", _fixed(used, folder / str(split.file), where), [])
+    if split.rotation is not None:
+        held, reasons = held_out(used, split, where)
+        parts = {name: "test" if name in held else "train" for name in used["recording_id"]}
+        return _Plan(split.strategy, parts, reasons)
     if split.test is not None:
         return _Plan(split.strategy, _selected(used, split.test, split.train, where), [])
     strategy, drawn, passed = draw_strongest(
@@ -214,108 +309,6 @@ def _plan_validation(
         reason = "; ".join(passed) or "as declared"
         facts = {"declared": asked.strategy, "strategy": strategy, "reason": reason}
     return facts, {name: "val" if name in held else part for name, part in parts.items()}
-
-
-# ------------------------------------------------------------------------------- spans
-
-
-def _spans(
-    used: pd.DataFrame,
-    dataset: Dataset,
-    parts: Mapping[str, str],
-    strategies: tuple[str, str],
-    where: str,
-) -> pd.DataFrame:
-    """A row a span, by recording and start; `strategies` are those of test and validation."""
-    span = dataset.span.window + dataset.span.horizon
-    stride = dataset.span.stride or span
-    most = dataset.span.per_recording
-    last = along_runs(used)["last"]
-    starts, names, recordings = [], [], []
-    for i, (recording, length) in enumerate(zip(used["recording_id"], used["length"], strict=True)):
-        cuts = _cuts(parts[recording], dataset, strategies)
-        blocks = _blocks(recording, length, parts[recording], cuts, last[recording], dataset, where)
-        for begin, end, part in blocks:
-            first = np.arange(begin, end - span + 1, stride)
-            if most is not None and len(first) > most:
-                first = first[np.linspace(0, len(first) - 1, most).round().astype(np.int64)]
-            starts.append(first)
-            names += [part] * len(first)
-            recordings += [i] * len(first)
-    rows = used[["recording_id", "unit_id", "run_id", "condition"]].iloc[recordings]
-    rows = rows.assign(start=np.concatenate(starts), part=names).reset_index(drop=True)
-    rows.insert(0, "span", np.arange(len(rows)))
-    return rows
-
-
-def _cuts(part: str, dataset: Dataset, strategies: tuple[str, str]) -> list[tuple[str, float]]:
-    """The blocks to cut from the end of a recording of `part`, last first, and their shares."""
-    split = dataset.split
-    cuts = [("test", split.test_share)] if strategies[0] == "time_block" else []
-    if strategies[1] == "time_block" and part == "train":
-        cuts.append(("val", split.validation.share))
-    return cuts
-
-
-def _blocks(
-    recording: str,
-    length: int,
-    part: str,
-    cuts: list[tuple[str, float]],
-    last: bool,
-    dataset: Dataset,
-    where: str,
-) -> list[tuple[int, int, str]]:
-    """Begin, end and part of a recording's blocks: `part`, then, where time is cut, val and test.
-
-    Between two lie span + `gap` samples, and as many after the last one unless the recording is
-    the `last` of its run: the next may go on where it ends. Each block holds at least one span.
-    """
-    span = dataset.span.window + dataset.span.horizon
-    gap = span + dataset.split.gap
-    left_out = gap if cuts and not last else 0
-    least = span + len(cuts) * (span + gap)
-    if length < least + left_out:
-        names = [cut for cut, _ in cuts]
-        raise _too_short(recording, length, least, left_out, dataset, names, where)
-    blocks, end = [], length - left_out
-    for cut, share in cuts:
-        least -= span + gap  # what the blocks before this one need
-        size = min(max(round(share * (end - gap)), span), end - gap - least)
-        blocks.append((end - size, end, cut))
-        end -= size + gap
-    return [(0, end, part), *reversed(blocks)]
-
-
-def _too_short(
-    recording: str,
-    length: int,
-    least: int,
-    left_out: int,
-    dataset: Dataset,
-    cuts: list[str],
-    where: str,
-) -> BadData:
-    window, horizon = dataset.span.window, dataset.span.horizon
-    if length < window + horizon:
-        shorter = min(horizon, max(1, length // 8))
-        remedy = as_yaml(("span",), {"window": max(length - shorter, 2), "horizon": shorter})
-        what, needed = "is shorter than a span", f"window {window} + horizon {horizon}"
-        least, left_out = window + horizon, 0
-    else:
-        whole = {"validation": {"strategy": "run"}} if "val" in cuts else {}
-        keys = {"strategy": "run"} | whole if "test" in cuts else whole
-        remedy = as_yaml(("split",), keys) + "\nor a shorter window under `span:`"
-        what, gap = "is too short to be cut into time blocks", window + horizon + dataset.split.gap
-        needed = f"a span in train, {' and '.join(cuts)}, and {gap} samples between two blocks"
-        needed += " and before the next recording of the run" if left_out else ""
-    return BadData(
-        f"A recording {what}.",
-        where=f"{where}, recording {recording!r}",
-        found=f"{length} samples",
-        expected=f"at least {least + left_out}: {needed}",
-        remedy=remedy + "\nor leave it out by `select:`",
-    )
 
 
 def _require_parts(rows: pd.DataFrame, validation: str, where: str) -> None:

@@ -13,6 +13,7 @@ import pandas as pd
 from workflow_src.cells import rotation_of
 from workflow_src.predictions import MODEL_ROW
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.protocols import heading, strength_in_words
 from workflow_src.tables.results import Results
 from workflow_src.tasks.anomaly_detection import score as anomaly_detection
 from workflow_src.tasks.classification import score as classification
@@ -104,8 +105,8 @@ def _column(
     seeds = f"{n} seed{'s' * (n != 1)}"
     rotations = f", {len(names)} rotations" if len(names) > 1 else ""
     units = _units(splits, task)
-    facts = (strength, *([units] if units else []), seeds + rotations)
-    return DataColumn(label, tuple(names), strength, facts)
+    facts = (strength_in_words(strength, splits), *([units] if units else []), seeds + rotations)
+    return DataColumn(heading(label, splits), tuple(names), strength, facts)
 
 
 def _units(splits: list[dict[str, Any]], task: str) -> str:

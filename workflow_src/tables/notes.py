@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from workflow_src.tables.grid import Grid
+from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, MIN_SEEDS, beats_trivial
@@ -14,6 +15,8 @@ _STRENGTHS = {
     "condition": "condition: the same specimens at a speed or load that training never saw",
     "run": "run: other runs of the same specimens in the same conditions",
     "time_block": "time_block: other times of the same recordings",
+    "leaky": "leaky: windows drawn at random from recordings that are in training as well, so that "
+    "test windows share samples with it; comparable with no other column",
 }
 _ABOUT_TASK = {
     "anomaly_detection": "Supervised, a coarsening of the fault classes: a gain here is no "
@@ -31,6 +34,7 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     if grid.task in _ABOUT_TASK:
         notes.append(_ABOUT_TASK[grid.task])
     notes += _about_splits(plan, results, grid)
+    notes += phm2012_notes(plan, results, grid)
     notes += _at_ceiling(grid)
     notes += _against_trivial(grid)
     if results.missing:

@@ -71,7 +71,9 @@ def _weakened(plan: TablePlan, results: Results) -> list[str]:
     lines = []
     for name, facts in results.splits.items():
         asked, proven = facts.get("declared"), facts["strength"]
-        if asked not in ("fixed", None) and STRENGTHS.index(asked) < STRENGTHS.index(proven):
+        if not {asked, proven} <= set(STRENGTHS) or "shots" in facts:  # as it was asked for
+            continue
+        if STRENGTHS.index(asked) < STRENGTHS.index(proven):
             why = "; ".join(facts.get("reasons", []))
             lines.append(f"  NOTE {name}: split by {asked} was asked for, {proven} is it: {why}")
     return lines

@@ -16,7 +16,7 @@ import torch
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.configuration import Dataset, identity
-from workflow_src.data.split_files import SplitTable, read_split
+from workflow_src.data.split_files import SplitTable, read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
@@ -189,6 +189,7 @@ def _predict(
     load_weights(recovery.network, folder / WEIGHTS)
     facts = {"classes": list(reader.classes), "strength": split.facts["strength"]}
     facts["mean_training_life_s"] = split.facts.get("mean_training_life_s")
+    facts |= truncation_facts(split.facts)
     alone = Recovery(recovery.network, recovery.size, tell=recovery.tell)
     device, size = Ranks().device(told.accelerator), cell["training"]["batch_size"]
     predictions = predict(alone, reader, facts, size, device, watch.mark)

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from workflow_src.predictions import Predictions
+from workflow_src.tasks.rul_prediction.phm2012 import phm2012
 from workflow_src.tasks.scores import (
     Floats,
     Metric,
@@ -38,13 +39,16 @@ METRICS = (
     Metric("bias", "bias", False, unit="life"),
     Metric("late_share", "late", False),
     Metric("skill_clock", "skill against clock", True),
+    Metric("phm2012", "PHM 2012 score", True),
+    Metric("phm2012_full_run", "PHM 2012 score, RUL of the full runs", True),
 )
 
 
 def score(predictions: Predictions, row: str) -> Scores:
     """Scores of `row` on the test part.
 
-    The skill against the clock needs ``facts["mean_training_life_s"]``.
+    The skill against the clock needs ``facts["mean_training_life_s"]``, the PHM 2012 score the
+    facts that `phm2012` names.
     """
     test = labelled(predictions, TASK, row, "test")
     if not len(test):
@@ -72,6 +76,8 @@ def score(predictions: Predictions, row: str) -> Scores:
             "bias": lambda: over_runs(lambda run: float(run["error"].mean())),
             "late_share": lambda: over_runs(lambda run: float((run["error"] > 0).mean())),
             "skill_clock": skill_clock,
+            "phm2012": lambda: phm2012(test, predictions.facts, "official_rul_s"),
+            "phm2012_full_run": lambda: phm2012(test, predictions.facts, "full_run_rul_s"),
         },
     )
 

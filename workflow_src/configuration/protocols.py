@@ -1,0 +1,116 @@
+"""Keys of protocols beyond one test part: rotations, few labelled shots, naive windows."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field, model_validator
+
+from workflow_src.configuration.base import Keys, Mistake
+
+if TYPE_CHECKING:
+    from workflow_src.configuration.data import Split
+
+# Strategies that hold out groups of recordings (rather than blocks, windows or a list).
+_NOT_BY_GROUP = ("time_block", "fixed", "naive_windows")
+
+
+class Rotation(Keys):
+    """Each group of the strategy held out once: datasets `name.fold0`, `name.fold1`, ..."""
+
+    folds: int = Field(
+        ge=2,
+        description="Into how many parts the groups are dealt, balanced by class; as many as there "
+        "are groups: leave one out.",
+        examples=[9],
+    )
+    leave_one_out: bool = Field(
+        False,
+        strict=True,
+        description="Refuse any number of folds but that of the groups.",
+        examples=[True],
+    )
+    fold: int | None = Field(
+        None,
+        ge=0,
+        description="Which of them this dataset holds out; `name.foldN` sets it.",
+        examples=[0],
+    )
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Rotation:
+        if self.fold is not None and self.fold >= self.folds:
+            raise Mistake(f"There is no fold {self.fold} of {self.folds}.", put={"fold": 0})
+        return self
+
+
+class Shots(Keys):
+    """A few labelled recordings, or blocks, of the held-out group in training, never in test."""
+
+    per_class: int = Field(
+        ge=1, description="So many of each class that the test part holds.", examples=[5]
+    )
+    of: Literal["recordings", "blocks"] = Field(
+        "recordings",
+        description="Whole recordings, or blocks of them that a gap separates from the test part.",
+        examples=["blocks"],
+    )
+    spans: int = Field(1, ge=1, description="blocks: spans that one holds.", examples=[4])
+    draws: int = Field(
+        5, ge=1, description="So many draws, each a dataset `name.foldN`.", examples=[3]
+    )
+    draw: int | None = Field(
+        None, ge=0, description="Which of them this dataset is; `name.foldN` sets it.", examples=[0]
+    )
+
+    @model_validator(mode="after")
+    def _fits(self) -> Shots:
+        if self.of == "recordings" and self.spans != 1:
+            raise Mistake("Whole recordings are no blocks of `spans`.", drop="spans")
+        if self.draw is not None and self.draw >= self.draws:
+            raise Mistake(f"There is no draw {self.draw} of {self.draws}.", put={"draw": 0})
+        return self
+
+
+def require_fitting(split: Split) -> None:
+    """Refuse protocols that exclude each other, and a leak that was not asked for (Mistake)."""
+    naive, validation = split.strategy == "naive_windows", split.validation.strategy
+    fits = validation in ("naive_windows", "none") if naive else validation != "naive_windows"
+    mended = (
+        {} if fits else {"validation": {"strategy": "naive_windows" if naive else "time_block"}}
+    )
+    if naive and not split.allow_leakage:
+        raise Mistake(
+            "naive_windows puts overlapping windows of one recording into training and test. It "
+            "exists to reproduce numbers of others, and every table made with it says leaky.",
+            put={"allow_leakage": True, **mended},
+        )
+    if split.allow_leakage and not naive:
+        what = f"Strategy {split.strategy} does not leak: there is nothing to allow."
+        raise Mistake(what, drop="allow_leakage")
+    if not fits:
+        what = "Test and validation are both drawn as naive windows, or neither of them is."
+        raise Mistake(what, put=mended)
+    for name, value in (("test", split.test), ("train", split.train), ("folds", split.folds)):
+        if naive and value:
+            raise Mistake(f"naive_windows draws windows: it reads no `{name}`.", drop=name)
+    if naive and split.gap:
+        raise Mistake("naive_windows leaves no gap.", drop="gap")
+    _require_groups(split)
+
+
+def _require_groups(split: Split) -> None:
+    given = (("rotation", split.rotation), ("shots", split.shots), ("truncation", split.truncation))
+    for name, value in given:
+        if value is None or split.strategy not in _NOT_BY_GROUP:
+            continue
+        if name != "truncation" or split.strategy != "fixed":  # a list names whole runs as well
+            what = f"`{name}` needs a strategy that holds out groups, not {split.strategy}."
+            raise Mistake(what, put={"strategy": "unit"})
+    if split.rotation is not None:
+        lists = {"folds": split.folds, "test": split.test, "train": split.train}
+        for other, listed in lists.items():
+            if listed:
+                raise Mistake(f"`rotation` makes the folds; it excludes `{other}`.", drop=other)
+    if split.shots is not None and split.truncation is not None:
+        raise Mistake("A truncated run gives one prediction and no shots.", drop="shots")
