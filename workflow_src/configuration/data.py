@@ -10,12 +10,13 @@ from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
 from workflow_src.configuration.folder import ChannelKind, FolderOptions
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.configuration.training import TrainingOverrides
+from workflow_src.configuration.union import UnionOptions
 
 
 class Rig(Keys):
     """A file of config/rigs/: where recordings come from and what their amplitude means."""
 
-    source: Literal["simulated", "folder"] = Field(
+    source: Literal["simulated", "folder", "union"] = Field(
         description="Which source makes the recordings.", examples=["folder"]
     )
     simulated: SimulatedOptions | None = Field(
@@ -36,6 +37,11 @@ class Rig(Keys):
                 },
             }
         ],
+    )
+    union: UnionOptions | None = Field(
+        None,
+        description="Options of the union source: several rigs as one.",
+        examples=[{"rigs": ["cwru", "uestc"], "rate_hz": 12000}],
     )
     unit: str = Field(description="Unit of amplitude, or unknown.", examples=["m/s2"])
     amplitude_comparable: bool = Field(
@@ -85,7 +91,7 @@ class Span(Keys):
 class Validation(Keys):
     """The part on which training is stopped and thresholds are set; never the test part."""
 
-    strategy: Literal["unit", "condition", "run", "time_block", "none"] = Field(
+    strategy: Literal["rig", "unit", "condition", "run", "time_block", "none"] = Field(
         "time_block", description="What is held out of the training part.", examples=["unit"]
     )
     share: Share = Field(0.2, description="Share of the training part.", examples=[0.25])
@@ -110,7 +116,7 @@ class Fold(Keys):
 class Split(Keys):
     """Which spans train, validate and test."""
 
-    strategy: Literal["unit", "condition", "run", "time_block", "fixed"] = Field(
+    strategy: Literal["rig", "unit", "condition", "run", "time_block", "fixed"] = Field(
         description="What the test part shares nothing of with the training part. The strength "
         "that stands in the tables is the one that is proven.",
         examples=["unit"],
