@@ -2,6 +2,8 @@
 
 
 rule recordings:
+    input:
+        T.parts_of,
     output:
         store="data/{rig}/recordings.h5",
         table="data/{rig}/recordings.csv",

@@ -106,6 +106,12 @@ class Targets:
         rig = self.configuration.datasets[wildcards.dataset].rig
         return str(paths.rig_folder(rig) / name)
 
+    def parts_of(self, wildcards: Any) -> list[str]:
+        """Stores that a union of rigs is made of; none for any other rig."""
+        union = self.configuration.rigs[wildcards.rig].union
+        rigs = () if union is None else union.rigs
+        return [str(paths.rig_folder(rig) / "recordings.h5") for rig in rigs]
+
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
         return [str(paths.results(self.study, cell) / name) for cell in self.cells]

@@ -11,12 +11,13 @@ from workflow_src.configuration.folder import ChannelKind, FolderOptions
 from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.configuration.training import TrainingOverrides
+from workflow_src.configuration.union import UnionOptions
 
 
 class Rig(Keys):
     """A file of config/rigs/: where recordings come from and what their amplitude means."""
 
-    source: Literal["simulated", "folder"] = Field(
+    source: Literal["simulated", "folder", "union"] = Field(
         description="Which source makes the recordings.", examples=["folder"]
     )
     simulated: SimulatedOptions | None = Field(
@@ -37,6 +38,11 @@ class Rig(Keys):
                 },
             }
         ],
+    )
+    union: UnionOptions | None = Field(
+        None,
+        description="Options of the union source: several rigs as one.",
+        examples=[{"rigs": ["cwru", "uestc"], "rate_hz": 12000}],
     )
     unit: str = Field(description="Unit of amplitude, or unknown.", examples=["m/s2"])
     amplitude_comparable: bool = Field(
@@ -86,8 +92,8 @@ class Span(Keys):
 class Validation(Keys):
     """The part on which training is stopped and thresholds are set; never the test part."""
 
-    strategy: Literal["unit", "condition", "run", "time_block", "naive_windows", "none"] = Field(
-        "time_block", description="What is held out of the training part.", examples=["unit"]
+    strategy: Literal["rig", "unit", "condition", "run", "time_block", "naive_windows", "none"] = (
+        Field("time_block", description="What is held out of the training part.", examples=["unit"])
     )
     share: Share = Field(0.2, description="Share of the training part.", examples=[0.25])
     select: Selector | None = Field(
@@ -111,10 +117,12 @@ class Fold(Keys):
 class Split(Keys):
     """Which spans train, validate and test."""
 
-    strategy: Literal["unit", "condition", "run", "time_block", "fixed", "naive_windows"] = Field(
-        description="What the test part shares nothing of with the training part. The strength "
-        "that stands in the tables is the one that is proven. naive_windows leaks.",
-        examples=["unit"],
+    strategy: Literal["rig", "unit", "condition", "run", "time_block", "fixed", "naive_windows"] = (
+        Field(
+            description="What the test part shares nothing of with the training part. The strength "
+            "that stands in the tables is the one that is proven. naive_windows leaks.",
+            examples=["unit"],
+        )
     )
     test: Selector | None = Field(
         None, description="Recordings of the test part, by column.", examples=[{"unit_id": ["u1"]}]

@@ -30,6 +30,7 @@ from workflow_src.configuration.keys import (
     Training,
 )
 from workflow_src.configuration.messages import as_yaml, checked, shown
+from workflow_src.configuration.parts import require_sound_unions, with_parts
 from workflow_src.configuration.reading import read, read_extended
 from workflow_src.configuration.rotations import rotations
 from workflow_src.errors import UserError
@@ -179,7 +180,9 @@ class Configuration:
         keys = self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True, by_alias=True)
         folder = self.rigs[rig].folder
         table = folder.table if folder is not None else None
-        return {"rig": keys, **self._provenance("rigs", table)}
+        union = self.rigs[rig].union
+        parts = {} if union is None else {"parts": {r: self.rig_part(r) for r in union.rigs}}
+        return {"rig": keys, **self._provenance("rigs", table), **parts}
 
     def _provenance(self, kind: str, table: str | None) -> dict[str, Any]:
         digest = None if table is None else self.digests[f"{kind}/{table}"]
@@ -219,6 +222,8 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     models = {name: _model(folder, name) for name in run.models}
     datasets = _datasets(folder, run.datasets)
     rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
+    rigs = with_parts(rigs, lambda name: _one(Rig, folder / "rigs", name))
+    require_sound_unions(rigs, datasets, folder)
     tables = [("rigs", r.folder.table) for r in rigs.values() if r.folder and r.folder.table]
     tables += [("datasets", name) for d in datasets.values() for name in d.split.tables()]
     configuration = Configuration(

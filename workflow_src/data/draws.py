@@ -8,8 +8,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-STRENGTHS = ("unit", "condition", "run", "time_block")  # strongest first
-COLUMN_OF = {"unit": "unit_id", "condition": "condition", "run": "run_id"}
+STRENGTHS = ("rig", "unit", "condition", "run", "time_block")  # strongest first
+# Recordings of a union alone have a column `rig`.
+COLUMN_OF = {"rig": "rig", "unit": "unit_id", "condition": "condition", "run": "run_id"}
 RUN_TO_FAILURE = "run to failure"
 
 
@@ -79,6 +80,9 @@ def draw_strongest(
     passed: list[str] = []
     for candidate in STRENGTHS[STRENGTHS.index(strategy) : -1]:
         column = COLUMN_OF[candidate]
+        if column not in table.columns:
+            passed.append(f"not by {candidate}: there is only one {candidate}")
+            continue
         groups = groups_of(table, column)
         reason = obstacle(groups, column)
         if reason is None:

@@ -120,6 +120,8 @@ def strength(rows: pd.DataFrame, table: pd.DataFrame) -> str:
     recordings = table.set_index("recording_id")
     is_test = rows["part"] == "test"
     for name, column in COLUMN_OF.items():
+        if column not in recordings.columns:
+            continue
         values = rows["recording_id"].map(recordings[column])
         if not set(values[is_test]) & set(values[~is_test]):
             return name

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import scipy
+
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.simulated import simulate
+from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.split_files import write_split
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
@@ -40,6 +43,12 @@ def prepare_rig(
         facts |= {"files": source.files, "notes": source.notes}
         write_store(source.recordings(), rig_folder(name), facts)
         print(f"{len(source.files)} files read", *source.notes, sep="\n")
+    elif rig.union is not None:
+        parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
+        facts |= {"files": parts.files, "notes": parts.notes}
+        facts["versions"] = {"scipy": scipy.__version__}  # its filter made the samples
+        write_store(parts.recordings(), rig_folder(name), facts)
+        print(*parts.notes, sep="\n")
 
 
 def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:

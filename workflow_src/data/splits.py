@@ -12,6 +12,7 @@ from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
 from workflow_src.data.guard import guard, strength
 from workflow_src.data.naive import LEAKY, draw_windows, leak
+from workflow_src.data.origin import require_gap, test_rigs
 from workflow_src.data.rotations import held_out
 from workflow_src.data.selection import common_channels, select
 from workflow_src.data.shots import DrawnShots, draw_shots
@@ -75,6 +76,7 @@ def make_split(
         "gap": gap,
         "channels": len(channel_kinds),
         "channel_kinds": channel_kinds,
+        **test_rigs(rows, used),
         **label_facts(rows, used),
         **task_facts(rows, used, dataset, where),
         **figures(used, dataset, blocks=rows.groupby("recording_id")["part"].nunique().max() > 1),
@@ -99,6 +101,8 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     strategies = (plan.strategy, validation["strategy"])
     in_blocks = "time_block" in strategies or (split.shots and split.shots.of == "blocks")
     gap = span + split.gap if in_blocks else 0
+    if gap:
+        require_gap(used, dataset, where)
     if split.gap and not gap:
         raise UserError(
             "The key `gap` has no effect: no recording is cut by time.",
@@ -179,7 +183,8 @@ def _claim(
     if known and STRENGTHS.index(proven) > STRENGTHS.index(plan.strategy):
         column = COLUMN_OF[plan.strategy]
         is_test = rows["part"] == "test"
-        shared = sorted(set(rows[column][is_test]) & set(rows[column][~is_test]))
+        values = rows["recording_id"].map(used.set_index("recording_id")[column])
+        shared = sorted(set(values[is_test]) & set(values[~is_test]))
         reasons.append(
             f"declared {declared}, proven {proven}: {len(shared)} values of {column} are on both "
             f"sides, among them {shared[0]}"
@@ -225,7 +230,7 @@ def _refuse_unused_keys(dataset: Dataset, where: str) -> None:
         raise UserError(
             f"Strategy {split.strategy} reads neither `test` nor `train`.",
             where=f"{where}, key `split`",
-            remedy="remove `test:` and `train:`, or use strategy unit, condition or run",
+            remedy="remove `test:` and `train:`, or use strategy rig, unit, condition or run",
         )
     if split.train is not None and split.test is None:
         keys = {"test": {"unit_id": ["..."]}, "train": dict(split.train)}

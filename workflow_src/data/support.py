@@ -11,6 +11,7 @@ import pandas as pd
 
 from workflow_src.configuration.keys import Dataset
 from workflow_src.configuration.messages import as_yaml
+from workflow_src.data.origin import rate_tells_class
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.selection import listed
 from workflow_src.errors import UserError
@@ -76,6 +77,7 @@ def figures(used: pd.DataFrame, dataset: Dataset, blocks: bool) -> dict[str, Any
     if len(rates) > 1:
         listed = ", ".join(f"{r:g}" for r in rates)
         warnings.append(f"sampling rates are mixed ({listed} Hz) and may give the class away")
+    warnings += rate_tells_class(used)
     turns = None
     if "speed_rpm" in used.columns:
         speeds = pd.to_numeric(used["speed_rpm"], errors="coerce")

@@ -124,7 +124,7 @@ class SpanReader:
         index = np.asarray(rows, dtype=np.int64)
         frame = self._recordings.iloc[self._which[index]].reset_index(drop=True)
         frame = frame.assign(
-            rig=self._facts["rig"],
+            rig=frame.get("rig", self._facts["rig"]),  # of a union: where it comes from
             part=self._parts[index],
             start=self._starts[index],
             time_s=self._time_s(index),

@@ -75,7 +75,11 @@ def stand_in_of(task: str) -> tuple[Metric, str] | None:
 
 
 def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> list[DataColumn]:
-    """A column a dataset of `origin`; rotations of unlike strength stand apart, never averaged."""
+    """A column a dataset of `origin`.
+
+    Rotations of unlike strength stand apart, never averaged; so do those that hold out a rig,
+    since another rig is another problem and not one more draw of the same.
+    """
     groups: dict[str, list[str]] = {}
     for name, entry in plan.datasets.items():
         if entry.origin == origin:
@@ -86,14 +90,21 @@ def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> lis
         label = plan.datasets[names[0]].label
         label = f"{label} ({base})" if labels[label] > 1 else label
         strengths = {name: results.splits.get(name, {}).get("strength") for name in names}
-        if len({s for s in strengths.values() if s is not None}) > 1:
+        known = {s for s in strengths.values() if s is not None}
+        if len(known) > 1 or known == {"rig"}:
             columns += [
-                _column(plan, results, task, f"{label}, fold {rotation_of(name)[1]}", [name])
+                _column(plan, results, task, f"{label}, {_part_of(name, results)}", [name])
                 for name in names
             ]
         else:
             columns.append(_column(plan, results, task, label, names))
     return columns
+
+
+def _part_of(dataset: str, results: Results) -> str:
+    """A rotation in words: the rigs held out, where it holds out whole rigs, or its number."""
+    rigs = results.splits.get(dataset, {}).get("test_rigs", [])
+    return f"{' and '.join(rigs)} held out" if rigs else f"fold {rotation_of(dataset)[1]}"
 
 
 def _column(

@@ -11,6 +11,7 @@ from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, MIN_SEEDS, beats_trivial
 
 _STRENGTHS = {
+    "rig": "rig: the test part holds rigs that training never saw",
     "unit": "unit: the test part holds specimens that training never saw",
     "condition": "condition: the same specimens at a speed or load that training never saw",
     "run": "run: other runs of the same specimens in the same conditions",
@@ -113,13 +114,14 @@ def _one_specimen(splits: list[dict[str, Any]]) -> str:
 def single_units(split: dict[str, Any]) -> list[str]:
     """Classes of which the split has one unit in all.
 
-    Parts of a `unit` split share no unit with the test part; parts of any other may hold the
-    same one.
+    Parts of a `rig` or `unit` split share no unit with the test part; parts of any other may hold
+    the same one.
     """
     alone = []
     for fault, units in split["units_per_class"].items():
         seen = max(units["train"], units["val"])
-        total = seen + units["test"] if split["strength"] == "unit" else max(seen, units["test"])
+        apart = split["strength"] in ("rig", "unit")
+        total = seen + units["test"] if apart else max(seen, units["test"])
         if total <= 1:
             alone.append(fault)
     return alone

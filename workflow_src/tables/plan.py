@@ -75,12 +75,14 @@ class TablePlan:
         datasets = {}
         for name, dataset in configuration.datasets.items():
             if name in used["dataset"]:
-                source = configuration.rigs[dataset.rig].source
+                rig = configuration.rigs[dataset.rig]
+                if rig.union is not None:  # its parts are all simulated or all real
+                    rig = configuration.rigs[rig.union.rigs[0]]
                 datasets[name] = DatasetEntry(
                     label=dataset.label or paths.rotation_of(name)[0],
                     note=dataset.note,
                     rig=dataset.rig,
-                    origin="simulated" if source == "simulated" else "real",
+                    origin="simulated" if rig.source == "simulated" else "real",
                     noise_db=dataset.test_noise_db,
                 )
         task_sets = {}

@@ -1,0 +1,69 @@
+"""Which rig a recording of a union comes from, and what its native rate gives away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.messages import as_yaml
+from workflow_src.data.resampling import SUPPORT
+from workflow_src.errors import UserError
+
+RIG, NATIVE_RATE = "rig", "native_rate_hz"  # attributes of a union's recordings
+
+
+def is_union(table: pd.DataFrame) -> bool:
+    """Whether the recordings of `table` (a row a recording) are those of a union."""
+    return NATIVE_RATE in table.columns
+
+
+def rate_tells_class(table: pd.DataFrame) -> list[str]:
+    """A sentence for each rig in which the rate that a recording was taken at tells of its class.
+
+    It does where a class was not recorded at each of the rig's rates: what distinguishes a native
+    recording from a decimated one is then a feature of the class. `table` has a row a recording.
+    """
+    said = []
+    for rig, own in table.groupby(RIG, sort=False) if is_union(table) else ():
+        rates = {
+            str(fault): {float(rate) for rate in group[NATIVE_RATE]}
+            for fault, group in own.groupby("fault")
+        }
+        everywhere = set[float]().union(*rates.values())
+        partial = [
+            f"{fault} at {_listed(found)} alone"
+            for fault, found in rates.items()
+            if found != everywhere
+        ]
+        if partial:
+            said.append(
+                f"{rig}: the rate of origin predicts the class ({_listed(everywhere)} before "
+                f"resampling; {', '.join(partial)})"
+            )
+    return said
+
+
+def _listed(rates: set[float]) -> str:
+    return " and ".join(f"{rate:g}" for rate in sorted(rates)) + " Hz"
+
+
+def test_rigs(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """For the facts of a union's split: the rigs in its test part; nothing for any other rig."""
+    if not is_union(table):
+        return {}
+    names = rows["recording_id"][rows["part"] == "test"]
+    return {"test_rigs": sorted(set(table[RIG][table["recording_id"].isin(names)]))}
+
+
+def require_gap(table: pd.DataFrame, dataset: Dataset, where: str) -> None:
+    """Blocks of one resampled recording must lie further apart than the filter reaches."""
+    if is_union(table) and dataset.split.gap < SUPPORT:
+        raise UserError(
+            "Recordings of a union passed a filter, and blocks cut from them are too near.",
+            where=f"{where}, key `split.gap`",
+            found=f"gap: {dataset.split.gap}",
+            expected=f"at least {SUPPORT}, the samples behind one of the filter's",
+            remedy=as_yaml(("split", "gap"), SUPPORT),
+        )
