@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
 from workflow_src.configuration.folder import ChannelKind, FolderOptions
+from workflow_src.configuration.phm_vibench import PhmVibenchOptions
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.configuration.training import TrainingOverrides
 
@@ -15,7 +16,7 @@ from workflow_src.configuration.training import TrainingOverrides
 class Rig(Keys):
     """A file of config/rigs/: where recordings come from and what their amplitude means."""
 
-    source: Literal["simulated", "folder"] = Field(
+    source: Literal["simulated", "folder", "phm_vibench"] = Field(
         description="Which source makes the recordings.", examples=["folder"]
     )
     simulated: SimulatedOptions | None = Field(
@@ -34,6 +35,17 @@ class Rig(Keys):
                     "condition": "{condition}",
                     "run_id": "{unit}_{condition}",
                 },
+            }
+        ],
+    )
+    phm_vibench: PhmVibenchOptions | None = Field(
+        None,
+        description="Options of the source that reads the files of PHM-Vibench in place.",
+        examples=[
+            {
+                "path": "PHM-Vibench/RM_001_CWRU.h5",
+                "metadata": "PHM-Vibench/metadata.xlsx",
+                "dataset_ids": [1],
             }
         ],
     )
