@@ -52,6 +52,19 @@ def write_files(
     _number(rows)
     for defect in defects:
         DEFECTS[defect](rows, arrays)
+    return write_rows(folder, rows, arrays, name=name, table=table, encoding=encoding)
+
+
+def write_rows(
+    folder: Path,
+    rows: Rows,
+    arrays: Arrays,
+    *,
+    name: str,
+    table: str = "metadata.xlsx",
+    encoding: str = "utf-8",
+) -> Written:
+    """`<name>.h5` from arrays by Id, and its table."""
     folder.mkdir(parents=True, exist_ok=True)
     written = Written(folder / f"{name}.h5", folder / table)
     with h5py.File(written.path, "w") as file:

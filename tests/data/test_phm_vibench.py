@@ -28,7 +28,7 @@ from .. import phm_vibench_files as files
 
 RNG = np.random.default_rng(0)
 RUNS = {
-    "files": "{unit}/{unit}_{index:d}",
+    "files": ["{unit}/{unit}_{index:d}"],
     "fields": {"unit_id": "{unit}", "run_id": "{unit}", "condition": "{Domain_description}"},
     "time": {"from": "index", "first": 0, "step_s": 10},
 }
@@ -428,7 +428,8 @@ def test_only_the_failing_bearing_has_a_life(tmp_path: Path) -> None:
         ({"time": {"from": "k", "step_s": 1}, "fields": {"run_id": "r"}}, "counts by `k`"),
         ({"fields": {"unit_id": "{nothing}"}}, "uses `nothing`"),
         ({"labels": "unit", "fields": {"fault": "x"}}, "contradict"),
-        ({"files": "{a-b}"}, "no pattern"),
+        ({"files": ["{a-b}"]}, "no pattern"),
+        ({"files": ["{a}/{b}", "{a}/txt/{c}"]}, "differ in their names"),
     ],
 )  # fmt: skip
 def test_keys_that_contradict_each_other(keys: dict[str, Any], text: str) -> None:

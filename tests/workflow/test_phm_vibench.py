@@ -116,13 +116,13 @@ DATASETS = {
     },
 }
 BEARINGS = {
-    "files": "{part}/{bearing}/acc_{index:d}.csv",
+    "files": ["{part}/{bearing}/acc_{index:d}.csv"],
     "fields": {"unit_id": "{bearing}", "run_id": "{bearing}"},
     "time": {"from": "index", "first": 1, "step_s": 10},
     "labels": "unit",
 }
 SPECIMENS = {
-    "files": "{unit}/{rest}",
+    "files": ["{unit}/{rest}"],
     "fields": {"unit_id": "{unit}", "speed_rpm": "{Domain_description}"},
 }
 

@@ -114,10 +114,12 @@ class PhmVibenchOptions(Keys):
         "proxy by share of life. none: nothing. A Label of -1 (degrading) is never a class.",
         examples=["unit"],
     )
-    files: str | None = Field(
+    files: list[str] | None = Field(
         default=None,
-        description="Pattern of the column `File`, as `files:` of the folder source.",
-        examples=["{load}/{bearing}/{index:d}.csv"],
+        min_length=1,
+        description="Patterns of the column `File`, as `files:` of the folder source, with the "
+        "same names in braces; the first that matches counts.",
+        examples=[["{load}/{bearing}/{index:d}.csv"]],
     )
     fields: dict[str, Text | Lookup] = Field(
         default_factory=dict,
@@ -173,13 +175,17 @@ class PhmVibenchOptions(Keys):
 
     def _check_names(self) -> None:
         try:
-            groups = group_names(self.files) if self.files is not None else []
+            named = [sorted(group_names(pattern)) for pattern in self.files or [""]]
         except ValueError as error:
-            what = f"`files` is no pattern: {error}."
-            raise Mistake(what, put={"files": "{bearing}/{index:d}.csv"}) from None
+            what = f"`files` holds what is no pattern: {error}."
+            raise Mistake(what, put={"files": ["{bearing}/{index:d}.csv"]}) from None
+        groups = named[0]
+        if any(other != groups for other in named):
+            what = "The patterns of `files` differ in their names in braces."
+            raise Mistake(what, put={"files": (self.files or [])[:1]})
         if self.time is not None and self.time.group not in (None, *groups):
             what = f"`time` counts by `{self.time.group}`, which is no name in braces of `files`."
-            raise Mistake(what, put={"files": f"{{bearing}}/{{{self.time.group}:d}}.csv"})
+            raise Mistake(what, put={"files": [f"{{bearing}}/{{{self.time.group}:d}}.csv"]})
         known = {*groups, *COLUMNS}
         for name, rule in self.fields.items():
             for used in names_in(rule):

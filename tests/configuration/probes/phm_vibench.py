@@ -21,7 +21,7 @@ HEAD = (
 RUN = ["1,9,u/s_5,0,1.0,slow,100,8,2,1,1", "2,9,u/s_6,1,0.5,slow,100,8,2,1,1"]
 RUN += ["3,9,u/s_7,1,0.0,slow,100,8,2,1,1", "4,15,v/s_8,0,0.0,fast,100,8,2,1,0"]
 LIFE = {
-    "files": "{unit}/s_{k:d}",
+    "files": ["{unit}/s_{k:d}"],
     "fields": {"unit_id": "{unit}", "run_id": "{unit}"},
     "time": {"from": "k", "first": 5, "step_s": 10},
 }
@@ -76,9 +76,9 @@ def labels(world: Any) -> None:
 
 def files(world: Any) -> None:
     keys = {"fields": {"unit_id": "{unit}"}}
-    assert {r.unit_id for r in made(world, files="{unit}/{rest}", **keys)} == {"u"}
+    assert {r.unit_id for r in made(world, files=["{unit}/{rest}"], **keys)} == {"u"}
     with pytest.raises(UserError, match="does not match the pattern"):
-        made(world, files="{unit}.mat", **keys)
+        made(world, files=["{unit}.mat"], **keys)
 
 
 def fields(world: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 
 from workflow_src.configuration.folder import Lookup
@@ -16,22 +15,25 @@ from workflow_src.errors import UserError
 def texts_of(rows: list[Row], options: PhmVibenchOptions) -> dict[str, dict[str, str]]:
     """For each Id what fields are made of: the row's cells, and the named parts of its File.
 
-    Whole numbers lose their ``.0``. Raises ``UserError`` for a File that does not match `files`.
+    Whole numbers of the table lose their ``.0``. Raises ``UserError`` for a File that does not
+    match `files`.
     """
-    pattern = compile_pattern(options.files) if options.files is not None else re.compile(".*")
+    patterns = [compile_pattern(pattern) for pattern in options.files or ()]
     texts = {}
     for row in rows:
-        match = pattern.fullmatch(row.cells.get("File", ""))
-        if match is None:
+        file = row.cells.get("File", "")
+        matches = [match for pattern in patterns if (match := pattern.fullmatch(file))]
+        if patterns and not matches:
             raise UserError(
                 "The File of a row does not match the pattern of the rig.",
                 where=f"metadata table, Id {row.id}",
-                found=row.cells.get("File", ""),
-                expected=f"files: {options.files!r}",
+                found=file,
+                expected=f"files: {options.files}",
                 remedy="mend `files:` under `phm_vibench:` of the rig",
             )
         cells = {name: row.cells.get(name, "") for name in COLUMNS}
-        texts[row.id] = {name: _plain(cell) for name, cell in cells.items()} | match.groupdict()
+        texts[row.id] = {name: _plain(cell) for name, cell in cells.items()}
+        texts[row.id] |= matches[0].groupdict() if matches else {}
     return texts
 
 
