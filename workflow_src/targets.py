@@ -302,9 +302,9 @@ class Targets:
 
     def _check_data_root(self) -> None:
         folders = {
-            name: rig.folder.path
+            name: files.path
             for name, rig in self.configuration.rigs.items()
-            if rig.folder is not None and not Path(rig.folder.path).is_absolute()
+            if (files := rig.folder or rig.phm_vibench) and not Path(files.path).is_absolute()
         }
         root = self.configuration.data_root()
         if folders and (root is None or not root.is_dir()):

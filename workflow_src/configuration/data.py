@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
 from workflow_src.configuration.folder import ChannelKind, FolderOptions
+from workflow_src.configuration.phm_vibench import PhmVibenchOptions
 from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.configuration.training import TrainingOverrides
@@ -17,7 +18,7 @@ from workflow_src.configuration.union import UnionOptions
 class Rig(Keys):
     """A file of config/rigs/: where recordings come from and what their amplitude means."""
 
-    source: Literal["simulated", "folder", "union"] = Field(
+    source: Literal["simulated", "folder", "phm_vibench", "union"] = Field(
         description="Which source makes the recordings.", examples=["folder"]
     )
     simulated: SimulatedOptions | None = Field(
@@ -43,6 +44,17 @@ class Rig(Keys):
         None,
         description="Options of the union source: several rigs as one.",
         examples=[{"rigs": ["cwru", "uestc"], "rate_hz": 12000}],
+    )
+    phm_vibench: PhmVibenchOptions | None = Field(
+        None,
+        description="Options of the source that reads the files of PHM-Vibench in place.",
+        examples=[
+            {
+                "path": "PHM-Vibench/RM_001_CWRU.h5",
+                "metadata": "PHM-Vibench/metadata.xlsx",
+                "dataset_ids": [1],
+            }
+        ],
     )
     unit: str = Field(description="Unit of amplitude, or unknown.", examples=["m/s2"])
     amplitude_comparable: bool = Field(

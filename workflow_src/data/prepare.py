@@ -10,7 +10,9 @@ import scipy
 
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
+from workflow_src.data.report import DataReport
 from workflow_src.data.sources.folder import FolderSource
+from workflow_src.data.sources.phm_vibench import PhmVibenchSource
 from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.split_files import write_split
@@ -27,7 +29,7 @@ def prepare_rig(
     data_root: Path | None,
     config_folder: Path,
 ) -> None:
-    """Write `data/<name>/`: recordings.h5, recordings.csv, manifest.json.
+    """Write `data/<name>/`: recordings.h5, recordings.csv, manifest.json, data-report.md.
 
     ``part`` is what the configuration says decides the recordings (`Configuration.rig_part`);
     ``config_folder`` holds the rig's table, where there is one.
@@ -35,20 +37,28 @@ def prepare_rig(
     rig = Rig.model_validate({**part["rig"], "description": description})
     facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
     facts["description"] = rig.description
+    report = DataReport()
     if rig.simulated is not None:
-        write_store(simulate(rig.simulated), rig_folder(name), facts)
+        manifest = write_store(simulate(rig.simulated), rig_folder(name), facts)
     elif rig.folder is not None:
         _require_same(config_folder, rig.folder.table, part["table"])
         source = FolderSource(rig.folder, data_root, config_folder)
         facts |= {"files": source.files, "notes": source.notes}
-        write_store(source.recordings(), rig_folder(name), facts)
+        manifest = write_store(source.recordings(), rig_folder(name), facts)
         print(f"{len(source.files)} files read", *source.notes, sep="\n")
+    elif rig.phm_vibench is not None:
+        vibench = PhmVibenchSource(rig.phm_vibench, data_root)
+        report = vibench.report
+        facts |= {"files": vibench.files, "notes": vibench.notes}
+        manifest = write_store(vibench.recordings(), rig_folder(name), facts)
+        print(f"{manifest['recordings']} recordings", *vibench.notes, sep="\n")
     elif rig.union is not None:
         parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
         facts |= {"files": parts.files, "notes": parts.notes}
         facts["versions"] = {"scipy": scipy.__version__}  # its filter made the samples
-        write_store(parts.recordings(), rig_folder(name), facts)
+        manifest = write_store(parts.recordings(), rig_folder(name), facts)
         print(*parts.notes, sep="\n")
+    report.write(rig_folder(name), name, manifest["recordings"], manifest["notes"])
 
 
 def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.configuration.folder import CHANNEL_KINDS
+from workflow_src.data.linked import Place
 from workflow_src.errors import BadData
 
 NORMAL = "normal"
@@ -24,7 +25,8 @@ class Recording:
     that consecutive parts of one acquisition share it. ``fault`` is the class (``normal`` for
     healthy), None where there is no class label. ``time_s`` is the time in life at its start,
     ``life_s`` the life of the run (only where it ended in failure), ``onset_s`` the time at which
-    the defect began, where that is known.
+    the defect began, where that is known. ``place`` is where the samples lie if they are to be read
+    there; a store copies them where it is None.
     """
 
     recording_id: str
@@ -39,6 +41,7 @@ class Recording:
     life_s: float | None = None
     onset_s: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
+    place: Place | None = None
 
 
 def check(recording: Recording) -> None:

@@ -19,6 +19,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workflow_src.data.linked import (
+    as_signal,
+    linked_channels,
+    require_unchanged,
+    state,
+    write_link,
+)
 from workflow_src.data.recordings import Recording, check
 from workflow_src.errors import BadData
 from workflow_src.files import disk_full, is_disk_full
@@ -36,11 +43,13 @@ def write_store(
 ) -> dict[str, Any]:
     """Check the recordings, write the three files, complete or not at all; return the manifest.
 
-    One recording is in memory at a time. ``facts`` holds at least ``rig`` and ``source``, perhaps
-    ``unit``, ``description``, ``versions``, ``files`` (name -> sha256) and ``notes``; it is read
-    after the last recording, so that a source may fill these while it is read. The manifest adds
-    ``recordings`` (count), ``bytes`` (of samples) and ``sha256`` of the content: identifiers,
-    shapes, samples, table.
+    One recording is in memory at a time. Of one that has a place the samples are checked and
+    hashed, but not copied: a link leads to them. ``facts`` holds at least ``rig`` and ``source``,
+    perhaps ``unit``, ``description``, ``versions``, ``files`` (name -> sha256) and ``notes``; it
+    is read after the last recording, so that a source may fill these while it is read. The
+    manifest adds ``recordings`` (count), ``bytes`` (of samples), ``sha256`` of the content
+    (identifiers, shapes, samples, table) and ``links`` (file read in place -> size and time of
+    change).
 
     Raises ``BadData`` for a recording that fails ``check``, for two of one name and for none at
     all; ``UserError`` for a full disk.
@@ -51,7 +60,7 @@ def write_store(
     temporary = {name: folder / f".{name}.partial" for name in names}
     try:
         with _full_disk_named(folder):
-            rows, digest = _write_signals(recordings, temporary[SIGNALS])
+            rows, digest, links = _write_signals(recordings, temporary[SIGNALS])
             table = _table_text(rows)
             digest.update(table.encode())
             manifest: dict[str, Any] = {
@@ -64,6 +73,7 @@ def write_store(
                 "bytes": sum(4 * row["length"] * row["channels"] for row in rows),
                 "sha256": digest.hexdigest(),
                 "files": dict(facts.get("files", {})),
+                "links": links,
                 "notes": list(facts.get("notes", [])),
             }
             _write_text(temporary[TABLE], table)
@@ -81,9 +91,10 @@ def write_store(
 
 def _write_signals(
     recordings: Iterable[Recording], path: Path
-) -> tuple[list[dict[str, Any]], hashlib._Hash]:
-    """Write each signal (L, C) to ``/recordings/<id>``; return the table's rows and the digest."""
+) -> tuple[list[dict[str, Any]], hashlib._Hash, dict[str, dict[str, int]]]:
+    """Write each signal (L, C) to ``/recordings/<id>``; return the table's rows, digest, links."""
     rows: list[dict[str, Any]] = []
+    links: dict[str, dict[str, int]] = {}
     seen: set[str] = set()
     digest = hashlib.sha256()
     with closing(_Sink(path)) as sink:
@@ -92,6 +103,8 @@ def _write_signals(
             for recording in recordings:
                 check(recording)
                 _refuse_second(recording.recording_id, seen)
+                if recording.place is not None and str(recording.place.file) not in links:
+                    links[str(recording.place.file)] = state(recording.place.file)
                 _write_signal(group, recording, digest)
                 rows.append(_row(recording))
                 file.flush()
@@ -101,7 +114,8 @@ def _write_signals(
         sink.sync()
     if not rows:
         raise BadData("The source gave no recording.", where=str(path.parent))
-    return rows, digest
+    require_unchanged(links, "run the same command again, once nothing writes to it any more")
+    return rows, digest, links
 
 
 def _refuse_second(recording_id: str, seen: set[str]) -> None:
@@ -117,12 +131,15 @@ def _refuse_second(recording_id: str, seen: set[str]) -> None:
 def _write_signal(group: h5py.Group, recording: Recording, digest: hashlib._Hash) -> None:
     signal = np.ascontiguousarray(recording.signal)  # (L, C)
     length, channels = signal.shape
-    group.create_dataset(
-        recording.recording_id,
-        data=signal,
-        chunks=(min(length, max(1, CHUNK_BYTES // (4 * channels))), channels),
-        fletcher32=True,  # damage on disk is an error when it is read, not a signal
-    )
+    if recording.place is not None:
+        write_link(group, recording.recording_id, recording.place)
+    else:
+        group.create_dataset(
+            recording.recording_id,
+            data=signal,
+            chunks=(min(length, max(1, CHUNK_BYTES // (4 * channels))), channels),
+            fletcher32=True,  # damage on disk is an error when it is read, not a signal
+        )
     digest.update(f"{recording.recording_id}\0{signal.shape}\0".encode())
     digest.update(signal.astype("<f4", copy=False).data)
 
@@ -282,6 +299,8 @@ class Store:
                 raise ValueError(
                     f"span {start}..{stop} outside of {recording_id!r}, {dataset.shape[0]} samples"
                 )
+            if self.manifest.get("links"):
+                return as_signal(dataset[start:stop], linked_channels(self._open(), recording_id))
             span: NDArray[np.float32] = dataset[start:stop]
         except (OSError, KeyError, RuntimeError) as error:
             raise self._damaged(path, str(error)) from error
@@ -305,6 +324,7 @@ class Store:
     def _open(self) -> h5py.File:
         if self._file is None or self._opened_by != os.getpid():
             self._existing(MANIFEST)
+            require_unchanged(self.manifest.get("links", {}), self._remedy())
             self._file = h5py.File(self._existing(SIGNALS), "r", locking=False)
             self._opened_by = os.getpid()
         return self._file

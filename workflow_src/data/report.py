@@ -1,0 +1,55 @@
+"""What a rig's source says and its recordings do not bear out: counted, listed, written down."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from workflow_src.files import write_text
+
+REPORT = "data-report.md"
+
+
+@dataclass
+class DataReport:
+    """Disagreements by kind, in the order in which the kinds were first met."""
+
+    kinds: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
+    done: dict[str, str] = field(default_factory=dict)
+
+    def add(self, kind: str, done: str, what: str, detail: str = "") -> None:
+        """One disagreement.
+
+        ``kind`` says what disagrees, ``done`` what became of it, both the same for all of a kind;
+        ``what`` names the record or the run, ``detail`` says what was found there.
+        """
+        self.kinds.setdefault(kind, []).append((what, detail))
+        self.done[kind] = done
+
+    @property
+    def lines(self) -> list[str]:
+        """One line a kind: its count and what became of it."""
+        return [f"{len(of)} x {kind}: {self.done[kind]}" for kind, of in self.kinds.items()]
+
+    def text(self, rig: str, recordings: int, notes: Iterable[str] = ()) -> str:
+        """The report as Markdown: a table of counts, the notes, then each disagreement."""
+        parts = [f"# Data report of `{rig}`", f"{recordings} recordings."]
+        if self.kinds:
+            rows = [f"| {k} | {len(of)} | {self.done[k]} |" for k, of in self.kinds.items()]
+            head = ["| disagreement | count | what became of it |", "|---|---|---|"]
+            parts.append("\n".join(head + rows))
+        else:
+            parts.append("No disagreement.")
+        more = [f"- {note}" for note in notes if note not in self.lines]  # those are in the table
+        parts += ["\n".join(["Notes:", "", *more])] if more else []
+        for kind, of in self.kinds.items():
+            listed = "\n".join(
+                f"- {what}: {detail}" if detail else f"- {what}" for what, detail in of
+            )
+            parts.append(f"## {kind} ({len(of)})\n\n{listed}")
+        return "\n\n".join(parts) + "\n"
+
+    def write(self, folder: Path, rig: str, recordings: int, notes: Iterable[str] = ()) -> None:
+        """Write ``data-report.md``, whole or not at all."""
+        write_text(folder / REPORT, self.text(rig, recordings, notes))
