@@ -36,6 +36,18 @@ def _recordings(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _built(options: argparse.Namespace) -> Cause:
+    from workflow_src.data.prepare import prepare_built
+
+    prepare_built(
+        options.name,
+        json.loads(options.rig),
+        data_root=options.data_root,
+        config_folder=options.config_folder / "rigs",
+    )
+    return Cause.DONE
+
+
 def _split(options: argparse.Namespace) -> Cause:
     from workflow_src.data.prepare import prepare_split
 
@@ -233,10 +245,12 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     recordings = verb("recordings", _recordings, "Write a rig's recordings to data/<name>/.")
-    recordings.add_argument("--rig", required=True, help="the rig's configuration, as JSON")
+    built = verb("built", _built, "Fetch and build a rig of the package bearing-datasets.")
+    for made in (recordings, built):
+        made.add_argument("--rig", required=True, help="the rig's configuration, as JSON")
     split = verb("split", _split, "Write a dataset's split to data/<name>/.")
     split.add_argument("--dataset", required=True, help="what decides the split, as JSON")
-    for made in (recordings, split):
+    for made in (recordings, built, split):
         made.add_argument("--name", required=True)
         made.add_argument("--data-root", type=Path, help="folder of the real rigs")
         made.add_argument("--config-folder", type=Path, required=True)

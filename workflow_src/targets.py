@@ -106,6 +106,12 @@ class Targets:
         rig = self.configuration.datasets[wildcards.dataset].rig
         return str(paths.rig_folder(rig) / name)
 
+    def built_of(self, wildcards: Any) -> list[str]:
+        """What the package bearing-datasets builds of a rig, before its recordings are read."""
+        options = self.configuration.rigs[wildcards.rig].bearing_datasets
+        asked = options is not None and options.build
+        return [str(paths.rig_folder(wildcards.rig) / "built.json")] if asked else []
+
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
         return [str(paths.results(self.study, cell) / name) for cell in self.cells]
@@ -279,11 +285,10 @@ class Targets:
         return asked | site_resources(self.configuration.light_site)
 
     def _check_data_root(self) -> None:
-        folders = {
-            name: rig.folder.path
-            for name, rig in self.configuration.rigs.items()
-            if rig.folder is not None and not Path(rig.folder.path).is_absolute()
-        }
+        rigs = self.configuration.rigs.items()
+        folders = {name: rig.folder.path for name, rig in rigs if rig.folder is not None}
+        folders |= {name: r.bearing_datasets.root for name, r in rigs if r.bearing_datasets}
+        folders = {name: path for name, path in folders.items() if not Path(path).is_absolute()}
         root = self.configuration.data_root()
         if folders and (root is None or not root.is_dir()):
             raise UserError(

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
+from workflow_src.configuration.loading import beside
+from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
+from workflow_src.data.sources.bearing_datasets.building import Building
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.split_files import write_split
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
 from workflow_src.errors import UserError
+from workflow_src.files import write_text
 
 
 def prepare_rig(
@@ -32,14 +37,39 @@ def prepare_rig(
     rig = Rig.model_validate({**part["rig"], "description": description})
     facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
     facts["description"] = rig.description
+    _require_same(config_folder, beside(rig), part["table"])
     if rig.simulated is not None:
         write_store(simulate(rig.simulated), rig_folder(name), facts)
     elif rig.folder is not None:
-        _require_same(config_folder, rig.folder.table, part["table"])
         source = FolderSource(rig.folder, data_root, config_folder)
         facts |= {"files": source.files, "notes": source.notes}
         write_store(source.recordings(), rig_folder(name), facts)
         print(f"{len(source.files)} files read", *source.notes, sep="\n")
+    elif rig.bearing_datasets is not None:
+        built = BearingDatasetsSource(rig.bearing_datasets, rig.unit, data_root, config_folder)
+        facts |= {"files": built.files, "notes": built.notes, "versions": built.versions}
+        facts["description"] = facts["description"] or built.description
+        write_store(built.recordings(), rig_folder(name), facts)
+        print(f"{len(built.files)} raw files", *built.notes, sep="\n")
+
+
+def prepare_built(
+    name: str, part: Mapping[str, Any], *, data_root: Path | None, config_folder: Path
+) -> None:
+    """Have the package bearing-datasets build a rig; write `data/<name>/built.json` of what it is.
+
+    ``part`` and ``config_folder`` are those of `prepare_rig`.
+    """
+    rig = Rig.model_validate(part["rig"])
+    assert rig.bearing_datasets is not None
+    _require_same(config_folder, beside(rig), part["table"])
+    building = Building(rig.bearing_datasets, data_root, config_folder)
+    building.build()
+    manifest = building.manifest()
+    kept = {key: manifest[key] for key in ("dataset", "package_version", "content_hash")}
+    write_text(rig_folder(name) / "built.json", json.dumps(kept, indent=1) + "\n")
+    print(f"{manifest['n_recordings']} recordings in {building.folder}; cite:")
+    print(manifest["citation"].strip())
 
 
 def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:
