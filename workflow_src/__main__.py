@@ -221,6 +221,13 @@ def _forget(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _draft(options: argparse.Namespace) -> Cause:
+    from workflow_src.draft import write_drafts
+
+    write_drafts(options.name, options.called, options.root, options.config, options.only_print)
+    return Cause.DONE
+
+
 def _schema(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration.documentation import document
     from workflow_src.configuration.schema import schemas
@@ -283,6 +290,14 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--every", type=float, default=1.0, help="seconds")
     forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
     forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
+    draft = verb(
+        "draft", _draft, "Write YAML of a rig and a dataset of the package bearing-datasets."
+    )
+    draft.add_argument("name", help="of its list, or the folder of a private definition")
+    draft.add_argument("--as", dest="called", help="what to call both; default: the name")
+    draft.add_argument("--root", type=Path, help="where built data are; default: below the data")
+    draft.add_argument("--config", type=Path, default=Path("config"), help="default: config/")
+    draft.add_argument("--print", action="store_true", dest="only_print", help="write nothing")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser

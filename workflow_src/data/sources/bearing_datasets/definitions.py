@@ -45,6 +45,10 @@ class Definition:
         """The name that its author gave it."""
         return str(self.keys["name"])
 
+    def said(self, key: str) -> str:
+        """A text of dataset.yaml, such as `title` or `license`, on one line."""
+        return " ".join(str(self.keys.get(key, "")).split())
+
     @cached_property
     def lock(self) -> list[dict[str, Any]] | None:
         """Name, size (bytes) and sha256 of each raw file; None where nobody listed them yet."""
