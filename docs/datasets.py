@@ -17,10 +17,10 @@ from workflow_src.data.sources.bearing_datasets.drafting import how_to_split
 
 BEGINNING = """# Public rigs
 
-Written by `python docs/datasets.py > docs/datasets.md`; nothing here is typed by hand.
+Written by `python docs/datasets.py > docs/datasets.md`.
 
-Tasks: **C** classification (two or more kinds of state), **A** anomaly detection (healthy and faulty
-recordings), **S** signal prediction, **R** remaining useful life (runs of which the end is known).
+Tasks: **C** classification (two or more kinds of state), **A** anomaly detection (healthy and
+faulty recordings), **S** signal prediction, **R** remaining useful life (runs whose end is known).
 The split is the strongest that the labels name: by *unit* (the publisher, or the package, names the
 bearings), by *run* (to failure), by *condition* (speed, load), by *time block*. What a split is
 worth is proven on the recordings each time, and may be less: one healthy bearing in all leaves no
@@ -29,20 +29,20 @@ no data come with this project.
 """
 PACKAGE = """## The {count} rigs of bearing-datasets {version}
 
-`python -m workflow_src draft NAME` writes the YAML of a rig and a dataset, with guesses marked `# ?`;
-read them, then put the dataset's name under `datasets:` of the run. Snakemake fetches and builds
-what is not there (`source: bearing_datasets`, see [configuration](configuration.md#a-rig)), by a
-local rule, since nodes of a cluster often have no network. Without one the error lists the raw files
-and where to put them. Kinds of state, licence and size of the download are those of the package's
-definitions; the kinds of state are read from the text of the code that reads the files, so that a
-word may stand there that no recording bears.
+`python -m workflow_src draft NAME` writes the YAML of a rig and a dataset, its guesses marked with
+`# ?`: read them, then put the dataset's name under `datasets:` of the run. Snakemake fetches and
+builds what is not there (`source: bearing_datasets`, see [configuration](configuration.md#a-rig)),
+by a local rule, since nodes of a cluster often have no network. Without one the error lists the raw
+files and where to put them. Kinds of state, licence and size of the download are those of the
+package's definitions; the kinds of state are read from the text of the code that reads the files,
+so that a word may stand there that no recording bears.
 """
 VIBENCH = """## The rigs of PHM-Vibench
 
 Flat files `<Name>.h5` with one table of metadata, in part other cuts of the rigs above. Size:
 recordings x L x C x 8 bytes, float64, with the middle where L or C differ. Tasks and splits are
-those that the kind of rig allows; the flags of the table, and its labels, decide. The files carry no
-licence.
+those that the kind of rig allows; the flags of the table, and its labels, decide. The files carry
+no licence.
 """
 
 
