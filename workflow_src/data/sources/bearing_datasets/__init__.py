@@ -72,19 +72,20 @@ class BearingDatasetsSource:
         import bearing_datasets
 
         self.notes.clear()
+        self._building.manifest()  # what is built is what the rig asks for
         dataset = bearing_datasets.open(self._building.folder.name, root=self._building.root)
         without, channel_names, units = 0, Counter[str](), Counter[str]()
-        for name, group in dataset.metadata().groupby("recording_id", sort=False):
+        for recording, group in dataset.metadata().groupby("recording_id", sort=False):
             channels = self._chosen(group.to_dict("records"))
             if not channels:
                 without += 1
                 continue
             channel_names[", ".join(facts["channel"] for facts in channels)] += 1
-            kinds = self._kinds(channels, str(name))
+            kinds = self._kinds(channels, str(recording))
             for facts, kind in zip(channels, kinds, strict=True):
                 if kind == "vibration":
                     units[facts.get("unit", "unknown")] += 1
-            fields = fields_of(channels, self._options.fields, f"recording {name!r}")
+            fields = fields_of(channels, self._options.fields, f"recording {recording!r}")
             yield self._recording(dataset, channels, kinds, fields)
         self._note(without, channel_names, units)
 
