@@ -1,9 +1,27 @@
 """Recordings of a rig and splits of a dataset, shared by all studies."""
 
 
+rule built:
+    output:
+        "data/{rig}/built.json",
+    log:
+        "data/logs/{rig}.built.log",
+    benchmark:
+        "data/benchmarks/{rig}.built.tsv"
+    localrule: True  # fetches files: nodes have no network
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=2000, minutes=720),
+    params:
+        rig=T.rig_json,
+    shell:
+        'verb built --name {wildcards.rig} --rig {params.rig:q} "${{sources[@]}}" > {log} 2>&1'
+
+
 rule recordings:
     input:
         T.parts_of,
+        T.built_of,
     output:
         store="data/{rig}/recordings.h5",
         table="data/{rig}/recordings.csv",

@@ -36,6 +36,18 @@ def _recordings(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _built(options: argparse.Namespace) -> Cause:
+    from workflow_src.data.prepare import prepare_built
+
+    prepare_built(
+        options.name,
+        json.loads(options.rig),
+        data_root=options.data_root,
+        config_folder=options.config_folder / "rigs",
+    )
+    return Cause.DONE
+
+
 def _split(options: argparse.Namespace) -> Cause:
     from workflow_src.data.prepare import prepare_split
 
@@ -209,6 +221,13 @@ def _forget(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _draft(options: argparse.Namespace) -> Cause:
+    from workflow_src.draft import write_drafts
+
+    write_drafts(options.name, options.called, options.root, options.config, options.only_print)
+    return Cause.DONE
+
+
 def _schema(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration.documentation import document
     from workflow_src.configuration.schema import schemas
@@ -233,10 +252,12 @@ def _parser() -> argparse.ArgumentParser:
         return made
 
     recordings = verb("recordings", _recordings, "Write a rig's recordings to data/<name>/.")
-    recordings.add_argument("--rig", required=True, help="the rig's configuration, as JSON")
+    built = verb("built", _built, "Fetch and build a rig of the package bearing-datasets.")
+    for made in (recordings, built):
+        made.add_argument("--rig", required=True, help="the rig's configuration, as JSON")
     split = verb("split", _split, "Write a dataset's split to data/<name>/.")
     split.add_argument("--dataset", required=True, help="what decides the split, as JSON")
-    for made in (recordings, split):
+    for made in (recordings, built, split):
         made.add_argument("--name", required=True)
         made.add_argument("--data-root", type=Path, help="folder of the real rigs")
         made.add_argument("--config-folder", type=Path, required=True)
@@ -269,6 +290,14 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--every", type=float, default=1.0, help="seconds")
     forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
     forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
+    draft = verb(
+        "draft", _draft, "Write YAML of a rig and a dataset of the package bearing-datasets."
+    )
+    draft.add_argument("name", help="of its list, or the folder of a private definition")
+    draft.add_argument("--as", dest="called", help="what to call both; default: the name")
+    draft.add_argument("--root", type=Path, help="where built data are; default: below the data")
+    draft.add_argument("--config", type=Path, default=Path("config"), help="default: config/")
+    draft.add_argument("--print", action="store_true", dest="only_print", help="write nothing")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser

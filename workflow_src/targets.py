@@ -112,6 +112,12 @@ class Targets:
         rigs = () if union is None else union.rigs
         return [str(paths.rig_folder(rig) / "recordings.h5") for rig in rigs]
 
+    def built_of(self, wildcards: Any) -> list[str]:
+        """What the package bearing-datasets builds of a rig, before its recordings are read."""
+        options = self.configuration.rigs[wildcards.rig].bearing_datasets
+        asked = options is not None and options.build
+        return [str(paths.rig_folder(wildcards.rig) / "built.json")] if asked else []
+
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
         return [str(paths.results(self.study, cell) / name) for cell in self.cells]
@@ -301,11 +307,10 @@ class Targets:
         return asked | site_resources(self.configuration.light_site)
 
     def _check_data_root(self) -> None:
-        folders = {
-            name: files.path
-            for name, rig in self.configuration.rigs.items()
-            if (files := rig.folder or rig.phm_vibench) and not Path(files.path).is_absolute()
-        }
+        rigs = self.configuration.rigs.items()
+        folders = {n: files.path for n, r in rigs if (files := r.folder or r.phm_vibench)}
+        folders |= {n: r.bearing_datasets.root for n, r in rigs if r.bearing_datasets}
+        folders = {name: path for name, path in folders.items() if not Path(path).is_absolute()}
         root = self.configuration.data_root()
         if folders and (root is None or not root.is_dir()):
             raise UserError(

@@ -7,6 +7,7 @@ from typing import Literal, get_args
 from pydantic import Field, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
+from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
 from workflow_src.configuration.folder import ChannelKind, FolderOptions
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
 from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
@@ -18,7 +19,7 @@ from workflow_src.configuration.union import UnionOptions
 class Rig(Keys):
     """A file of config/rigs/: where recordings come from and what their amplitude means."""
 
-    source: Literal["simulated", "folder", "phm_vibench", "union"] = Field(
+    source: Literal["simulated", "folder", "phm_vibench", "bearing_datasets", "union"] = Field(
         description="Which source makes the recordings.", examples=["folder"]
     )
     simulated: SimulatedOptions | None = Field(
@@ -55,6 +56,9 @@ class Rig(Keys):
                 "dataset_ids": [1],
             }
         ],
+    )
+    bearing_datasets: BearingDatasetsOptions | None = Field(
+        None, description="Options of the bearing_datasets source.", examples=[{"name": "ims"}]
     )
     unit: str = Field(description="Unit of amplitude, or unknown.", examples=["m/s2"])
     amplitude_comparable: bool = Field(

@@ -177,12 +177,11 @@ class Configuration:
 
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
-        keys = self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True, by_alias=True)
-        folder = self.rigs[rig].folder
-        table = folder.table if folder is not None else None
+        left_out: Any = {"description": True, "bearing_datasets": {"build"}}
+        keys = self.rigs[rig].model_dump(exclude=left_out, exclude_none=True, by_alias=True)
         union = self.rigs[rig].union
         parts = {} if union is None else {"parts": {r: self.rig_part(r) for r in union.rigs}}
-        return {"rig": keys, **self._provenance("rigs", table), **parts}
+        return {"rig": keys, **self._provenance("rigs", beside(self.rigs[rig])), **parts}
 
     def _provenance(self, kind: str, table: str | None) -> dict[str, Any]:
         digest = None if table is None else self.digests[f"{kind}/{table}"]
@@ -224,7 +223,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
     rigs = with_parts(rigs, lambda name: _one(Rig, folder / "rigs", name))
     require_sound_unions(rigs, datasets, folder)
-    tables = [("rigs", r.folder.table) for r in rigs.values() if r.folder and r.folder.table]
+    tables = [("rigs", name) for r in rigs.values() if (name := beside(r))]
     tables += [("datasets", name) for d in datasets.values() for name in d.split.tables()]
     configuration = Configuration(
         run=run,
@@ -325,16 +324,31 @@ def _task_sets(file: Path, names: Sequence[str]) -> dict[str, TaskSet]:
     return sets
 
 
+def beside(rig: Rig) -> str | None:
+    """The table, or the folder of a private definition, that a rig names beside its YAML."""
+    if rig.bearing_datasets is not None:
+        return rig.bearing_datasets.definition
+    return rig.folder.table if rig.folder is not None else None
+
+
 def digest(table: Path) -> str:
-    """SHA-256 of a table that a rig or a split names, so that an edit of it is one of the key."""
+    """SHA-256 of what a rig or a split names, so that an edit of it is one of the key.
+
+    That of a folder is of the names and contents of the files in it.
+    """
     try:
+        if table.is_dir():
+            files = sorted(path for path in table.iterdir() if path.is_file())
+            content = json.dumps({path.name: digest(path) for path in files})
+            return hashlib.sha256(content.encode()).hexdigest()
         return hashlib.sha256(table.read_bytes()).hexdigest()
     except OSError as error:
         raise UserError(
             "A table that the configuration names cannot be read.",
             where=shown(table),
             found=str(error),
-            remedy="write it there, or correct `table:` of the rig or `file:` of the split",
+            remedy="write it there, or correct `table:` or `definition:` of the rig, or `file:` of "
+            "the split",
         ) from error
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,11 @@ import scipy
 
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
+from workflow_src.configuration.loading import beside
+from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
+from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
+from workflow_src.data.sources.bearing_datasets.building import Building
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.phm_vibench import PhmVibenchSource
 from workflow_src.data.sources.simulated import simulate
@@ -19,6 +24,7 @@ from workflow_src.data.split_files import write_split
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
 from workflow_src.errors import UserError
+from workflow_src.files import write_text
 
 
 def prepare_rig(
@@ -37,28 +43,56 @@ def prepare_rig(
     rig = Rig.model_validate({**part["rig"], "description": description})
     facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
     facts["description"] = rig.description
-    report = DataReport()
-    if rig.simulated is not None:
-        manifest = write_store(simulate(rig.simulated), rig_folder(name), facts)
-    elif rig.folder is not None:
-        _require_same(config_folder, rig.folder.table, part["table"])
-        source = FolderSource(rig.folder, data_root, config_folder)
-        facts |= {"files": source.files, "notes": source.notes}
-        manifest = write_store(source.recordings(), rig_folder(name), facts)
-        print(f"{len(source.files)} files read", *source.notes, sep="\n")
-    elif rig.phm_vibench is not None:
-        vibench = PhmVibenchSource(rig.phm_vibench, data_root)
-        report = vibench.report
-        facts |= {"files": vibench.files, "notes": vibench.notes}
-        manifest = write_store(vibench.recordings(), rig_folder(name), facts)
-        print(f"{manifest['recordings']} recordings", *vibench.notes, sep="\n")
-    elif rig.union is not None:
-        parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
-        facts |= {"files": parts.files, "notes": parts.notes}
-        facts["versions"] = {"scipy": scipy.__version__}  # its filter made the samples
-        manifest = write_store(parts.recordings(), rig_folder(name), facts)
-        print(*parts.notes, sep="\n")
+    _require_same(config_folder, beside(rig), part["table"])
+    recordings, own, report = _opened(rig, data_root, config_folder)
+    manifest = write_store(recordings, rig_folder(name), facts | own)
     report.write(rig_folder(name), name, manifest["recordings"], manifest["notes"])
+    files = f" of {len(manifest['files'])} files" if manifest["files"] else ""
+    print(f"{manifest['recordings']} recordings{files}", *manifest["notes"], sep="\n")
+
+
+def _opened(
+    rig: Rig, data_root: Path | None, config_folder: Path
+) -> tuple[Iterator[Recording], dict[str, Any], DataReport]:
+    """A rig's recordings; what they add to the manifest and the report while they are read."""
+    if rig.simulated is not None:
+        return simulate(rig.simulated), {}, DataReport()
+    if rig.folder is not None:
+        folder = FolderSource(rig.folder, data_root, config_folder)
+        return folder.recordings(), {"files": folder.files, "notes": folder.notes}, DataReport()
+    if rig.phm_vibench is not None:
+        vibench = PhmVibenchSource(rig.phm_vibench, data_root)
+        own = {"files": vibench.files, "notes": vibench.notes}
+        return vibench.recordings(), own, vibench.report
+    if rig.bearing_datasets is not None:
+        built = BearingDatasetsSource(rig.bearing_datasets, rig.unit, data_root, config_folder)
+        facts = {"files": built.files, "notes": built.notes, "versions": built.versions}
+        facts["description"] = rig.description or built.description
+        return built.recordings(), facts, DataReport()
+    assert rig.union is not None
+    parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
+    versions = {"scipy": scipy.__version__}  # its filter made the samples
+    union = {"files": parts.files, "notes": parts.notes, "versions": versions}
+    return parts.recordings(), union, DataReport()
+
+
+def prepare_built(
+    name: str, part: Mapping[str, Any], *, data_root: Path | None, config_folder: Path
+) -> None:
+    """Have the package bearing-datasets build a rig; write `data/<name>/built.json` of what it is.
+
+    ``part`` and ``config_folder`` are those of `prepare_rig`.
+    """
+    rig = Rig.model_validate(part["rig"])
+    assert rig.bearing_datasets is not None
+    _require_same(config_folder, beside(rig), part["table"])
+    building = Building(rig.bearing_datasets, data_root, config_folder)
+    building.build()
+    manifest = building.manifest()
+    kept = {key: manifest[key] for key in ("dataset", "package_version", "content_hash")}
+    write_text(rig_folder(name) / "built.json", json.dumps(kept, indent=1) + "\n")
+    print(f"{manifest['n_recordings']} recordings in {building.folder}; cite:")
+    print(manifest["citation"].strip())
 
 
 def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:

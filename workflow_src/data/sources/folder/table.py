@@ -136,26 +136,7 @@ def _entry(
 ) -> Entry:
     fields: dict[str, str] = {}
     for name, rule in rules.items():
-        try:
-            text = groups[rule.group] if isinstance(rule, Lookup) else fill(rule, groups)
-        except KeyError as error:
-            raise UserError(
-                f"The field {name} uses a name that there is not.",
-                where=where,
-                found=str(error),
-                expected=f"one of {', '.join(groups)}",
-                remedy=f"mend `{name}:` under `fields:` of the rig",
-            ) from error
-        if isinstance(rule, Lookup):
-            if text not in rule.values:
-                raise UserError(
-                    f"No value for {name}.",
-                    where=where,
-                    found=f"{rule.group} = {text!r}",
-                    expected=f"one of {', '.join(rule.values)}",
-                    remedy=f"add `{text}: VALUE` to the values of `{name}:` under `fields:`",
-                )
-            text = rule.values[text]
+        text = field_text(name, rule, groups, where)
         if text or name not in OWN_FIELDS:
             fields[name] = text
     for name in ("unit_id", "condition", "run_id"):
@@ -169,6 +150,35 @@ def _entry(
     number = groups.get(options.time.group, "") if options.time else ""
     time_s = _index_time(options, number, where) if options.time else None
     return Entry(file, fields, groups.get("array") or options.array, where, time_s)
+
+
+def field_text(name: str, rule: str | Lookup, groups: Mapping[str, str], where: str) -> str:
+    """The text of the field `name`, made by its rule from `groups`.
+
+    Raises ``UserError``, naming `where`, for a name that `groups` lacks or a text to look up that
+    has no value.
+    """
+    try:
+        text = groups[rule.group] if isinstance(rule, Lookup) else fill(rule, groups)
+    except KeyError as error:
+        raise UserError(
+            f"The field {name} uses a name that there is not.",
+            where=where,
+            found=str(error),
+            expected=f"one of {', '.join(groups)}",
+            remedy=f"mend `{name}:` under `fields:` of the rig",
+        ) from error
+    if not isinstance(rule, Lookup):
+        return text
+    if text not in rule.values:
+        raise UserError(
+            f"No value for {name}.",
+            where=where,
+            found=f"{rule.group} = {text!r}",
+            expected=f"one of {', '.join(rule.values)}",
+            remedy=f"add `{text}: VALUE` to the values of `{name}:` under `fields:`",
+        )
+    return rule.values[text]
 
 
 def _index_time(options: FolderOptions, number: str, where: str) -> float:

@@ -1,0 +1,71 @@
+"""The keys under ``bearing_datasets:`` of a rig."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from workflow_src.configuration.base import Keys, Mistake, Name
+from workflow_src.configuration.folder import ChannelKind, Lookup, Text
+
+
+class BearingDatasetsOptions(Keys):
+    """A rig that the package bearing-datasets fetches and builds, or a private one in its form."""
+
+    name: str | None = Field(
+        None,
+        description="Name of a dataset of the package (`bearing-datasets list`).",
+        examples=["hit_sm"],
+    )
+    definition: str | None = Field(
+        None,
+        description="Instead of `name`: folder of a private definition (`dataset.yaml` and "
+        "`builder.py`), beside the rig's YAML.",
+        examples=["definitions/femto"],
+    )
+    root: str = Field(
+        "bearing_datasets",
+        description="Folder of the raw and the built files, below `data_root` or absolute.",
+        examples=["/data/bearing_datasets"],
+    )
+    files: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Patterns of the raw files to fetch and build; left out: all of them.",
+        examples=[["SpectraQuest*"]],
+    )
+    as_name: Name | None = Field(
+        None,
+        description="Name below `root` of what is built; left out: that of the dataset.",
+        examples=["hit_sm_spectraquest"],
+    )
+    build: bool = Field(
+        True,
+        strict=True,
+        description="Whether to build what is not yet built, where Snakemake runs; false: an error "
+        "that names the command.",
+        examples=[False],
+    )
+    channels: dict[str, ChannelKind] | None = Field(
+        None,
+        min_length=1,
+        description="Channels to use and the kind of each, in this order; left out: all of a "
+        "recording, each of the kind that its quantity says.",
+        examples=[{"DE": "vibration", "FE": "vibration"}],
+    )
+    fields: dict[str, Text | Lookup] = Field(
+        {},
+        description="Fields of a recording where the package's own columns do not say them: text "
+        "with columns in braces, or {from: column, values: {text: value}}.",
+        examples=[{"unit_id": "{native_label}", "condition": "{speed_rpm}rpm"}],
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> BearingDatasetsOptions:
+        if self.name is None and self.definition is None:
+            raise Mistake("Neither `name` nor `definition` says what to read.", put={"name": "ims"})
+        if self.name is not None and self.definition is not None:
+            raise Mistake("Give either `name` or `definition`, and not both.", drop="definition")
+        if self.files is not None and self.as_name is None:
+            what = "A part of a dataset needs a name of its own, beside the whole."
+            raise Mistake(what, put={"as_name": f"{self.name or 'my'}_part"})
+        return self
