@@ -209,6 +209,14 @@ def _forget(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _inspect(options: argparse.Namespace) -> Cause:
+    from workflow_src.data.inspection import inspect
+
+    root = options.data_root or os.environ.get("PHM_DATA_ROOT")
+    print(inspect(options.folder, options.name, None if root is None else Path(root)), end="")
+    return Cause.DONE
+
+
 def _schema(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration.documentation import document
     from workflow_src.configuration.schema import schemas
@@ -269,6 +277,10 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--every", type=float, default=1.0, help="seconds")
     forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
     forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
+    inspect = verb("inspect", _inspect, "Print a draft rig and dataset of a folder's recordings.")
+    inspect.add_argument("folder", type=Path)
+    inspect.add_argument("--name", help="of the rig and the dataset; default: the folder's")
+    inspect.add_argument("--data-root", type=Path, help="default: $PHM_DATA_ROOT")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser
