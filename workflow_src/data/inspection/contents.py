@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from io import StringIO
 from itertools import islice
@@ -15,7 +16,7 @@ from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.delimited import first_cells, is_number
 from workflow_src.data.sources.folder.hdf5 import list_hdf5
 from workflow_src.data.sources.folder.matlab import list_mat
-from workflow_src.data.sources.folder.numpy_files import list_npz
+from workflow_src.data.sources.folder.numpy_files import list_npz, shape_of_npy
 from workflow_src.data.sources.folder.parquet import parquet_names
 from workflow_src.data.sources.folder.readers import ending_of, read_content
 from workflow_src.data.sources.folder.spreadsheet import list_sheets, sheet_rows
@@ -75,20 +76,14 @@ def look(path: Path, array: str | None) -> Look:
         return _look_at_text(path)
     if ending == ".xlsx":
         return _look_at_sheet(path, array)
-    shape: tuple[int, ...] = ()
+    shape: tuple[int, ...] = shape_of_npy(path) if ending == ".npy" else ()
     if ending in ARRAYS and ending != ".tdms" and array is not None:
         shape = arrays_in(path)[array]
     turned = len([n for n in shape if n != 1]) == 2 and shape[-1] > shape[0]
     along = "columns" if turned else "rows"
     names = tdms_names(path, array) if ending == ".tdms" else None
     names = parquet_names(path) if ending == ".parquet" else names
-    try:
-        read = read_content(path, array, _anything(samples_along=along))
-    except BadData:
-        if ending != ".npy":
-            raise
-        shape = np.load(path, mmap_mode="r").shape
-        read = read_content(path, array, _anything(samples_along="columns"))
+    read = read_content(path, array, _anything(samples_along=along))
     frame = pd.DataFrame(read.signal)
     return Look(frame, names, len(frame), shape, read.rate_hz, read.rate_place)
 
@@ -99,13 +94,7 @@ def _anything(**options: object) -> FolderOptions:
 
 
 def _look_at_text(path: Path) -> Look:
-    for encoding in ENCODINGS:
-        try:
-            text = decode(path, encoding)
-            break
-        except BadData as error:
-            if "is not" not in str(error) or encoding == ENCODINGS[-1]:
-                raise
+    text, encoding = _decoded(path)
     sep = separator(text)
     cells = first_cells(text, sep)
     named = not all(is_number(cell) for cell in cells)
@@ -116,6 +105,14 @@ def _look_at_text(path: Path) -> Look:
     except (ValueError, pd.errors.ParserError) as error:
         raise BadData("This is no table of samples.", where=str(path), found=str(error)) from error
     return Look(frame, cells if named else None, len(frame), encoding=encoding)
+
+
+def _decoded(path: Path) -> tuple[str, str]:
+    """A text, and the first of the usual encodings that fits; the last one fits any bytes."""
+    for encoding in ENCODINGS[:-1]:
+        with suppress(BadData):
+            return decode(path, encoding), encoding
+    return decode(path, ENCODINGS[-1]), ENCODINGS[-1]
 
 
 def _look_at_sheet(path: Path, sheet: str | None) -> Look:

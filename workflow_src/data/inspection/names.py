@@ -41,7 +41,7 @@ class Names:
         text, seen = "", set[Slot]()
         for part in self.parts:
             if isinstance(part, str):
-                text += part
+                text += re.sub(r"[{}*]", "*", part)  # which mean something in a pattern
                 continue
             kind = ":d" if part.digits and part not in seen else ""
             text += "{" + name_of[part] + kind + "}"
@@ -80,7 +80,9 @@ def _level(strings: Column) -> list[Column]:
         return [strings]
     pieces = [_SEPARATORS.split(text) for text in strings]  # word, separator, word, ...
     if len({tuple(piece[1::2]) for piece in pieces}) == 1:
-        return [c for column in zip(*pieces, strict=True) for c in _word(column) if any(c)]
+        columns = [c for column in zip(*pieces, strict=True) for c in _word(column) if any(c)]
+        # A name in braces stands for one character at least.
+        return columns if all(all(column) for column in columns) else [strings]
     return _anchored(strings, pieces)
 
 

@@ -21,7 +21,7 @@ def guess_rig(
 ) -> tuple[dict[str, Any], Questions]:
     """The keys of a rig of these files below ``path``, and the questions that they leave."""
     folder: Guess = {"path": (path, "")}
-    folder["files"] = (names.pattern(roles.name_of), f"matches {len(files)} files")
+    folder["files"] = (names.pattern(roles.name_of), f"files that match: {len(files)}")
     folder |= _rate(path, files, roles, sample)
     folder |= _reading(sample)
     fields = _fields(roles)
@@ -59,6 +59,8 @@ def _rate(path: str, files: Sequence[str], roles: Roles, sample: Sample) -> Gues
     if named != {None}:
         return {"rate_hz": ("unknown", "mixed: names state several, or not all state one")}
     turns = sorted({hit for file in files for hit in re.findall(r"[0-9.]+ ?[hH]z", file)})
+    if roles.speed is not None:
+        turns = []  # which is what they are
     hint = f"; what is {', '.join(turns[:3])} in the names?" if turns else ""
     return {"rate_hz": ("unknown", f"neither files nor names state it{hint}")}
 

@@ -128,17 +128,22 @@ def _find_speed_without_unit(slots: Sequence[Slot], roles: Roles) -> None:
 
 
 def _find_units(slots: Sequence[Slot], roles: Roles) -> None:
-    """What is left tells specimens apart, but for what the rest of the name decides anyway."""
+    """What is left tells specimens apart, but for what adds nothing to the rest of it.
+
+    A number that each file has its own is that of an acquisition, and no specimen's either.
+    """
     about = {roles.speed, roles.load, roles.number}
     if roles.rate is not roles.fault:
         about.add(roles.rate)
-    kept, count = list(slots), len(slots[0].values) if slots else 0
     left = [slot for slot in slots if slot not in about]
     # A name's own number first, then folders; the fault last.
     for slot in sorted(left, key=lambda s: (s is roles.fault, not s.digits, -s.level)):
-        rest = [other for other in kept if other is not slot]
-        if len(set(_keys(rest, count))) == len(set(_keys(kept, count))) and len(left) > 1:
-            kept, left = rest, [other for other in left if other is not slot]
+        count = len(slot.values)
+        rest = [other for other in left if other is not slot]
+        own = slot.digits and len(set(slot.values)) == count and roles.fault is not None
+        adds = len(set(_keys(rest, count))) < len(set(_keys(left, count)))
+        if rest and (own or not adds):
+            left = rest
             if slot is not roles.fault:
                 roles.redundant.append(slot)
     roles.unit = left
@@ -167,7 +172,7 @@ def _give_names(slots: Sequence[Slot], roles: Roles) -> None:
         if slot is not None:
             wanted[slot] = name
     if roles.speed is not None and roles.speed is roles.load:
-        wanted[roles.speed] = "condition_of"
+        wanted[roles.speed] = "condition"
     for slot in slots:
         before = re.sub(r"\W", "", slot.before).lower()
         free = before and before not in _NO_NAMES and not keyword.iskeyword(before)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,21 +59,22 @@ def take_sample(folder: Path, files: Sequence[str]) -> Sample:
     wanted = min(LOOKED_AT, len(files))
     at = {round(i * (len(files) - 1) / max(wanted - 1, 1)) for i in range(wanted)} | {0}
     picked = [files[i] for i in sorted(at | ({1} if len(files) > 1 else set()))]
-    held = [arrays_in(folder / file) for file in picked]
-    array, question = choose_array(held) if any(held) else (None, None)
-    found: list[tuple[str, Look, Columns]] = []
     notes: list[str] = []
-    for file, arrays in zip(picked, held, strict=True):
-        name = name_in(arrays, array) if arrays else None
-        if arrays and name is None:
+    held: dict[str, dict[str, tuple[int, ...]]] = {}
+    for file in picked:
+        with _noted(file, notes):
+            held[file] = arrays_in(folder / file)
+    several = any(held.values())
+    array, question = choose_array(list(held.values())) if several else (None, None)
+    found: list[tuple[str, Look, Columns]] = []
+    for file, arrays in held.items():
+        name = name_in(arrays, array) if several else None
+        if several and name is None:
             notes.append(f"{file} has no single array {array!r}: {', '.join(arrays)}")
             continue
-        try:
+        with _noted(file, notes):
             seen = look(folder / file, name)
-        except BadData as error:
-            notes.append(f"cannot be read: {file} ({first_line(error)})")
-            continue
-        found.append((file, seen, sort_columns(seen)))
+            found.append((file, seen, sort_columns(seen)))
     return Sample(
         [file for file, _, _ in found],
         [seen for _, seen, _ in found],
@@ -81,3 +83,12 @@ def take_sample(folder: Path, files: Sequence[str]) -> Sample:
         question,
         notes,
     )
+
+
+@contextmanager
+def _noted(file: str, notes: list[str]) -> Iterator[None]:
+    """A file that cannot be read is told of in the draft, and left to be mended."""
+    try:
+        yield
+    except BadData as error:
+        notes.append(f"cannot be read: {file} ({first_line(error)})")

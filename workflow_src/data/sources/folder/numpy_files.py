@@ -24,10 +24,15 @@ def read_npy(path: Path, _: str | None, options: FolderOptions) -> Content:
     """The array of a file; pages of it are read as they are needed."""
     with damage_named(path):
         with path.open("rb") as file:
-            dtype = _header(file)[1]
-        _refuse_objects(str(path), dtype)
+            _refuse_objects(str(path), _header(file)[1])
         samples = np.load(path, mmap_mode="r", allow_pickle=False)
         return from_array(str(path), samples, options)
+
+
+def shape_of_npy(path: Path) -> tuple[int, ...]:
+    """The shape of a file's array; only its header is read."""
+    with damage_named(path), path.open("rb") as file:
+        return _header(file)[0]
 
 
 def list_npz(path: Path) -> dict[str, tuple[int, ...]]:
