@@ -228,6 +228,14 @@ def _draft(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _inspect(options: argparse.Namespace) -> Cause:
+    from workflow_src.data.inspection import inspect
+
+    root = options.data_root or os.environ.get("PHM_DATA_ROOT")
+    print(inspect(options.folder, options.name, None if root is None else Path(root)), end="")
+    return Cause.DONE
+
+
 def _schema(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration.documentation import document
     from workflow_src.configuration.schema import schemas
@@ -298,6 +306,10 @@ def _parser() -> argparse.ArgumentParser:
     draft.add_argument("--root", type=Path, help="where built data are; default: below the data")
     draft.add_argument("--config", type=Path, default=Path("config"), help="default: config/")
     draft.add_argument("--print", action="store_true", dest="only_print", help="write nothing")
+    inspect = verb("inspect", _inspect, "Print a draft rig and dataset of a folder's recordings.")
+    inspect.add_argument("folder", type=Path)
+    inspect.add_argument("--name", help="of the rig and the dataset; default: the folder's")
+    inspect.add_argument("--data-root", type=Path, help="default: $PHM_DATA_ROOT")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
     return parser

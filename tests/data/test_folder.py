@@ -163,9 +163,9 @@ def test_channel_kinds(tmp_path):
 
 
 def test_a_format_without_a_reader(tmp_path):
-    (tmp_path / "u1.wav").write_bytes(b"RIFF")
-    with pytest.raises(BadData, match=r"u1\.wav[\s\S]*" + ".*".join(READERS)):
-        only(tmp_path, "u{unit}.wav")
+    (tmp_path / "u1.uff").write_bytes(b"    -1")
+    with pytest.raises(BadData, match=r"u1\.uff[\s\S]*" + ".*".join(READERS)):
+        only(tmp_path, "u{unit}.uff")
 
 
 # -- patterns, fields, tables ---------------------------------------------------------------------

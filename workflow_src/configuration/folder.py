@@ -78,9 +78,9 @@ class FolderOptions(Keys):
     )
     table: str | None = Field(
         default=None,
-        description="Instead of `files`: a CSV beside the rig's YAML, one line a recording, with "
-        "a column `file` (below `path`); the other columns are fields by their names, and "
-        "`array`, where there is one, stands for the key `array` below.",
+        description="Instead of `files`: a table beside the rig's YAML (.csv, .xlsx or .parquet), "
+        "one line a recording, with a column `file` (below `path`); the other columns are fields "
+        "by their names, and `array`, where there is one, stands for the key `array` below.",
         examples=["cwru.csv"],
     )
     fields: dict[str, Text | Lookup] = Field(
@@ -107,7 +107,8 @@ class FolderOptions(Keys):
     )
     array: str | None = Field(
         default=None,
-        description="Array of a .mat or .h5 file, * for any text; left out where there is one.",
+        description="Array of a .mat, .h5 or .npz file (of a struct in a .mat: `bearing.gs`), "
+        "group of a .tdms file, sheet of an .xlsx; * for any text; left out where there is one.",
         examples=["X*_DE_time"],
     )
     samples_along: Literal["rows", "columns"] = Field(
@@ -117,8 +118,8 @@ class FolderOptions(Keys):
     )
     header: Literal["detect", "present", "absent"] = Field(
         default="detect",
-        description="Whether the first line of a text file names the columns; `detect`: it does "
-        "if it holds something other than numbers.",
+        description="Whether the first line of a text file or of a sheet names the columns; "
+        "`detect`: it does if it holds something other than numbers.",
         examples=["absent"],
     )
     channels: tuple[int | str, ...] | None = Field(
@@ -139,7 +140,9 @@ class FolderOptions(Keys):
         examples=["t"],
     )
     encoding: str = Field(
-        default="utf-8", description="Encoding of text files and of `table`.", examples=["gbk"]
+        default="utf-8",
+        description="Encoding of text files and of a `table` that is text.",
+        examples=["gbk"],
     )
 
     @model_validator(mode="after")

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
 from workflow_src.data.recordings import Recording
-from workflow_src.data.sources.folder.readers import Content, read_content
+from workflow_src.data.sources.folder.content import Content
+from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.errors import BadData, UserError
 

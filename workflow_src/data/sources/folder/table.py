@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import difflib
 import re
 from collections import Counter
@@ -12,7 +11,7 @@ from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
-from workflow_src.data.sources.folder.text import decode, separator
+from workflow_src.data.sources.folder.table_rows import table_rows
 from workflow_src.errors import BadData, UserError
 
 
@@ -79,7 +78,7 @@ def _from_table(
     options: FolderOptions, table: Path, present: list[str], folder: Path
 ) -> list[Entry]:
     known, entries = set(present), []
-    for line, row in _table_rows(table, options.encoding):
+    for line, row in table_rows(table, options.encoding):
         where, file = f"{table.name}, line {line}", row.pop("file")
         if file not in known:
             raise BadData(
@@ -91,40 +90,6 @@ def _from_table(
         own = {name: "{" + name + "}" for name in row if name != "array"}
         entries.append(_entry(options, file, row, {**own, **options.fields}, where))
     return entries
-
-
-def _table_rows(table: Path, encoding: str) -> list[tuple[int, dict[str, str]]]:
-    """Number of the line and cells by column, for each line of a rig's table."""
-    if not table.is_file():
-        raise UserError(
-            "The table of a rig is missing.",
-            where=str(table),
-            remedy="mend `table:` under `folder:` of the rig (a CSV beside its YAML)",
-        )
-    text = decode(table, encoding)
-    reader = csv.reader(text.splitlines(), delimiter=_delimiter(text))
-    lines = [(reader.line_num, [cell.strip() for cell in row]) for row in reader if any(row)]
-    names = lines[0][1]
-    if "file" not in names or len(set(names)) != len(names) or len(lines) == 1:
-        raise BadData(
-            "A rig's table needs a column `file`, each column once, and a line a recording.",
-            where=str(table),
-            found=f"columns {names}, {len(lines) - 1} lines",
-        )
-    for number, cells in lines[1:]:
-        if len(cells) != len(names):
-            raise BadData(
-                "A line of a rig's table has the wrong number of cells.",
-                where=f"{table}, line {number}",
-                found=f"{len(cells)} cells for {len(names)} columns",
-            )
-    return [(number, dict(zip(names, cells, strict=True))) for number, cells in lines[1:]]
-
-
-def _delimiter(text: str) -> str:
-    # The header decides: cells further down may hold any of the separators.
-    found = separator(text.strip().splitlines()[0])
-    return " " if found == r"\s+" else found
 
 
 def _entry(

@@ -1,0 +1,218 @@
+"""What every reader gives, and what they share: which array, which columns, which rate."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Protocol
+from xml.etree.ElementTree import ParseError
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.io.matlab import MatReadError
+
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.errors import BadData, UserError
+
+# The first of them that a file has: `rate` comes last, as some say that of the shaft by it.
+RATE_NAMES = ("fs", "sr", "rate_hz", "sampling_rate", "sample_rate", "samplefrequency", "rate")
+BLOCK = 1 << 16  # samples of all columns that are read at once
+
+# A file that was cut short makes the libraries raise any of these.
+_BROKEN = (
+    *(OSError, EOFError, ValueError, TypeError, KeyError, IndexError, RuntimeError),
+    *(MatReadError, ParseError, struct.error, zipfile.BadZipFile, zlib.error),
+)
+
+
+@dataclass(frozen=True)
+class Content:
+    """What a file holds: signal (L, C) float32, and the rate it states, with where it does."""
+
+    signal: NDArray[np.float32]
+    rate_hz: float | None = None
+    rate_place: str = ""
+
+
+class Samples(Protocol):
+    """An array in memory, on disk (`numpy.memmap`) or in HDF5."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its length along each axis."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Its kind of number."""
+
+    def __getitem__(self, index: Any, /) -> Any: ...
+
+
+def from_array(
+    where: str,
+    samples: Samples,
+    options: FolderOptions,
+    stated: tuple[float | None, str] = (None, ""),
+    *,
+    reversed_axes: bool = False,
+) -> Content:
+    """Samples (L,), (L, C) or (C, L), any axis of length 1 aside -> signal (L, C).
+
+    Only a block is in memory beside the signal. ``reversed_axes`` is of a file that stores what
+    its owner calls (L, C) as (C, L). Raises ``BadData`` for another shape or kind of number.
+    """
+    axes = [axis for axis, length in enumerate(samples.shape) if length != 1] or [0]
+    forward = (options.samples_along == "rows") != reversed_axes or len(axes) == 1
+    time = axes[0 if forward else -1]
+    length = samples.shape[time] if samples.shape else 0
+    width = samples.shape[axes[-1 if forward else 0]] if len(axes) == 2 else 1
+    _require_recording(where, samples, options, len(axes) < 3 and length >= width)
+    channels, clock = columns(where, width, None, options)
+    signal = np.empty((length, len(channels)), np.float32)
+    times = np.empty(length if clock is not None else 0, np.float64)
+    rows = _rows_at_once(samples, time)
+    for start in range(0, length, rows):
+        part = slice(start, min(start + rows, length))
+        index = [slice(None) if axis in axes else 0 for axis in range(len(samples.shape))]
+        index[time] = part
+        block = np.asarray(samples[tuple(index)])  # (l,), (l, width) or (width, l)
+        block = (block if forward else block.T).reshape(part.stop - start, width)
+        signal[part] = single(block[:, channels])
+        if clock is not None:
+            times[part] = block[:, clock]
+    if clock is not None:
+        stated = rate_of_clock(where, times)
+    return Content(signal, *stated)
+
+
+def _require_recording(
+    where: str, samples: Samples, options: FolderOptions, has_shape: bool
+) -> None:
+    if samples.dtype.kind not in "iuf":
+        raise BadData(
+            "An array does not hold real numbers.", where=where, found=f"dtype {samples.dtype}"
+        )
+    if not has_shape:
+        raise BadData(
+            "An array has not the shape of a recording.",
+            where=where,
+            found=f"shape {samples.shape}, time along the {options.samples_along}",
+            expected="(samples, channels), with more samples than channels",
+            remedy="say which way time runs, under `folder:` of the rig: "
+            "`samples_along: rows` or `samples_along: columns`",
+        )
+
+
+def _rows_at_once(samples: Samples, time: int) -> int:
+    """A block that cuts no chunk of HDF5, which would be unpacked once for each piece."""
+    chunk = (getattr(samples, "chunks", None) or {time: 1})[time]
+    return int(max(chunk, BLOCK // chunk * chunk))
+
+
+def columns(
+    where: Path | str, count: int, names: Sequence[str] | None, options: FolderOptions
+) -> tuple[list[int], int | None]:
+    """Positions of the channels and of the time column, None if there is none."""
+
+    def position(column: int | str) -> int:
+        if isinstance(column, str) and names is not None and list(names).count(column) == 1:
+            return list(names).index(column)
+        if isinstance(column, int) and 0 <= column < count:
+            return column
+        raise BadData(
+            f"There is no column {column!r}.",
+            where=str(where),
+            found=f"columns {list(names)}" if names else f"{count} columns without names",
+            remedy="mend `channels:` or `time_column:` under `folder:` of the rig",
+        )
+
+    clock = None if options.time_column is None else position(options.time_column)
+    if options.channels is None:
+        return [column for column in range(count) if column != clock], clock
+    return [position(column) for column in options.channels], clock
+
+
+def rate_of_clock(where: Path | str, times: NDArray[Any]) -> tuple[float, str]:
+    """The rate that the time column states: steps over the time from first to last sample."""
+    elapsed = float(times[-1]) - float(times[0]) if len(times) else 0.0
+    if not elapsed > 0:
+        raise BadData(
+            "The time column does not rise.",
+            where=str(where),
+            found=f"{elapsed} s from the first to the last of {len(times)} samples",
+            remedy="mend `time_column:` under `folder:` of the rig",
+        )
+    return (len(times) - 1) / elapsed, "time column"
+
+
+def of_matrix(
+    where: Path | str, matrix: NDArray[Any], wanted: list[int], channels: list[int], clock: Any
+) -> Content:
+    """The content of a table (L, wanted), whose columns are those at the positions ``wanted``."""
+    signal = single(matrix[:, [wanted.index(column) for column in channels]])  # (L, C)
+    if clock is None:
+        return Content(signal)
+    return Content(signal, *rate_of_clock(where, matrix[:, wanted.index(clock)]))
+
+
+def single(samples: NDArray[Any]) -> NDArray[np.float32]:
+    """Samples as float32, in one piece."""
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, an error further on
+        return np.ascontiguousarray(samples, dtype=np.float32)
+
+
+def chosen(path: Path, array: str | None, names: Sequence[str], kind: str = "array") -> str:
+    """The only name, or the only one that matches ``array``; ``BadData`` lists those there are."""
+    if array is not None and array in names:
+        return array
+    matching = [name for name in names if array is None or fnmatchcase(name, array)]
+    if len(matching) == 1:
+        return matching[0]
+    raise BadData(
+        "The file has "
+        + (f"more than one {kind}" if matching else f"no {kind}")
+        + ("." if array is None else f" of the name {array!r}."),
+        where=str(path),
+        found=f"{kind}s {list(names)}",
+        remedy="name one under `folder:` of the rig: `array: NAME` (* for any text)",
+    )
+
+
+def rate_key(names: Iterable[str]) -> str | None:
+    """The one of these names, or paths by dots, that a file states its sampling rate under."""
+    known = {name.rpartition(".")[2].lower(): name for name in names}
+    return next((known[rate] for rate in RATE_NAMES if rate in known), None)
+
+
+@contextmanager
+def damage_named(path: Path) -> Iterator[None]:
+    """What a library says of a file that it cannot read, as ``BadData`` that names the file."""
+    try:
+        yield
+    except _BROKEN as error:
+        raise BadData(
+            "A file is damaged or was cut short.",
+            where=str(path),
+            found=f"{type(error).__name__}: {error}",
+            remedy="fetch the file again",
+        ) from error
+
+
+def package(name: str, distribution: str, path: Path) -> Any:
+    """The package that reads a format; ``UserError`` says how to install it."""
+    try:
+        return import_module(name)
+    except ImportError as error:
+        raise UserError(
+            f"The package {distribution} is missing, which reads {path.suffix} files.",
+            where=str(path),
+            found=str(error),
+            remedy=f"pip install {distribution}",
+        ) from error

@@ -1,0 +1,54 @@
+"""HDF5: .h5 and .hdf5, read by blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.content import (
+    Content,
+    chosen,
+    damage_named,
+    from_array,
+    rate_key,
+)
+
+
+def list_hdf5(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shape by name of each data set, in all groups."""
+    with damage_named(path), h5py.File(path, "r", locking=False) as file:
+        return {name: item.shape or () for name, item in _data_sets(file).items()}
+
+
+def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
+    """One data set, and the rate that an attribute or a data set of one number states."""
+    with damage_named(path), h5py.File(path, "r", locking=False) as file:
+        found = _data_sets(file)
+        name = chosen(path, array, [key for key, item in found.items() if item.size != 1])
+        stated = _stated_rate(file, found[name], found)
+        return from_array(f"{path}, array {name!r}", found[name], options, stated)
+
+
+def _data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found: dict[str, h5py.Dataset] = {}
+    file.visititems(
+        lambda name, item: found.update({name: item}) if isinstance(item, h5py.Dataset) else None
+    )
+    return found
+
+
+def _stated_rate(
+    file: h5py.File, dataset: h5py.Dataset, found: dict[str, h5py.Dataset]
+) -> tuple[float | None, str]:
+    for owner, attributes in (("the array", dataset.attrs), ("the file", file.attrs)):
+        key = rate_key(attributes)
+        if key is not None:
+            return float(np.asarray(attributes[key]).item()), f"attribute {key!r} of {owner}"
+    single = {name.replace("/", "."): name for name, item in found.items() if item.size == 1}
+    key = rate_key(single)
+    if key is None:
+        return None, ""
+    return float(np.asarray(found[single[key]][()]).item()), f"data set {single[key]!r}"

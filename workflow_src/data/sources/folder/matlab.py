@@ -1,0 +1,157 @@
+"""MATLAB: .mat of version 5 to 7.2 (scipy) and of version 7.3 (HDF5 with axes reversed).
+
+Arrays within structs and cells are named as MATLAB names them: ``s.x``, ``s(2).x``, ``c{1}``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import scipy.io
+from numpy.typing import NDArray
+
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.content import (
+    Content,
+    Samples,
+    chosen,
+    damage_named,
+    from_array,
+    rate_key,
+)
+
+NUMERIC = (
+    *("double", "single", "logical"),
+    *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
+)
+
+
+def list_mat(path: Path) -> dict[str, tuple[int, ...]]:
+    """Shape by name of each array of numbers, as MATLAB says it."""
+    with damage_named(path):
+        if h5py.is_hdf5(path):
+            with h5py.File(path, "r", locking=False) as file:
+                return {name: item.shape[::-1] for name, item in _leaves_of_hdf5(file)}
+        return {name: item.shape for name, item in _leaves_of_version_5(path, None).items()}
+
+
+def read_mat(path: Path, array: str | None, options: FolderOptions) -> Content:
+    """One array, and the rate that another, of one number, states.
+
+    Of version 7.3 the array is read by blocks; of the older ones it is read whole, and so are
+    structs and cells, unless ``array`` names an array beside them.
+    """
+    with damage_named(path):
+        if not h5py.is_hdf5(path):
+            return _read_leaf(path, array, options, _leaves_of_version_5(path, array), False)
+        with h5py.File(path, "r", locking=False) as file:
+            return _read_leaf(path, array, options, dict(_leaves_of_hdf5(file)), True)
+
+
+def _read_leaf(
+    path: Path, array: str | None, options: FolderOptions, found: Any, reversed_axes: bool
+) -> Content:
+    name = chosen(path, array, [key for key, item in found.items() if np.prod(item.shape) != 1])
+    samples: Samples = found[name]
+    single = [key for key, item in found.items() if np.prod(item.shape) == 1]
+    beside = [key for key in single if key.rpartition(".")[0] == name.rpartition(".")[0]]
+    key = rate_key(beside) or rate_key(key for key in single if "." not in key)
+    stated = (None, "") if key is None else (np.asarray(found[key][()]).item(), f"key {key!r}")
+    where = f"{path}, array {name!r}"
+    return from_array(where, samples, options, stated, reversed_axes=reversed_axes)
+
+
+# -- version 5 ------------------------------------------------------------------------------------
+
+
+class _Unread:
+    """An array of a file that is not read before it is chosen."""
+
+    def __init__(self, path: Path, name: str, shape: tuple[int, ...]) -> None:
+        self._path, self._name, self.shape = path, name, shape
+
+    def _read(self) -> NDArray[Any]:
+        if not hasattr(self, "_held"):
+            read = scipy.io.loadmat(self._path, variable_names=[self._name])[self._name]
+            self._held = np.asarray(read)
+        return self._held
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return self._read().dtype
+
+    def __getitem__(self, index: Any, /) -> Any:
+        return self._read()[index]
+
+
+def _leaves_of_version_5(path: Path, array: str | None) -> dict[str, Samples]:
+    """Arrays by name; what lies in structs and cells only where it is needed."""
+    listed = scipy.io.whosmat(path)
+    found: dict[str, Samples] = {
+        name: _Unread(path, name, shape) for name, shape, kind in listed if kind in NUMERIC
+    }
+    nested = [name for name, _, kind in listed if kind in ("struct", "cell")]
+    if nested and array not in found:
+        held = scipy.io.loadmat(path, variable_names=nested)
+        for name in nested:
+            found |= _leaves_of_value(name, held[name])
+    return found
+
+
+def _leaves_of_value(name: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+    if not isinstance(value, np.ndarray):
+        return
+    if value.dtype.names:
+        for number, element in enumerate(value.ravel("F"), start=1):
+            label = name if value.size == 1 else f"{name}({number})"
+            for field in value.dtype.names:
+                yield from _leaves_of_value(f"{label}.{field}", element[field])
+    elif value.dtype == object:
+        for number, element in enumerate(value.ravel("F"), start=1):
+            yield from _leaves_of_value(f"{name}{{{number}}}", element)
+    elif value.dtype.kind in "biufc":
+        yield name, value
+
+
+# -- version 7.3 ----------------------------------------------------------------------------------
+
+
+def _leaves_of_hdf5(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
+    for key, item in file.items():
+        if not key.startswith("#"):  # `#refs#` holds what cells and structs refer to
+            yield from _leaves_of_item(key, item)
+
+
+def _leaves_of_item(name: str, item: Any) -> Iterator[tuple[str, h5py.Dataset]]:
+    kind = _class_of(item)
+    if isinstance(item, h5py.Group):
+        if kind == "struct":
+            yield from _leaves_of_struct(name, item)
+    elif item.dtype == h5py.ref_dtype:
+        for number, reference in enumerate(item[()].ravel(), start=1):
+            yield from _leaves_of_item(f"{name}{{{number}}}", item.file[reference])
+    elif kind in NUMERIC and "MATLAB_empty" not in item.attrs:
+        yield name, item
+
+
+def _leaves_of_struct(name: str, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+    for field, item in group.items():
+        array_of_structs = (
+            isinstance(item, h5py.Dataset)
+            and item.dtype == h5py.ref_dtype
+            and _class_of(item) != "cell"
+        )
+        if not array_of_structs:
+            yield from _leaves_of_item(f"{name}.{field}", item)
+            continue
+        for number, reference in enumerate(item[()].ravel(), start=1):
+            yield from _leaves_of_item(f"{name}({number}).{field}", item.file[reference])
+
+
+def _class_of(item: Any) -> str:
+    kind = item.attrs.get("MATLAB_class", b"")
+    return kind.decode() if isinstance(kind, bytes) else str(kind)

@@ -1,0 +1,74 @@
+"""Parquet: the columns that are wanted, read by batches of rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.content import (
+    BLOCK,
+    Content,
+    columns,
+    damage_named,
+    package,
+    rate_key,
+    rate_of_clock,
+)
+from workflow_src.errors import BadData
+
+PANDAS_INDEX = "__index_level_"  # a column that pandas adds for an index that counts no rows
+
+
+def parquet_names(path: Path) -> list[str]:
+    """The names of a file's columns, without an index that pandas added."""
+    with damage_named(path), _opened(path) as file:
+        return _names(file)
+
+
+def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
+    """Columns of a file, and the rate that its metadata state. A null becomes NaN."""
+    with damage_named(path), _opened(path) as file:
+        names = _names(file)
+        channels, clock = columns(path, len(names), names, options)
+        wanted = [names[column] for column in [*channels, *([] if clock is None else [clock])]]
+        _require_numbers(path, file, wanted)
+        matrix = np.empty((file.metadata.num_rows, len(channels)), np.float32)
+        times = np.empty(len(matrix) if clock is not None else 0, np.float64)
+        start = 0
+        for batch in file.iter_batches(batch_size=BLOCK, columns=wanted):
+            part = slice(start, start := start + batch.num_rows)
+            held = [batch.column(name).to_numpy(zero_copy_only=False) for name in wanted]
+            for column in range(len(channels)):
+                matrix[part, column] = held[column]
+            if clock is not None:
+                times[part] = held[-1]
+        if clock is not None:
+            return Content(matrix, *rate_of_clock(path, times))
+        stated = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
+        key = rate_key(stated)
+        rate = (None, "") if key is None else (float(stated[key]), f"metadata {key!r}")
+    return Content(matrix, *rate)
+
+
+def _opened(path: Path) -> Any:
+    return package("pyarrow.parquet", "pyarrow", path).ParquetFile(path)
+
+
+def _names(file: Any) -> list[str]:
+    return [name for name in file.schema_arrow.names if not name.startswith(PANDAS_INDEX)]
+
+
+def _require_numbers(path: Path, file: Any, wanted: list[str]) -> None:
+    types = package("pyarrow.types", "pyarrow", path)
+    for name in wanted:
+        kind = file.schema_arrow.field(name).type
+        if not (types.is_integer(kind) or types.is_floating(kind)):
+            raise BadData(
+                "A column does not hold real numbers.",
+                where=f"{path}, column {name!r}",
+                found=str(kind),
+                remedy="name the others under `folder:` of the rig: `channels: [...]`",
+            )
