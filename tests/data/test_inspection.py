@@ -106,6 +106,11 @@ def test_uestc(data_root, tmp_path):
     assert table["run_id"].nunique() == 12  # parts of one recording share a run
 
 
+def test_the_page_shows_what_is_printed(data_root):
+    shown = (REPOSITORY / "docs" / "folder.md").read_text(encoding="utf-8")
+    assert f"```yaml\n{inspect(data_root / 'UESTC', data_root=data_root)}```" in shown
+
+
 def test_cwru_says_that_its_rates_are_mixed(data_root, tmp_path):
     drafts, rig, table = built(data_root / "CWRU", tmp_path, data_root)
     assert_all_marked(drafts)
