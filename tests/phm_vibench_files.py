@@ -208,6 +208,12 @@ def _two_descriptions(rows: Rows, arrays: Arrays) -> None:
     first["Label_Description"] = "something else"
 
 
+def _shared_description(rows: Rows, arrays: Arrays) -> None:
+    """The last record of Label 1 bears a Label of its own, described as before."""
+    last = [row for row in rows if row["Label"] == 1][-1]
+    last["Label"] = 2
+
+
 DEFECTS: dict[str, Callable[[Rows, Arrays], None]] = {
     "text instead of numbers": _array_of_first(
         lambda samples: np.array(["0.1;0.2"] * len(samples), dtype=object)
@@ -235,6 +241,7 @@ DEFECTS: dict[str, Callable[[Rows, Arrays], None]] = {
     "no id": _set(Id=""),
     "one domain": _one_domain,
     "two descriptions": _two_descriptions,
+    "shared description": _shared_description,
     "life without flag": _set(Remaining_Life=0),
     "life above 1": _set(RUL_label=17),
     "constant life": _set_all(RUL_label=0.0, Remaining_Life=1),

@@ -174,6 +174,7 @@ LINES = {
     "id twice": "1 x an Id in two rows: the first row counts",
     "no id": "1 x a row without an Id: left out",
     "two descriptions": "1 x several Label_Descriptions of one Label: the most frequent names it",
+    "shared description": "1 x one Label_Description of several Labels: numbered",
     "constant life": "1 x RUL_label is the same in every row: no remaining life: a constant says "
     "nothing",
     "mixed flags": None,
@@ -272,6 +273,13 @@ def test_classes_are_named_by_the_table_by_number_or_by_the_rig(tmp_path: Path) 
     short = {"fault": {"from": "Label", "values": {"0": NORMAL}}}
     with pytest.raises(UserError, match=r"add `1: VALUE`"):
         list(source(tmp_path, written, fields=short).recordings())
+
+
+def test_a_lookup_need_not_know_what_is_no_class(tmp_path: Path) -> None:
+    lookup = {"fault": {"from": "Label", "values": {"0": NORMAL, "1": "inner"}}}
+    for defect in ("degrading", "no label", "half a label", "label below -1"):
+        found, _ = read(tmp_path / defect, FAULTS, defect, fields=lookup)
+        assert [r.fault for r in found] == [None, "inner", "inner"]
 
 
 def test_a_constant_label_of_life_is_none_whatever_the_flag_says(tmp_path: Path) -> None:
@@ -409,6 +417,10 @@ def test_only_the_failing_bearing_has_a_life(tmp_path: Path) -> None:
     assert [r.fault for r in failing] == [NORMAL, None, None, None, "failing"]
     np.testing.assert_array_equal(failing[0].signal, snapshots[0].signal[:, [2]])
     assert {r.run_id for r in failing} == {"t1_bearing3"}
+    others = [*snapshots, recording("t2_0", NORMAL, channels=4, run_id="t2")]
+    more, made = read(tmp_path, others, labels="unit", bearings=bearings, **RUNS)
+    assert len(more) == 10
+    assert "1 x a record of a run of which `bearings` names none: left out" in made.report.lines
     with pytest.raises(UserError, match="no channel 7"):
         read(tmp_path, snapshots, bearings=[{**bearings[0], "channels": [7]}], **RUNS)
     with pytest.raises(UserError, match=r"a run that there is not[\s\S]*t1"):

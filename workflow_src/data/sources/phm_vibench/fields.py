@@ -43,7 +43,11 @@ def _plain(cell: str) -> str:
 
 
 def fields_of(row: Row, texts: dict[str, str], options: PhmVibenchOptions) -> dict[str, str]:
-    """The fields of a record by name; those that the rig does not give have their defaults."""
+    """The fields of a record by name; those that the rig does not give have their defaults.
+
+    Raises ``UserError`` for a text that a lookup does not know, unless it would name the class of
+    a record that has none.
+    """
     domain = texts["Domain_description"] or f"domain {texts['Domain_id'] or 'unknown'}"
     made = {
         "unit_id": f"{texts['Dataset_id']}_label{texts['Label']}",
@@ -55,7 +59,7 @@ def fields_of(row: Row, texts: dict[str, str], options: PhmVibenchOptions) -> di
             made[name] = fill(rule, texts)
         elif texts[rule.group] in rule.values:
             made[name] = rule.values[texts[rule.group]]
-        elif name != "fault" or texts[rule.group] not in ("", "-1"):
+        elif name != "fault" or (row.label is not None and row.label >= 0):
             raise UserError(
                 f"No value for {name}.",
                 where=f"metadata table, Id {row.id}",
