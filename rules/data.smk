@@ -1,6 +1,10 @@
 """Recordings of a rig and splits of a dataset, shared by all studies."""
 
 
+localrules:
+    built,  # it fetches files: nodes often have no network
+
+
 rule built:
     output:
         "data/{rig}/built.json",
@@ -8,7 +12,7 @@ rule built:
         "data/logs/{rig}.built.log",
     benchmark:
         "data/benchmarks/{rig}.built.tsv"
-    localrule: True  # fetches files: nodes have no network
+    retries: 0  # the package has tried each address again; missing files stay missing
     threads: 1
     resources:
         **T.light_resources(memory_mb=2000, minutes=720),

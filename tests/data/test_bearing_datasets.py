@@ -482,6 +482,7 @@ def test_an_unknown_name_and_an_empty_definition(rig: Rig) -> None:
     (rig.definition / "builder.py").unlink()
     with pytest.raises(UserError, match=r"no builder\.py"):
         rig.building()
-    for keys in ({}, {"name": "ims", "definition": "tiny"}):
+    rate = {"name": "ims", "fields": {"rate_hz": "5"}}
+    for keys in ({}, {"name": "ims", "definition": "tiny"}, rate):
         with pytest.raises(ValidationError):
             BearingDatasetsOptions.model_validate(keys)

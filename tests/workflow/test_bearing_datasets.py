@@ -149,6 +149,7 @@ def test_without_raw_files_and_network_one_error_says_what_to_put_where(
     assert "12 of 12 raw files of `uestc` are missing and cannot be fetched." in log
     assert "Data/B_1000/B_1000_5.mat: 1114632 bytes, sha256 18829b8b6b8c" in log
     assert "Traceback" not in log
+    assert "12 of 12 raw files" in said.text  # and not only in a log
     with (tmp_path / "bearing_datasets" / "uestc_last.missing.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 12

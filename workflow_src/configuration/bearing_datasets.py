@@ -68,4 +68,7 @@ class BearingDatasetsOptions(Keys):
         if self.files is not None and self.as_name is None:
             what = "A part of a dataset needs a name of its own, beside the whole."
             raise Mistake(what, put={"as_name": f"{self.name or 'my'}_part"})
+        if "rate_hz" in self.fields:
+            kept = {name: rule for name, rule in self.fields.items() if name != "rate_hz"}
+            raise Mistake("The rate is the package's: no field sets it.", put={"fields": kept})
         return self

@@ -67,7 +67,7 @@ def fields_of(channels: Sequence[Facts], rules: Mapping[str, str | Lookup], wher
                 + as_yaml(("fields",), {name: "{native_label}"}),
             )
     times = columns | given  # a rule wins over the column of its name
-    time_s, left = _number(times, "time_s", where), _number(times, "rul_s", where)
+    time_s, left = _number(times, "time_s", where), _number(columns, "rul_s", where)
     life = None if time_s is None or left is None else time_s + left
     attributes = {name: text for name, text in columns.items() if name not in _NOT_ATTRIBUTES}
     if "load_unit" in columns and "load" in columns:
