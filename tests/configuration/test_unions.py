@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from workflow_src.errors import UserError
+from workflow_src.tables.plan import TablePlan
 
 SIMULATED = {"source": "simulated", "simulated": {"kind": "bearing"}, "unit": "g"}
 FILES: dict[str, Any] = {
@@ -135,4 +136,6 @@ def test_a_union_is_made_after_its_parts_and_another_rig_after_nothing(world):
     assert parts("both") == ["data/bench/recordings.h5", "data/other/recordings.h5"]
     assert parts("bench") == []
     assert set(targets.stores()) >= {f"data/{r}/recordings.h5" for r in ("both", "bench", "other")}
-    assert targets.plan.datasets["d"].origin == "simulated"
+    entry = targets.plan.datasets["d"]
+    assert (entry.origin, entry.parts) == ("simulated", ("bench", "other"))
+    assert TablePlan.from_json(targets.plan.to_json()) == targets.plan
