@@ -233,6 +233,8 @@ def test_attributes_that_the_union_gives_are_refused(tmp_path):
 
 # ------------------------------------------------------------------------------- split by rig
 
+UNIT = {"strategy": "unit"}
+
 
 def three_rigs(folder: Path) -> Path:
     """A store of three rigs, two specimens a class each."""
@@ -313,10 +315,14 @@ def test_one_rig_cannot_be_split_by_rig(tmp_path):
     own = [recording(f"{f}{i}", f) for f in ("normal", "inner") for i in range(3)]
     folder = stored(tmp_path, one=own)["one"]
     with Store(folder) as store:
-        facts = make_split(store.table, dataset(gap=0, validation={"strategy": "unit"}), "d").facts
+        facts = make_split(store.table, dataset(gap=0, validation=UNIT), "d").facts
     assert facts["strength"] == "unit"
     assert facts["reasons"][0] == "not by rig: there is only one rig"
     assert "test_rigs" not in facts
+    named = dataset(test={"unit_id": ["normal0_unit", "inner0_unit"]}, gap=0, validation=UNIT)
+    with Store(folder) as store:
+        facts = make_split(store.table, named, "d").facts
+    assert facts["reasons"] == ["declared rig, proven unit: there is only one rig"]
 
 
 def test_blocks_nearer_than_the_filter_reaches_are_refused(tmp_path):
