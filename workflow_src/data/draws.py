@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 STRENGTHS = ("rig", "unit", "condition", "run", "time_block")  # strongest first
-# Recordings of a union alone have a column `rig`.
+# Recordings of one rig have no column `rig`: those of a union do.
 COLUMN_OF = {"rig": "rig", "unit": "unit_id", "condition": "condition", "run": "run_id"}
 RUN_TO_FAILURE = "run to failure"
 

@@ -49,9 +49,9 @@ def _listed(rates: set[float]) -> str:
     return " and ".join(f"{rate:g}" for rate in sorted(rates)) + " Hz"
 
 
-def test_rigs(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """For the facts of a union's split: the rigs in its test part; nothing for any other rig."""
-    if not is_union(table):
+def rigs_in_test(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
+    """For the facts of a split: the rigs in its test part, where recordings name their rig."""
+    if RIG not in table.columns:
         return {}
     names = rows["recording_id"][rows["part"] == "test"]
     return {"test_rigs": sorted(set(table[RIG][table["recording_id"].isin(names)]))}

@@ -12,7 +12,7 @@ from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
 from workflow_src.data.guard import guard, strength
 from workflow_src.data.naive import LEAKY, draw_windows, leak
-from workflow_src.data.origin import require_gap, test_rigs
+from workflow_src.data.origin import require_gap, rigs_in_test
 from workflow_src.data.rotations import held_out
 from workflow_src.data.selection import common_channels, select
 from workflow_src.data.shots import DrawnShots, draw_shots
@@ -76,7 +76,7 @@ def make_split(
         "gap": gap,
         "channels": len(channel_kinds),
         "channel_kinds": channel_kinds,
-        **test_rigs(rows, used),
+        **rigs_in_test(rows, used),
         **label_facts(rows, used),
         **task_facts(rows, used, dataset, where),
         **figures(used, dataset, blocks=rows.groupby("recording_id")["part"].nunique().max() > 1),
@@ -181,17 +181,21 @@ def _claim(
     reasons, by_design = list(plan.passed), dataset.split.shots is not None
     known = plan.strategy in STRENGTHS and not by_design
     if known and STRENGTHS.index(proven) > STRENGTHS.index(plan.strategy):
-        column = COLUMN_OF[plan.strategy]
-        is_test = rows["part"] == "test"
-        values = rows["recording_id"].map(used.set_index("recording_id")[column])
-        shared = sorted(set(values[is_test]) & set(values[~is_test]))
-        reasons.append(
-            f"declared {declared}, proven {proven}: {len(shared)} values of {column} are on both "
-            f"sides, among them {shared[0]}"
-        )
+        reasons.append(f"declared {declared}, proven {proven}: {_shared(rows, used, plan)}")
     if plan.strategy == "time_block" and used["run_id"].duplicated().any():
         reasons.append(_CUT_EACH)
     return {"declared": declared, "strength": proven, "reasons": reasons}
+
+
+def _shared(rows: pd.DataFrame, used: pd.DataFrame, plan: _Plan) -> str:
+    """What the test part shares with the others, of that which the strategy keeps apart."""
+    column = COLUMN_OF[plan.strategy]
+    if column not in used.columns:
+        return "there is only one rig"
+    is_test = rows["part"] == "test"
+    values = rows["recording_id"].map(used.set_index("recording_id")[column])
+    shared = sorted(set(values[is_test]) & set(values[~is_test]))
+    return f"{len(shared)} values of {column} are on both sides, among them {shared[0]}"
 
 
 # ------------------------------------------------------------------------------- parts

@@ -147,7 +147,8 @@ def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
         files = [Path(f"{folder / cell.folder}.tsv") for cell in sorted(plan.cells)]
         there = [path for path in files if path.exists()]
         found |= {folder.name: there} if there else {}
-    rigs = sorted({entry.rig for entry in plan.datasets.values()})
+    entries = plan.datasets.values()
+    rigs = sorted({rig for entry in entries for rig in (entry.rig, *entry.parts)})
     for rule, names in (("recordings", rigs), ("split", sorted(plan.datasets))):
         there = [path for n in names if (path := DATA / "benchmarks" / f"{n}.{rule}.tsv").exists()]
         found |= {rule: there} if there else {}

@@ -103,8 +103,10 @@ def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> lis
 
 def _part_of(dataset: str, results: Results) -> str:
     """A rotation in words: the rigs held out, where it holds out whole rigs, or its number."""
-    rigs = results.splits.get(dataset, {}).get("test_rigs", [])
-    return f"{' and '.join(rigs)} held out" if rigs else f"fold {rotation_of(dataset)[1]}"
+    split = results.splits.get(dataset, {})
+    if split.get("strength") == "rig":
+        return f"{' and '.join(split['test_rigs'])} held out"
+    return f"fold {rotation_of(dataset)[1]}"
 
 
 def _column(

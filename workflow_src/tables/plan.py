@@ -35,7 +35,8 @@ class ModelEntry:
 class DatasetEntry:
     """A dataset's display label, its split in words, its rig and origin (real or simulated).
 
-    ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise.
+    ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise;
+    ``parts`` are the rigs that a union is made of, none for any other rig.
     """
 
     label: str
@@ -43,6 +44,7 @@ class DatasetEntry:
     rig: str
     origin: str
     noise_db: float | None = None
+    parts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,15 +77,16 @@ class TablePlan:
         datasets = {}
         for name, dataset in configuration.datasets.items():
             if name in used["dataset"]:
-                rig = configuration.rigs[dataset.rig]
-                if rig.union is not None:  # its parts are all simulated or all real
-                    rig = configuration.rigs[rig.union.rigs[0]]
+                union = configuration.rigs[dataset.rig].union
+                parts = () if union is None else tuple(union.rigs)
+                first = configuration.rigs[(*parts, dataset.rig)[0]]  # parts are of one origin
                 datasets[name] = DatasetEntry(
                     label=dataset.label or paths.rotation_of(name)[0],
                     note=dataset.note,
                     rig=dataset.rig,
-                    origin="simulated" if rig.source == "simulated" else "real",
+                    origin="simulated" if first.source == "simulated" else "real",
                     noise_db=dataset.test_noise_db,
+                    parts=parts,
                 )
         task_sets = {}
         for name, tasks in configuration.task_sets.items():
@@ -127,7 +130,10 @@ class TablePlan:
                 for seed in seeds
             ),
             models={k: ModelEntry(**v) for k, v in values["models"].items()},
-            datasets={k: DatasetEntry(**v) for k, v in values["datasets"].items()},
+            datasets={
+                k: DatasetEntry(**{**v, "parts": tuple(v["parts"])})
+                for k, v in values["datasets"].items()
+            },
             task_sets={
                 k: TaskSetEntry(tuple(v["tasks"]), v["age"]) for k, v in values["task_sets"].items()
             },

@@ -1,0 +1,31 @@
+"""Columns of splits that hold out whole rigs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflow_src.tables.paper import main_tables
+from workflow_src.tables.results import read_results
+
+UNITS = {"normal": {"train": 1, "val": 1, "test": 1}, "inner": {"train": 2, "val": 2, "test": 1}}
+
+
+def test_each_rig_held_out_has_a_column_of_its_own_and_its_name(study: Any, split_facts: Any):
+    study.models.pop("fno")
+    for fold, rig in enumerate(("uestc", "cwru")):
+        facts = {"strength": "rig", "test_rigs": [rig], "units_per_class": UNITS}
+        study.dataset(f"cross.fold{fold}", split_facts(**facts))
+        study.classify(f"cross.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
+        study.classify(f"cross.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
+    plan = study.plan
+    (table,) = main_tables(plan, read_results(plan.cells, plan.study))
+    assert [column.label for column in table.columns] == [
+        "cross, uestc held out",
+        "cross, cwru held out",
+    ]
+    assert [column.facts[0] for column in table.columns] == ["rig", "rig"]
+    rows = {row.label: row.entries for block in table.blocks for row in block}
+    assert [entry.text for entry in rows["PatchTST"]] == ["0.500 ± 0.000", "0.600 ± 0.000"]
+    assert any("rig: the test part holds rigs that training never saw" in n for n in table.notes)
+    # The specimen of the test rig is another one than that of the training rigs.
+    assert not any("one specimen" in note for note in table.notes)
