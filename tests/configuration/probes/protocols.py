@@ -24,7 +24,11 @@ def names(world: Any, split: dict[str, Any]) -> list[str]:
     return list(world.load({"datasets": ["alone"]}, datasets__alone=own).datasets)
 
 
-def tested(world: Any, split: dict[str, Any], column: str = "unit_id") -> set[str]:
+def units(world: Any, split: dict[str, Any]) -> set[str]:
+    return tested(world, split, "unit_id")
+
+
+def tested(world: Any, split: dict[str, Any], column: str) -> set[str]:
     rows = made(world, split).rows
     return set(rows[column][rows["part"] == "test"])
 
@@ -36,14 +40,14 @@ def rotation(world: Any) -> None:
 
 def rotation_folds(world: Any) -> None:
     assert len(names(world, {**BY_UNIT, "rotation": {"folds": 3}})) == 3
-    for folds, units in ((9, 1), (3, 3)):
+    for folds, count in ((9, 1), (3, 3)):
         split = {**BY_UNIT, "rotation": {"folds": folds, "fold": 0}}
-        assert len(tested(world, split)) == units
+        assert len(units(world, split)) == count
 
 
 def rotation_leave_one_out(world: Any) -> None:
     few = {**BY_UNIT, "rotation": {"folds": 3, "fold": 0}}
-    assert len(tested(world, few)) == 3
+    assert len(units(world, few)) == 3
     one = {**BY_UNIT, "rotation": {"folds": 3, "fold": 0, "leave_one_out": True}}
     with pytest.raises(UserError, match="folds: 9") as caught:
         made(world, one)
@@ -52,7 +56,7 @@ def rotation_leave_one_out(world: Any) -> None:
 
 def rotation_fold(world: Any) -> None:
     folds = [{**BY_UNIT, "rotation": {"folds": 9, "fold": i}} for i in range(9)]
-    assert set.union(*(tested(world, fold) for fold in folds)) == {
+    assert set.union(*(units(world, fold) for fold in folds)) == {
         *(f"{fault}{u}" for fault in ("normal", "inner", "b") for u in range(3))
     }
     assert names(world, folds[4]) == ["alone"]
