@@ -59,8 +59,15 @@ def deal(groups: Mapping[str, frozenset[str]], folds: int, seed: Sequence[int]) 
     rng = np.random.default_rng(list(seed))
     totals = Counter(label for labels in groups.values() for label in labels)
     best: tuple[int, list[list[str]]] | None = None
-    for _ in range(_TRIES):
-        dealt = _dealt([names[i] for i in rng.permutation(len(names))], groups, totals, folds)
+
+    def rarity(name: str) -> tuple[int, list[str]]:
+        return min((totals[label] for label in groups[name]), default=0), sorted(groups[name])
+
+    for i in range(_TRIES):
+        order = [names[j] for j in rng.permutation(len(names))]
+        if i == 0:  # groups with the rarest label first: hardly ever is a second deal needed
+            order = sorted(order, key=rarity)
+        dealt = _dealt(order, groups, totals, folds)
         whole = sum(
             sum(label in groups[group] for group in fold) == totals[label] > 1
             for fold in dealt
@@ -80,17 +87,13 @@ def _dealt(
     totals: Mapping[str, int],
     folds: int,
 ) -> list[list[str]]:
-    """One deal: groups with the rarest label first, each to the fold that has least of its labels.
+    """One deal: each group, in this order, to the fold that has least of its labels.
 
     Of folds that have equally little, to the smallest: so none stays empty.
     """
     counts: list[Counter[str]] = [Counter() for _ in range(folds)]
     dealt: list[list[str]] = [[] for _ in range(folds)]
-
-    def rarity(name: str) -> tuple[int, list[str]]:
-        return min((totals[label] for label in groups[name]), default=0), sorted(groups[name])
-
-    for name in sorted(order, key=rarity):  # stable: drawn order among equals
+    for name in order:
         labels = groups[name]
         least = min(
             range(folds),

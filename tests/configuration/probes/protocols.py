@@ -24,7 +24,11 @@ def names(world: Any, split: dict[str, Any]) -> list[str]:
     return list(world.load({"datasets": ["alone"]}, datasets__alone=own).datasets)
 
 
-def in_test(world: Any, split: dict[str, Any], column: str = "unit_id") -> set[str]:
+def units(world: Any, split: dict[str, Any]) -> set[str]:
+    return tested(world, split, "unit_id")
+
+
+def tested(world: Any, split: dict[str, Any], column: str) -> set[str]:
     rows = made(world, split).rows
     return set(rows[column][rows["part"] == "test"])
 
@@ -36,14 +40,14 @@ def rotation(world: Any) -> None:
 
 def rotation_folds(world: Any) -> None:
     assert len(names(world, {**BY_UNIT, "rotation": {"folds": 3}})) == 3
-    for folds, units in ((9, 1), (3, 3)):
+    for folds, count in ((9, 1), (3, 3)):
         split = {**BY_UNIT, "rotation": {"folds": folds, "fold": 0}}
-        assert len(in_test(world, split)) == units
+        assert len(units(world, split)) == count
 
 
 def rotation_leave_one_out(world: Any) -> None:
     few = {**BY_UNIT, "rotation": {"folds": 3, "fold": 0}}
-    assert len(in_test(world, few)) == 3
+    assert len(units(world, few)) == 3
     one = {**BY_UNIT, "rotation": {"folds": 3, "fold": 0, "leave_one_out": True}}
     with pytest.raises(UserError, match="folds: 9") as caught:
         made(world, one)
@@ -52,7 +56,7 @@ def rotation_leave_one_out(world: Any) -> None:
 
 def rotation_fold(world: Any) -> None:
     folds = [{**BY_UNIT, "rotation": {"folds": 9, "fold": i}} for i in range(9)]
-    assert set.union(*(in_test(world, fold) for fold in folds)) == {
+    assert set.union(*(units(world, fold) for fold in folds)) == {
         *(f"{fault}{u}" for fault in ("normal", "inner", "b") for u in range(3))
     }
     assert names(world, folds[4]) == ["alone"]
@@ -69,7 +73,7 @@ def shots(world: Any) -> None:
 def shots_per_class(world: Any) -> None:
     for count in (1, 2):
         split = {**BY_SPEED, "shots": {"per_class": count}}
-        assert len(in_test(world, split, "recording_id")) == 6 - 2 * count
+        assert len(tested(world, split, "recording_id")) == 6 - 2 * count
         drawn = made(world, split).facts["shots"]["drawn"]
         assert {label: len(names) for label, names in drawn.items()} == {
             "normal": count,
@@ -108,9 +112,9 @@ def shots_draw(world: Any) -> None:
 def truncation(world: Any) -> None:
     (world.folder / "cut.csv").write_text("run_id,truncation_s,official_rul_s\nb1,250,50\n")
     split = {"strategy": "unit", "test": {"unit_id": ["b1"]}, **NO_VALIDATION}
-    assert in_test(world, split, "recording_id") == {f"b1_{k}" for k in range(4)}
+    assert tested(world, split, "recording_id") == {f"b1_{k}" for k in range(4)}
     split["truncation"] = "cut.csv"
-    assert in_test(world, split, "recording_id") == {"b1_2"}  # at 200 s of 300
+    assert tested(world, split, "recording_id") == {"b1_2"}  # at 200 s of 300
 
 
 def allow_leakage(world: Any) -> None:
