@@ -61,3 +61,22 @@ rule split:
     shell:
         'verb split --name {wildcards.dataset} --dataset {params.split:q} "${{sources[@]}}"'
         " > {log} 2>&1"
+
+
+# An error where parts share content, so that nothing is trained on such a split.
+rule audit_split:
+    input:
+        store=T.store_of,
+        table="data/{dataset}/split.csv",
+        facts="data/{dataset}/split.json",
+    output:
+        "data/{dataset}/audit.json",
+    log:
+        "data/logs/{dataset}.audit.log",
+    benchmark:
+        "data/benchmarks/{dataset}.audit.tsv"
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=4000, minutes=60),
+    shell:
+        "verb audit {wildcards.dataset} > {log} 2>&1"

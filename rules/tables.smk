@@ -12,6 +12,7 @@ rule results:
         T.every("metrics.json"),
         T.every("training.json"),
         T.splits(),
+        T.audits(),
     output:
         f"{T.study}/results.csv",
     log:

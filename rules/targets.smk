@@ -1,9 +1,10 @@
-"""What can be asked for beside `all`: `data` and `tables` (`partial_tables` is in tables.smk)."""
+"""What can be asked for beside `all`: `data`, `audit` and `tables` (`partial_tables` is in tables.smk)."""
 
 
 localrules:
     all,
     data,
+    audit,
     tables,
 
 
@@ -11,6 +12,11 @@ rule data:
     input:
         T.stores(),
         T.splits(),
+
+
+rule audit:
+    input:
+        T.audits(),
 
 
 rule tables:

@@ -32,6 +32,7 @@ rule train:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
+        audit=ancient("data/{dataset}/audit.json"),
     output:
         weights=T.result("model.safetensors"),
         predictions=T.result("predictions.h5"),
@@ -60,6 +61,7 @@ rule classic:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
+        audit=ancient("data/{dataset}/audit.json"),
     output:
         predictions=T.result("predictions.h5"),
         report=T.result("training.json"),

@@ -56,6 +56,36 @@ def _split(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _audit(options: argparse.Namespace) -> Cause:
+    from workflow_src.data.audit.report import as_text, audit, leak
+
+    errors = []
+    reports = []
+    for name in options.dataset or _configured_datasets(options.configfile):
+        reports.append(audit(name))
+        errors += [error] if (error := leak(reports[-1])) is not None else []
+        if not options.json:
+            print(as_text(reports[-1]), flush=True)
+    if options.json:
+        print(json.dumps(reports, indent=1))
+    for error in errors:
+        print(error, file=sys.stderr)
+    return Cause.BAD_DATA if errors else Cause.DONE
+
+
+def _configured_datasets(file: Path | None) -> list[str]:
+    """The datasets of config/config.yaml, or of `file` over it; rotations each by itself."""
+    from workflow_src.configuration import load
+    from workflow_src.configuration.reading import read
+
+    folder = Path(__file__).parents[1] / "config"
+    files = [path for path in (file, folder / "config.yaml") if path is not None]
+    values: dict[str, Any] = {"hardware": "local"}
+    for path in reversed(files):
+        values |= read(path)
+    return list(load(values, folder, files).datasets)
+
+
 def _kept() -> Configuration | None:
     """The configuration of the run that called this verb; None where a user did."""
     from workflow_src.configuration import snapshot
@@ -269,6 +299,11 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--name", required=True)
         made.add_argument("--data-root", type=Path, help="folder of the real rigs")
         made.add_argument("--config-folder", type=Path, required=True)
+
+    audit = verb("audit", _audit, "Say what parts of a split share, and what gives the class away.")
+    audit.add_argument("dataset", nargs="*", help="default: all of the configuration")
+    audit.add_argument("--configfile", type=Path, help="over config/config.yaml")
+    audit.add_argument("--json", action="store_true", help="a list for programs")
 
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
     _add_request(train)

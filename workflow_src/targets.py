@@ -94,6 +94,10 @@ class Targets:
         """Every dataset's split."""
         return [str(paths.split_folder(d) / "split.csv") for d in self.configuration.datasets]
 
+    def audits(self) -> list[str]:
+        """Every dataset's audit."""
+        return [str(paths.split_folder(d) / "audit.json") for d in self.configuration.datasets]
+
     def table_of(self, wildcards: Any) -> str:
         """Labels of the recordings of a dataset's rig."""
         return self._of_rig(wildcards, "recordings.csv")

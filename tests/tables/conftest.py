@@ -51,14 +51,21 @@ class Study:
     seeds: tuple[int, ...] = (42, 43, 44)
     name: str = "demo"
 
-    def dataset(self, name: str, split: dict[str, Any] | None = None, **entry: Any) -> None:
-        """Add a dataset and write its split.json."""
+    def dataset(
+        self,
+        name: str,
+        split: dict[str, Any] | None = None,
+        shortcuts: dict[str, list[str]] | None = None,
+        **entry: Any,
+    ) -> None:
+        """Add a dataset and write its split.json, and audit.json with the warnings by task."""
         base = paths.rotation_of(name)[0]
         given = {"label": base, "note": "", "rig": base, "origin": "real", **entry}
         self.datasets[name] = DatasetEntry(**given)
         folder = paths.split_folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "split.json").write_text(json.dumps(split or facts()))
+        (folder / "audit.json").write_text(json.dumps({"warnings": shortcuts or {}}))
 
     @property
     def plan(self) -> TablePlan:

@@ -79,6 +79,9 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
         told = [plan.datasets[column.datasets[0]].note]
         told += [text for split in splits for text in split.get("reasons", [])]
         told += [f"warning: {text}" for split in splits for text in split.get("warnings", [])]
+        audits = [results.audits[name] for name in column.datasets if name in results.audits]
+        shortcuts = [text for a in audits for text in a["warnings"].get(grid.task, [])]
+        told += [f"warning: {text}" for text in shortcuts]
         if grid.task in ("classification", "anomaly_detection"):
             told.append(_one_specimen(splits))
         unique = [text.rstrip(".") for text in dict.fromkeys(told) if text]

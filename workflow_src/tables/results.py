@@ -39,7 +39,8 @@ class Results:
 
     ``frame`` has the columns COLUMNS, a row a score (value NaN where undefined); ``missing`` says
     why a cell has no scores and ``failed`` which of these ended badly; ``training`` is
-    training.json by cell, ``splits`` split.json by dataset (each where it exists).
+    training.json by cell, ``splits`` split.json and ``audits`` audit.json by dataset (each where
+    it exists).
     """
 
     frame: pd.DataFrame
@@ -47,6 +48,7 @@ class Results:
     failed: set[Cell]
     training: dict[Cell, dict[str, Any]]
     splits: dict[str, dict[str, Any]]
+    audits: dict[str, dict[str, Any]]
 
 
 def read_results(
@@ -56,14 +58,15 @@ def read_results(
     partial: bool = False,
     identity_of: Callable[[Cell], str] | None = None,
 ) -> Results:
-    """Read metrics.json, training.json and split.json of `cells`.
+    """Read metrics.json and training.json of `cells`, split.json and audit.json of their datasets.
 
-    Only with `partial` may metrics or splits be missing; the journal then says why a cell is.
+    Only with `partial` may metrics, splits or audits be missing; the journal then says why a cell
+    is.
     `identity_of` gives the identity of a cell's present settings: scores of another are none.
     Raises BadData for a file that is missing otherwise, damaged, or another cell's.
     """
     rows: list[dict[str, Any]] = []
-    found = Results(pd.DataFrame(), {}, set(), {}, {})
+    found = Results(pd.DataFrame(), {}, set(), {}, {}, {})
     for cell in sorted(cells):
         folder = paths.results(study, cell)
         training = _read_json(folder / "training.json", optional=True)
@@ -84,9 +87,10 @@ def read_results(
         else:
             raise _lacking(folder / "metrics.json", _STALE)
     for dataset in sorted({cell.dataset for cell in cells}):
-        split = _read_json(paths.split_folder(dataset) / "split.json", optional=partial)
-        if split is not None:
-            found.splits[dataset] = split
+        for file, kept in (("split.json", found.splits), ("audit.json", found.audits)):
+            content = _read_json(paths.split_folder(dataset) / file, optional=partial)
+            if content is not None:
+                kept[dataset] = content
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"fold": "Int64", "value": "float64"})
     found.frame = frame.sort_values(KEY, ignore_index=True)
     return found

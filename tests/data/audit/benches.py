@@ -1,0 +1,78 @@
+"""Stores and splits that tests of the audit plant copies in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workflow_src.data.recordings import Recording
+from workflow_src.data.split_files import SplitTable
+from workflow_src.data.store import Store, write_store
+
+SPAN = 512
+Signals = Mapping[str, tuple[str, NDArray[np.float32]]]
+
+
+def noise(length: int, seed: int, channels: int = 1) -> NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal((length, channels)).astype(np.float32)
+
+
+def recording(name: str, signal: NDArray[np.float32], **labels: Any) -> Recording:
+    return Recording(
+        **{
+            "recording_id": name,
+            "unit_id": name,
+            "condition": "c",
+            "run_id": name,
+            "signal": np.ascontiguousarray(signal, np.float32),
+            "channel_kinds": ("vibration",) * signal.shape[1],
+            "rate_hz": 1000.0,
+            "fault": "normal",
+            **labels,
+        }
+    )
+
+
+def bench(folder: Path, signals: Signals) -> tuple[Store, SplitTable]:
+    """A store of recordings name -> (part, signal (L, C)), and a split that uses them whole."""
+    recordings = [recording(name, signal) for name, (_, signal) in signals.items()]
+    write_store(recordings, folder, {"rig": "bench", "source": "test"})
+    store = Store(folder)
+    channels = next(iter(signals.values()))[1].shape[1]
+    parts = {name: part for name, (part, _) in signals.items()}
+    return store, whole(store.table, parts, ["vibration"] * channels)
+
+
+def whole(
+    table: pd.DataFrame, parts: Mapping[str, str], kinds: Sequence[str], span: int = SPAN
+) -> SplitTable:
+    """Spans without a gap over the recordings of `parts`, the last one flush with the end."""
+    rows = []
+    for row in table[table["recording_id"].isin(list(parts))].itertuples():
+        starts = sorted({*range(0, row.length - span + 1, span), row.length - span})
+        rows += [(row, start, parts[row.recording_id]) for start in starts]
+    return by_hand(rows, kinds, span)
+
+
+def by_hand(
+    rows: Sequence[tuple[Any, int, str]], kinds: Sequence[str], span: int = SPAN
+) -> SplitTable:
+    """A split of (row of the store's table, start, part) that nothing has proven."""
+    names = ["recording_id", "unit_id", "run_id", "condition"]
+    made = [{n: getattr(row, n) for n in names} | {"start": s, "part": p} for row, s, p in rows]
+    frame = pd.DataFrame(made)
+    frame.insert(0, "span", np.arange(len(frame)))
+    counts = frame["part"].value_counts()
+    facts = {
+        "dataset": "bench",
+        "rig": "bench",
+        "span": span,
+        "channel_kinds": list(kinds),
+        "spans": {part: int(counts.get(part, 0)) for part in ("train", "val", "test")},
+    }
+    return SplitTable(frame, facts)

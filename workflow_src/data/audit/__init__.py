@@ -1,0 +1,1 @@
+"""Does a split leak, and what gives the class away: shared content, and trivial features."""

@@ -1,0 +1,187 @@
+"""The audit of one dataset as plain JSON and as text, and the error that a leak is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from workflow_src.cells import rig_folder, split_folder
+from workflow_src.data.audit.features import pieces
+from workflow_src.data.audit.leaks import Search, Shared, search
+from workflow_src.data.audit.shortcuts import LIFE, Shortcut, shortcuts
+from workflow_src.data.audit.stretches import ORDER
+from workflow_src.data.split_files import SplitTable, read_split
+from workflow_src.data.store import Store
+from workflow_src.errors import BadData, UserError
+from workflow_src.files import write_text
+
+FILE = "audit.json"
+_LEAKY = "leaky"  # the strength of a split whose leak is what it shows
+_LISTED = 10
+_TASKS_OF = {
+    "normal from fault": ("classification", "anomaly_detection"),
+    "the class": ("classification",),
+    LIFE: ("rul_prediction",),
+}
+_MOST_PAIRS = 1000  # of recordings, in the file
+
+
+def audit(dataset: str) -> dict[str, Any]:
+    """Audit the split in ``data/<dataset>/`` and write ``audit.json`` beside it, if it is new.
+
+    ``shared`` has an entry for two recordings and a shift, ``shared_spans`` counts the spans of
+    each held-out part that share a sample with an earlier part, ``warnings`` are those of each
+    task's table. Raises ``UserError`` where there is no split.
+    """
+    folder = split_folder(dataset)
+    if not (folder / "split.csv").is_file():
+        raise UserError(
+            f"There is no split of `{dataset}` here.",
+            where=str(folder.resolve()),
+            remedy=f"snakemake --profile profiles/local {folder / 'split.csv'}   # makes its store "
+            "as well; with the --configfile that names the dataset",
+        )
+    split = read_split(folder)
+    with Store(rig_folder(split.facts["rig"])) as store:
+        found = search(store, split)
+        report = report_of(dataset, split, found, shortcuts(pieces(store, split)))
+    text = json.dumps(report, indent=1) + "\n"
+    path = folder / FILE
+    if not path.is_file() or path.read_text(encoding="utf-8") != text:
+        write_text(path, text)
+    return report
+
+
+def report_of(
+    dataset: str, split: SplitTable, found: Search, told: Sequence[Shortcut]
+) -> dict[str, Any]:
+    """What ``audit`` writes."""
+    pairs = _pairs(found.found)
+    warnings: dict[str, list[str]] = {}
+    for shortcut in told:
+        for task in _TASKS_OF[shortcut.target] if shortcut.warns else ():
+            warnings.setdefault(task, []).append(shortcut.text)
+    return {
+        "dataset": dataset,
+        "rig": split.facts["rig"],
+        "certain_from_samples": found.least,
+        "declared_leaky": split.facts.get("strength") == _LEAKY,
+        "shared_pairs": len(pairs),
+        "shared": pairs[:_MOST_PAIRS],
+        "shared_spans": _shared_spans(split, found.found),
+        "passed_over": found.common,
+        "shortcuts": [shortcut.to_json() for shortcut in told],
+        "warnings": warnings,
+    }
+
+
+def _pairs(found: Sequence[Shared]) -> list[dict[str, Any]]:
+    """What two recordings share at one shift, the most samples first."""
+    groups: dict[tuple[Any, ...], list[Shared]] = {}
+    for one in found:
+        key = (*one.earlier[:2], *one.held[:2], one.shift)
+        groups.setdefault(key, []).append(one)
+    pairs = []
+    for (earlier, earlier_part, held, held_part, shift), group in groups.items():
+        covered = _union([(one.held_begin, one.held_begin + one.length) for one in group])
+        begin, end = covered[0][0], covered[-1][1]
+        pairs.append({
+            "part": held_part, "recording_id": held, "from": begin, "to": end,
+            "shared_with": earlier_part, "their_recording_id": earlier,
+            "their_from": begin - shift, "their_to": end - shift, "shift": shift,
+            "samples": sum(stop - start for start, stop in covered), "stretches": len(covered),
+            "channels": sorted({(one.held_channel, one.earlier_channel) for one in group}),
+            "gain": max(group, key=lambda one: one.length).gain,
+        })  # fmt: skip
+    return sorted(pairs, key=lambda pair: -pair["samples"])
+
+
+def _union(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for begin, end in sorted(intervals):
+        if joined and begin <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((begin, end))
+    return joined
+
+
+def _shared_spans(split: SplitTable, found: Sequence[Shared]) -> dict[str, dict[str, int]]:
+    """For val and test: spans that hold a shared sample, and all spans."""
+    span = int(split.facts["span"])
+    counts = {}
+    for part in ORDER[1:]:
+        held: dict[str, list[tuple[int, int]]] = {}
+        for one in found:
+            if one.held.part == part:
+                where = (one.held_begin, one.held_begin + one.length)
+                held.setdefault(one.held.recording_id, []).append(where)
+        rows = split.rows[split.rows["part"] == part]
+        hit = [
+            any(start < end and begin < start + span for begin, end in held.get(name, ()))
+            for name, start in zip(rows["recording_id"], rows["start"], strict=True)
+        ]
+        counts[part] = {"spans": sum(hit), "of": len(rows)}
+    return counts
+
+
+# ------------------------------------------------------------------------------- in words
+
+
+def leak(report: Mapping[str, Any]) -> BadData | None:
+    """The error that the report stands for; None without a leak, or where the split declares it."""
+    if not report["shared"] or report["declared_leaky"]:
+        return None
+    name = report["dataset"]
+    return BadData(
+        f"Parts of the split of `{name}` share content.",
+        where=str(Path(split_folder(name), "split.csv")),
+        found="\n".join(_found(report)),
+        expected="parts that share no sample, whatever the recordings are called",
+        remedy="leave one of two recordings that share content out by `select:` of the dataset, or "
+        "give both one `run_id` under `fields:` of the rig",
+    )
+
+
+def _found(report: Mapping[str, Any]) -> list[str]:
+    lines = []
+    for pair in report["shared"][:_LISTED]:
+        line = (
+            f"{pair['part']} {pair['recording_id']!r} {pair['from']}..{pair['to']} is "
+            f"{pair['shared_with']} {pair['their_recording_id']!r} "
+            f"{pair['their_from']}..{pair['their_to']}: {pair['samples']} samples, "
+            f"shift {pair['shift']}"
+        )
+        if pair["stretches"] > 1:
+            line += f", {pair['stretches']} stretches"
+        if pair["gain"] != 1:
+            line += f", times {pair['gain']:.4g}"
+        if any(one != other for one, other in pair["channels"]):
+            line += ", channels " + ", ".join(f"{a} is {b}" for a, b in pair["channels"])
+        lines.append(line)
+    if report["shared_pairs"] > _LISTED:
+        lines.append(f"... {report['shared_pairs'] - _LISTED} more pairs, in {FILE}")
+    for part, count in report["shared_spans"].items():
+        if count["spans"]:
+            share = 100 * count["spans"] / count["of"]
+            lines.append(f"{count['spans']} of {count['of']} {part} spans ({share:.0f} %)")
+    return lines
+
+
+def as_text(report: Mapping[str, Any]) -> str:
+    """What a user reads of a report."""
+    least = report["certain_from_samples"]
+    if least is None:
+        lines = ["  content: not searched, as its spans are too short"]
+    elif report["shared"]:
+        word = "shared, as its split declares" if report["declared_leaky"] else "LEAK"
+        lines = [f"  content: {word}", *(f"    {line}" for line in _found(report))]
+    else:
+        lines = [f"  content: no stretch of {least} samples or more is shared between parts"]
+    if report["passed_over"]:
+        lines.append(f"  passed over: {report['passed_over']} places of a pattern that returns")
+    texts = {text for texts in report["warnings"].values() for text in texts}
+    lines += [f"  warning: {text}" for text in sorted(texts)]
+    return "\n".join([report["dataset"], *lines])
