@@ -51,7 +51,8 @@ def data_root(folder: Path) -> Path:
 def outcome(unrun: Project, tmp_path_factory: pytest.TempPathFactory) -> tuple[Project, Outcome]:
     folder = tmp_path_factory.mktemp("packaged")
     environment = {"PHM_DATA_ROOT": str(data_root(folder / "data"))}
-    project = Project(Path(shutil.copytree(unrun.folder, folder / "project")), environment)
+    copy = Path(shutil.copytree(unrun.folder, folder / "project"))
+    project = Project(copy, environment, patience_s=900)
     (project.folder / "config" / "config.yaml").write_text(json.dumps(RUN), encoding="utf-8")
     return project, project.snakemake()
 
