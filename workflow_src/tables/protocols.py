@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_LEAKY = "leaky"
+from workflow_src.data.naive import LEAKY
 
 
 def heading(label: str, splits: Sequence[dict[str, Any]]) -> str:
     """A column's label; one whose test windows share samples with training says so."""
-    return f"{label} ({_LEAKY})" if any(_LEAKY in split for split in splits) else label
+    return f"{label} ({LEAKY})" if any(LEAKY in split for split in splits) else label
 
 
 def strength_in_words(strength: str, splits: Sequence[dict[str, Any]]) -> str:

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from workflow_src.cells import Cell
 from workflow_src.data.draws import STRENGTHS
+from workflow_src.data.naive import LEAKY
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import (
     FORMATS,
@@ -67,10 +68,12 @@ def show(
 
 
 def _weakened(plan: TablePlan, results: Results) -> list[str]:
-    """A line for each split that could not be had as it was asked for."""
+    """A line for each split that leaks, or could not be had as it was asked for."""
     lines = []
     for name, facts in results.splits.items():
         asked, proven = facts.get("declared"), facts["strength"]
+        if LEAKY in facts:
+            lines.append(f"  NOTE {name}: {'; '.join(facts['reasons'])}")
         if not {asked, proven} <= set(STRENGTHS) or "shots" in facts:  # as it was asked for
             continue
         if STRENGTHS.index(asked) < STRENGTHS.index(proven):
