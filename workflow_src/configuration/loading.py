@@ -174,7 +174,9 @@ class Configuration:
 
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
-        keys = self.rigs[rig].model_dump(exclude={"description"}, exclude_none=True, by_alias=True)
+        keys = self.rigs[rig].model_dump(
+            exclude={"description", "geometry"}, exclude_none=True, by_alias=True
+        )
         folder = self.rigs[rig].folder
         table = folder.table if folder is not None else None
         return {"rig": keys, **self._provenance("rigs", table)}
@@ -183,11 +185,17 @@ class Configuration:
         digest = None if table is None else self.digests[f"{kind}/{table}"]
         return {"revision": REVISIONS["data"], "table": digest}
 
+    def page_part(self, rig: str) -> dict[str, Any]:
+        """What a rig's page tells beside its recordings."""
+        return page_part(self.rigs[rig])
+
     def split_part(self, dataset: str) -> dict[str, Any]:
         """What decides the split of a dataset."""
         data = self.datasets[dataset]
         keys = data.model_dump(include={"rig", "span", "channel_kinds", "select", "split"})
-        return {"dataset": keys, **self._provenance("datasets", data.split.file)}
+        machine = self.rigs[data.rig].machine
+        known = {} if machine is None else {"geometry": machine.model_dump(exclude={"origin"})}
+        return {"dataset": keys, **known, **self._provenance("datasets", data.split.file)}
 
     def request(self, dataset: str, model: str, task_set: str, seed: int) -> Request:
         """The configured request of one cell; a later pattern wins."""
@@ -249,6 +257,21 @@ def _require_a_network(configuration: Configuration) -> None:
                 found=", ".join(sorted(matched)),
                 remedy=f"correct or remove the pattern under `{key}:`",
             )
+
+
+def page_part(rig: Rig) -> dict[str, Any]:
+    """What a rig's page tells beside its recordings: geometry, `amplitude_comparable`."""
+    machine = rig.machine
+    return {
+        "geometry": None if machine is None else machine.model_dump(exclude_none=True),
+        "amplitude_comparable": rig.amplitude_comparable,
+    }
+
+
+def load_rig(folder: Path, name: str) -> Rig:
+    """The rig of config/rigs/<name>.yaml, `folder` being config/; UserError names a wrong key."""
+    rig: Rig = _one(Rig, folder / "rigs", name)
+    return rig
 
 
 def _one(model: type[Any], folder: Path, name: str) -> Any:

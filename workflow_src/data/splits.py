@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.keys import Dataset, Selector
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
@@ -32,12 +33,18 @@ class _Plan(NamedTuple):
 
 
 def make_split(
-    table: pd.DataFrame, dataset: Dataset, name: str, folder: Path = Path()
+    table: pd.DataFrame,
+    dataset: Dataset,
+    name: str,
+    folder: Path = Path(),
+    geometry: Geometry | None = None,
 ) -> SplitTable:
     """Split the recordings of `table` (a row a recording) as `dataset` says.
 
     The parts do not depend on the order of the rows. `folder` is where the file of a ``fixed``
-    split lies. Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which
+    split lies; `geometry` is the rig's, for the facts.
+
+    Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which
     tasks the labels support is a fact, judged by ``support.require``.
     """
     where = f"dataset `{name}`"
@@ -75,7 +82,7 @@ def make_split(
         "channel_kinds": channel_kinds,
         **label_facts(rows, used),
         **task_facts(rows, used, dataset, where),
-        **figures(used, dataset, blocks="time_block" in strategies),
+        **figures(used, dataset, "time_block" in strategies, geometry),
     }
     return SplitTable(rows, facts)
 
