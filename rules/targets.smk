@@ -1,9 +1,10 @@
-"""What can be asked for beside `all`: `data` and `tables` (`partial_tables` is in tables.smk)."""
+"""What can be asked for beside `all`; `partial_tables` is in tables.smk."""
 
 
 localrules:
     all,
     data,
+    rigs,
     tables,
 
 
@@ -11,6 +12,12 @@ rule data:
     input:
         T.stores(),
         T.splits(),
+        T.pages(),
+
+
+rule rigs:
+    input:
+        T.pages(),
 
 
 rule tables:
