@@ -200,6 +200,8 @@ def life_figure(runs: Sequence[RunView], unit: str) -> Figure:
         axes.yaxis.set_minor_locator(NullLocator())
     for axes in panels.flat[len(runs) :]:
         axes.set_axis_off()
+    for axes in panels.flat[max(0, len(runs) - _PER_ROW) : len(runs)]:
+        axes.tick_params(labelbottom=True)  # the lowest of its column
     figure.supxlabel("share of life", fontsize=9)
     figure.supylabel(amplitude_label(unit, "RMS"), fontsize=9)
     channels = max(run.rms.shape[1] for run in runs)
