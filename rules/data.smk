@@ -43,6 +43,26 @@ rule recordings:
         'verb recordings --name {wildcards.rig} --rig {params.rig:q} "${{sources[@]}}" > {log} 2>&1'
 
 
+rule rig_page:
+    input:
+        "data/{rig}/recordings.h5",
+        "data/{rig}/recordings.csv",
+        "data/{rig}/manifest.json",
+    output:
+        "data/{rig}/rig.html",
+    log:
+        "data/logs/{rig}.page.log",
+    benchmark:
+        "data/benchmarks/{rig}.page.tsv"
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=1000, minutes=10),
+    params:
+        page=T.page_json,
+    shell:
+        "verb rig {wildcards.rig} --page {params.page:q} > {log} 2>&1"
+
+
 rule split:
     input:
         table=T.table_of,

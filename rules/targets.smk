@@ -1,10 +1,11 @@
-"""What can be asked for beside `all`: `data`, `audit` and `tables` (`partial_tables` is in tables.smk)."""
+"""What can be asked for beside `all`; `partial_tables` is in tables.smk."""
 
 
 localrules:
     all,
     data,
     audit,
+    rigs,
     tables,
 
 
@@ -12,6 +13,12 @@ rule data:
     input:
         T.stores(),
         T.splits(),
+        T.pages(),
+
+
+rule rigs:
+    input:
+        T.pages(),
 
 
 rule audit:

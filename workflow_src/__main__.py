@@ -86,6 +86,18 @@ def _configured_datasets(file: Path | None) -> list[str]:
     return list(load(values, folder, files).datasets)
 
 
+def _rig(options: argparse.Namespace) -> Cause:
+    from workflow_src.configuration.loading import load_rig, page_part
+    from workflow_src.drawing.rig_page import write_page
+
+    if options.page:
+        part = json.loads(options.page)
+    else:
+        part = page_part(load_rig(options.config_folder, options.name))
+    print(write_page(options.name, part))
+    return Cause.DONE
+
+
 def _kept() -> Configuration | None:
     """The configuration of the run that called this verb; None where a user did."""
     from workflow_src.configuration import snapshot
@@ -304,6 +316,11 @@ def _parser() -> argparse.ArgumentParser:
     audit.add_argument("dataset", nargs="*", help="default: all of the configuration")
     audit.add_argument("--configfile", type=Path, help="over config/config.yaml")
     audit.add_argument("--json", action="store_true", help="a list for programs")
+
+    rig = verb("rig", _rig, "Draw a rig's page, data/<name>/rig.html, from its recordings.")
+    rig.add_argument("name", help="a file of config/rigs/, whose recordings are in data/<name>/")
+    rig.add_argument("--page", help="what the page tells beside them, as JSON; default: the file's")
+    rig.add_argument("--config-folder", type=Path, default=Path("config"))
 
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
     _add_request(train)

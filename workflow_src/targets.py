@@ -90,6 +90,10 @@ class Targets:
         """Every rig's store."""
         return [str(paths.rig_folder(r) / "recordings.h5") for r in self.configuration.rigs]
 
+    def pages(self) -> list[str]:
+        """Every rig's page."""
+        return [str(paths.rig_folder(r) / "rig.html") for r in self.configuration.rigs]
+
     def splits(self) -> list[str]:
         """Every dataset's split."""
         return [str(paths.split_folder(d) / "split.csv") for d in self.configuration.datasets]
@@ -135,6 +139,10 @@ class Targets:
     def rig_json(self, wildcards: Any) -> str:
         """What decides a rig's recordings."""
         return _json(self.configuration.rig_part(wildcards.rig))
+
+    def page_json(self, wildcards: Any) -> str:
+        """What a rig's page tells beside its recordings."""
+        return _json(self.configuration.page_part(wildcards.rig))
 
     def split_json(self, wildcards: Any) -> str:
         """What decides a dataset's split."""

@@ -16,7 +16,7 @@ from scipy.signal import butter, hilbert, sosfiltfilt
 
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.simulated import SimulatedOptions, simulate
-from workflow_src.data.sources.simulated.bearing import FAULTS, GEOMETRY
+from workflow_src.data.sources.simulated.bearing import DEFECT_ORDERS, FAULTS, ORDERS
 from workflow_src.data.sources.simulated.gearbox import PINION_TEETH
 from workflow_src.data.sources.simulated.run_to_failure import ONSETS, SNAPSHOT_EVERY_S, Life
 from workflow_src.data.sources.simulated.structure import STEPS_PER_G, Mode, impacts, ring
@@ -134,11 +134,11 @@ def test_every_key_is_read(kind, key):
 
 def test_kinematics_of_a_6205():
     """Multiples of the shaft frequency that the manufacturer gives for this bearing."""
-    assert GEOMETRY.defect_order("inner") == pytest.approx(5.4152, abs=2e-4)
-    assert GEOMETRY.defect_order("outer") == pytest.approx(3.5848, abs=2e-4)
-    assert GEOMETRY.defect_order("ball") == pytest.approx(4.7135, abs=1e-3)
-    assert GEOMETRY.cage_order == pytest.approx(0.39828, abs=2e-4)
-    assert GEOMETRY.defect_order("outer") == pytest.approx(GEOMETRY.balls * GEOMETRY.cage_order)
+    assert DEFECT_ORDERS["inner"] == pytest.approx(5.4152, abs=2e-4)
+    assert DEFECT_ORDERS["outer"] == pytest.approx(3.5848, abs=2e-4)
+    assert DEFECT_ORDERS["ball"] == pytest.approx(4.7135, abs=1e-3)
+    assert ORDERS["FTF"] == pytest.approx(0.39828, abs=2e-4)
+    assert DEFECT_ORDERS["outer"] == pytest.approx(9 * ORDERS["FTF"])
 
 
 def test_ringing_is_the_impulse_response_of_a_damped_oscillator():
@@ -158,7 +158,7 @@ def test_impacts_keep_their_time_between_samples():
 
 
 def test_defect_orders_stand_out_of_the_envelope_spectrum():
-    orders = [GEOMETRY.defect_order(fault) for fault in FAULTS]
+    orders = [DEFECT_ORDERS[fault] for fault in FAULTS]
     rig = recordings(kind="bearing", snr_db=30.0, units_per_class=4, samples=25600)
     for r in rig:
         lines = envelope_lines(r, orders)

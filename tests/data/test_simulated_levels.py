@@ -17,16 +17,16 @@ from sklearn.tree import DecisionTreeClassifier
 
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.simulated import SimulatedOptions, simulate
-from workflow_src.data.sources.simulated.bearing import FAULTS, GEOMETRY
+from workflow_src.data.sources.simulated.bearing import DEFECT_ORDERS, FAULTS
 
 WINDOW, SPAN = 1024, 1024 + 64
 AR_ORDER, STEPS = 32, 32
 SEEDS = (1, 2, 3)
 # Envelope lines: defect frequencies of the bearing; turns of the pinion of the gearbox.
 ORDERS = {
-    "bearing": [GEOMETRY.defect_order(fault) for fault in FAULTS],
+    "bearing": [DEFECT_ORDERS[fault] for fault in FAULTS],
     "gearbox": [1.0, 2.0, 3.0, 4.0],
-    "run_to_failure": [GEOMETRY.defect_order(fault) for fault in FAULTS],
+    "run_to_failure": [DEFECT_ORDERS[fault] for fault in FAULTS],
 }
 
 

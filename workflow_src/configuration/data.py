@@ -9,9 +9,10 @@ from pydantic import Field, model_validator
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
 from workflow_src.configuration.folder import ChannelKind, FolderOptions
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
 from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
-from workflow_src.configuration.simulated import SimulatedOptions
+from workflow_src.configuration.simulated import GEOMETRIES, SimulatedOptions
 from workflow_src.configuration.training import TrainingOverrides
 from workflow_src.configuration.union import UnionOptions
 
@@ -67,6 +68,11 @@ class Rig(Keys):
         "input.",
         examples=[True],
     )
+    geometry: Geometry | None = Field(
+        None,
+        description="The bearing or gears: fault periods in a window, and marks on the rig's page.",
+        examples=[{"orders": {"bpfo": 3.5848, "bpfi": 5.4152}}],
+    )
     description: str = Field(
         "",
         description="What the rig is and its citation; kept in the manifest of its recordings.",
@@ -82,7 +88,15 @@ class Rig(Keys):
             example = type(self).model_fields[self.source].examples[0]  # type: ignore[index]
             what = f"A rig of source `{self.source}` needs the key `{self.source}`."
             raise Mistake(what, put={self.source: example})
+        if self.simulated is not None and self.geometry is not None:
+            what = "The geometry of a simulated rig is what it simulates."
+            raise Mistake(what, drop="geometry")
         return self
+
+    @property
+    def machine(self) -> Geometry | None:
+        """What is known of the bearing or gears; of a simulated rig, what is simulated."""
+        return self.geometry if self.simulated is None else GEOMETRIES[self.simulated.kind]
 
 
 class Span(Keys):

@@ -177,7 +177,7 @@ class Configuration:
 
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
-        left_out: Any = {"description": True, "bearing_datasets": {"build"}}
+        left_out: Any = {"description": True, "geometry": True, "bearing_datasets": {"build"}}
         keys = self.rigs[rig].model_dump(exclude=left_out, exclude_none=True, by_alias=True)
         union = self.rigs[rig].union
         parts = {} if union is None else {"parts": {r: self.rig_part(r) for r in union.rigs}}
@@ -187,11 +187,18 @@ class Configuration:
         digest = None if table is None else self.digests[f"{kind}/{table}"]
         return {"revision": REVISIONS["data"], "table": digest}
 
+    def page_part(self, rig: str) -> dict[str, Any]:
+        """What a rig's page tells beside its recordings."""
+        return page_part(self.rigs[rig])
+
     def split_part(self, dataset: str) -> dict[str, Any]:
         """What decides the split of a dataset."""
         data = self.datasets[dataset]
         keys = data.model_dump(include={"rig", "span", "channel_kinds", "select", "split"})
+        machine = self.rigs[data.rig].machine
         part = {"dataset": keys, **self._provenance("datasets", data.split.file)}
+        if machine is not None:
+            part["geometry"] = machine.model_dump(exclude={"origin"})
         if data.split.truncation is not None:
             part["truncation"] = self.digests[f"datasets/{data.split.truncation}"]
         return part
@@ -258,6 +265,21 @@ def _require_a_network(configuration: Configuration) -> None:
                 found=", ".join(sorted(matched)),
                 remedy=f"correct or remove the pattern under `{key}:`",
             )
+
+
+def page_part(rig: Rig) -> dict[str, Any]:
+    """What a rig's page tells beside its recordings: geometry, `amplitude_comparable`."""
+    machine = rig.machine
+    return {
+        "geometry": None if machine is None else machine.model_dump(exclude_none=True),
+        "amplitude_comparable": rig.amplitude_comparable,
+    }
+
+
+def load_rig(folder: Path, name: str) -> Rig:
+    """The rig of config/rigs/<name>.yaml, `folder` being config/; UserError names a wrong key."""
+    rig: Rig = _one(Rig, folder / "rigs", name)
+    return rig
 
 
 def _one(model: type[Any], folder: Path, name: str) -> Any:

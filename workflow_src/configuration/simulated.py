@@ -7,6 +7,16 @@ from typing import Annotated, Literal
 from pydantic import Field, field_validator
 
 from workflow_src.configuration.base import Keys
+from workflow_src.configuration.geometry import Bearing, Gear, Geometry
+
+# What is simulated; a deep-groove bearing of type 6205.
+BEARING = Bearing(elements=9, element_diameter=7.94, pitch_diameter=39.04)
+GEAR = Gear(pinion_teeth=21, wheel_teeth=50)
+GEOMETRIES = {
+    "bearing": Geometry(bearing=BEARING, origin="as simulated"),
+    "gearbox": Geometry(gear=GEAR, origin="as simulated"),
+    "run_to_failure": Geometry(bearing=BEARING, origin="as simulated"),
+}
 
 
 class SimulatedOptions(Keys):

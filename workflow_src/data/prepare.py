@@ -11,6 +11,7 @@ import scipy
 
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.loading import beside
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
@@ -104,8 +105,10 @@ def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) ->
     dataset = Dataset.model_validate(part["dataset"])
     _require_same(config_folder, dataset.split.file, part["table"])
     _require_same(config_folder, dataset.split.truncation, part.get("truncation"))
+    known = part.get("geometry")
+    geometry = None if known is None else Geometry.model_validate(known)
     with Store(rig_folder(dataset.rig)) as store:
-        split = make_split(store.table, dataset, name, config_folder)
+        split = make_split(store.table, dataset, name, config_folder, geometry)
     write_split(split, split_folder(name))
     for line in summary(split.facts):
         print(line)
@@ -132,6 +135,11 @@ def summary(facts: Mapping[str, Any]) -> list[str]:
         lines.append(f"window {facts['window_ms']:.1f} ms, horizon {facts['horizon_ms']:.2f} ms")
     if turns is not None:
         lines.append(f"at least {turns:.2f} revolutions a window")
+    for what in ("window", "horizon"):
+        counts = facts[f"fault_periods_per_{what}"]
+        if counts:
+            text = ", ".join(f"{count:.2f} of {order}" for order, count in counts.items())
+            lines.append(f"at least so many fault periods a {what}: {text}")
     validation = facts["validation"]
     lines.append(f"validation by {validation['strategy']}: {validation['reason']}")
     lines += [f"{count} recordings left out: {why}" for why, count in facts["excluded"].items()]

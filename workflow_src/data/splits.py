@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.keys import Dataset, Selector
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
@@ -45,14 +46,19 @@ class _Parted(NamedTuple):
 
 
 def make_split(
-    table: pd.DataFrame, dataset: Dataset, name: str, folder: Path = Path()
+    table: pd.DataFrame,
+    dataset: Dataset,
+    name: str,
+    folder: Path = Path(),
+    geometry: Geometry | None = None,
 ) -> SplitTable:
     """Split the recordings of `table` (a row a recording) as `dataset` says.
 
     The parts do not depend on the order of the rows. `folder` is where the file of a ``fixed``
-    split and the table of a ``truncation`` lie. Raises ``UserError`` or ``BadData`` where a key
-    does not fit the recordings; which tasks the labels support is a fact, judged by
-    ``support.require``.
+    split and the table of a ``truncation`` lie; `geometry` is the rig's, for the facts.
+
+    Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which tasks the
+    labels support is a fact, judged by ``support.require``.
     """
     where = f"dataset `{name}`"
     used = table[select(table, dataset.select, f"{where}, key `select`")]
@@ -65,6 +71,7 @@ def make_split(
     _require_parts(rows, parted.facts["validation"]["strategy"], where)
     excluded |= parted.excluded
     gap = parted.facts.pop("gap")
+    in_blocks = rows.groupby("recording_id")["part"].nunique().max() > 1
     facts = {
         "dataset": name,
         "rig": dataset.rig,
@@ -79,7 +86,7 @@ def make_split(
         **rigs_in_test(rows, used),
         **label_facts(rows, used),
         **task_facts(rows, used, dataset, where),
-        **figures(used, dataset, blocks=rows.groupby("recording_id")["part"].nunique().max() > 1),
+        **figures(used, dataset, blocks=in_blocks, geometry=geometry),
     }
     return SplitTable(rows, facts)
 

@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.keys import Dataset
 from workflow_src.configuration.messages import as_yaml
+from workflow_src.data.fault_orders import REPEATING, fault_periods, shaft_hz
 from workflow_src.data.origin import rate_tells_class
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.selection import listed
@@ -69,8 +71,10 @@ def _labelled(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
     return rows.join(labels, on="recording_id")
 
 
-def figures(used: pd.DataFrame, dataset: Dataset, blocks: bool) -> dict[str, Any]:
-    """The rate, what a span means in time and in turns of the shaft, and warnings about them."""
+def figures(
+    used: pd.DataFrame, dataset: Dataset, blocks: bool, geometry: Geometry | None = None
+) -> dict[str, Any]:
+    """The rate, what a span means in time, turns and fault periods, and warnings about them."""
     warnings: list[str] = []
     rates = sorted(set(used["rate_hz"].dropna()))
     rate = float(rates[0]) if len(rates) == 1 and used["rate_hz"].notna().all() else None
@@ -80,11 +84,15 @@ def figures(used: pd.DataFrame, dataset: Dataset, blocks: bool) -> dict[str, Any
     warnings += rate_tells_class(used)
     turns = None
     if "speed_rpm" in used.columns:
-        speeds = pd.to_numeric(used["speed_rpm"], errors="coerce")
-        revolutions = dataset.span.window / used["rate_hz"] * speeds / 60
+        revolutions = dataset.span.window / used["rate_hz"] * shaft_hz(used)
         turns = float(revolutions.min()) if revolutions.notna().any() else None
     if turns is not None and turns < 1:
         warnings.append(f"a window of {dataset.span.window} samples holds {turns:.2g} revolutions")
+    periods = fault_periods(used, geometry, dataset.span.window)
+    short = [f"{n:.2g} of {name}" for name, n in periods.items() if name in REPEATING and n < 1]
+    if short:
+        found = f"a window of {dataset.span.window} samples holds"
+        warnings.append(f"{found} less than one fault period ({', '.join(short)})")
     if blocks and used["life_s"].notna().any():
         warnings.append("runs to failure are cut by time: each life is known from the train part")
     return {
@@ -92,6 +100,8 @@ def figures(used: pd.DataFrame, dataset: Dataset, blocks: bool) -> dict[str, Any
         "window_ms": 1000 * dataset.span.window / rate if rate else None,
         "horizon_ms": 1000 * dataset.span.horizon / rate if rate else None,
         "revolutions_per_window": turns,
+        "fault_periods_per_window": periods,
+        "fault_periods_per_horizon": fault_periods(used, geometry, dataset.span.horizon),
         "warnings": warnings,
     }
 

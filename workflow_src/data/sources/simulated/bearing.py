@@ -8,12 +8,13 @@ with localized faults", J. Vib. Acoust. 125(3), 2003.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
+from workflow_src.configuration.simulated import BEARING
+from workflow_src.data.fault_orders import bearing_orders
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.simulated.plan import Plan, draw_gains, draw_unit, generator
 from workflow_src.data.sources.simulated.structure import (
@@ -38,33 +39,9 @@ DEFAULTS = Plan(
 FAULTS = ("inner", "outer", "ball")
 
 
-@dataclass(frozen=True)
-class Geometry:
-    """A bearing's kinematics: multiples of the shaft's frequency, the outer ring at rest."""
-
-    balls: int
-    ball_mm: float
-    pitch_mm: float
-    contact_rad: float = 0.0
-
-    @property
-    def cage_order(self) -> float:
-        """Cage (fundamental train) frequency, FTF."""
-        return 0.5 * (1 - self.ball_mm / self.pitch_mm * math.cos(self.contact_rad))
-
-    def defect_order(self, fault: str) -> float:
-        """Impacts a revolution: BPFI, BPFO, or 2 BSF (a ball's defect meets both rings)."""
-        ratio = self.ball_mm / self.pitch_mm * math.cos(self.contact_rad)
-        orders = {
-            "inner": self.balls / 2 * (1 + ratio),
-            "outer": self.balls / 2 * (1 - ratio),
-            "ball": self.pitch_mm / self.ball_mm * (1 - ratio**2),
-        }
-        return orders[fault]
-
-
-# A deep-groove bearing of type 6205.
-GEOMETRY = Geometry(balls=9, ball_mm=7.94, pitch_mm=39.04)
+ORDERS = bearing_orders(BEARING)
+# Impacts a revolution of the shaft.
+DEFECT_ORDERS = {"inner": ORDERS["BPFI"], "outer": ORDERS["BPFO"], "ball": ORDERS["2 BSF"]}
 
 
 @dataclass(frozen=True)
@@ -120,7 +97,7 @@ def defect_impacts(
     rng: np.random.Generator, unit: BearingUnit, fault: str, shaft_hz: float, axis: Signal
 ) -> Signal:
     """The impacts (L,) of a defect on one part, the strongest of about unit amplitude."""
-    order = GEOMETRY.defect_order(fault)
+    order = DEFECT_ORDERS[fault]
     period = 1 / (order * shaft_hz)
     count = int(np.ceil((axis[-1] - axis[0]) / period)) + 2
     # The slips add up (a random walk), so that the harmonics of the line broaden.
@@ -132,7 +109,7 @@ def defect_impacts(
     elif fault == "inner":
         size = load(2 * np.pi * shaft_hz * times + start, unit.load_zone)
     else:
-        size = load(2 * np.pi * GEOMETRY.cage_order * shaft_hz * times + start, unit.load_zone)
+        size = load(2 * np.pi * ORDERS["FTF"] * shaft_hz * times + start, unit.load_zone)
         size[1::2] *= INNER_PATH
     return impacts(times, size * np.exp(0.2 * rng.standard_normal(count)), axis)
 

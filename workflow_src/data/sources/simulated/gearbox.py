@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from workflow_src.configuration.simulated import GEAR
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.simulated.plan import Plan, draw_gains, draw_unit, generator
 from workflow_src.data.sources.simulated.structure import (
@@ -35,7 +36,7 @@ DEFAULTS = Plan(
     snr_db=6.0,
 )
 LOADS = (0.4, 0.7, 1.0)
-PINION_TEETH, WHEEL_TEETH = 21, 50
+PINION_TEETH, WHEEL_TEETH = GEAR.pinion_teeth, GEAR.wheel_teeth
 CHANNELS = 2
 
 

@@ -1,0 +1,1 @@
+"""Figures and pages; what the Snakefile imports imports nothing of this."""
