@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_src.data.audit.leaks import Search, search
+from workflow_src.data.audit.report import report_of
 from workflow_src.data.recordings import Recording
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
@@ -210,6 +211,24 @@ def test_naive_windows_of_one_recording_are_told_by_their_content(tmp_path: Path
             for s in range(o.held_begin, o.held_begin + o.length)}  # fmt: skip
     assert told <= truth
     assert len(told) > 0.8 * len(truth)  # overlaps below LEAST may be missed
+
+
+def test_naive_windows_over_cwru_share_what_most_test_windows_hold(tmp_path: Path) -> None:
+    with stored(tmp_path, "cwru") as store:
+        split = naive(store, ["vibration"], spans=1000)
+        shared = search(store, split).found
+    assert {one.earlier.recording_id == one.held.recording_id for one in shared} == {True}
+    assert {one.shift for one in shared} == {0}
+    report = report_of("naive", split, Search(shared, LEAST, 0), [])
+    starts = split.rows.groupby(["recording_id", "part"])["start"].agg(np.array)
+    tests = split.rows[split.rows["part"] == "test"]
+    hit = [
+        any((np.abs(starts[name, part] - start) <= SPAN - LEAST).any() for part in ("train", "val"))
+        for name, start in zip(tests["recording_id"], tests["start"], strict=True)
+    ]
+    # Windows that overlap by LEAST are found for certain, and more that overlap by less.
+    assert sum(hit) <= report["shared_spans"]["test"]["spans"] <= len(tests)
+    assert report["shared_spans"]["test"]["spans"] > 0.8 * len(tests)
 
 
 def naive(store: Store, kinds: list[str], spans: int = 60):
