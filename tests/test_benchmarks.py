@@ -25,6 +25,7 @@ SMALLER: dict[str, dict[str, Any]] = {
     "timesnet": {"feed_forward": 4, "top_k": 2, "kernels": 3},
 }
 QUICKLY = {
+    "audit.py": ["--megabytes", "12"],
     "dry_run.py": ["--cells", "24", "--heartbeats", "5"],
     "failed_runs.py": ["--only", "dlinear", "--batch", "2"],
     "meters.py": ["--steps", "2"],

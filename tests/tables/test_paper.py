@@ -297,6 +297,16 @@ def test_one_specimen_a_class_is_said(study: Any, split_facts: Any) -> None:
     assert "warning: sampling rates are mixed" in text
 
 
+def test_a_shortcut_stands_under_the_tables_of_its_task_alone(study: Any) -> None:
+    told = {"classification": ["RMS alone tells the class"], "rul_prediction": ["of another task"]}
+    study.dataset("bearing", shortcuts=told)
+    for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
+        study.classify("bearing", model, (0.5, 0.6, 0.7), row=row)
+    text = noted(only(study))
+    assert "bearing: warning: RMS alone tells the class" in text
+    assert "of another task" not in text
+
+
 def test_two_specimens_apart_are_not_one(bearing: Any) -> None:
     assert "recognises" not in noted(only(bearing))
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pytest
+import yaml
 from numpy.typing import NDArray
 
+from workflow_src.configuration.keys import Dataset, Rig
 from workflow_src.data.recordings import Recording
+from workflow_src.data.sources.folder import FolderSource
+from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store, write_store
 
+REPOSITORY = Path(__file__).parents[3]
+RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
+CONFIG = REPOSITORY / "config"
 SPAN = 512
 Signals = Mapping[str, tuple[str, NDArray[np.float32]]]
 
@@ -76,3 +85,23 @@ def by_hand(
         "spans": {part: int(counts.get(part, 0)) for part in ("train", "val", "test")},
     }
     return SplitTable(frame, facts)
+
+
+def stored(folder: Path, rig: str) -> Store:
+    """The store of a shipped rig."""
+    keys = yaml.safe_load((CONFIG / "rigs" / f"{rig}.yaml").read_text())
+    checked = Rig.model_validate(keys)
+    if checked.folder is not None and not (RECORDINGS / checked.folder.path).is_dir():
+        pytest.skip("no recordings: set PHM_DATA_ROOT to their folder")
+    if checked.simulated is not None:
+        write_store(simulate(checked.simulated), folder, {"rig": rig, "source": "simulated"})
+    else:
+        source = FolderSource(checked.folder, RECORDINGS, CONFIG / "rigs")
+        write_store(source.recordings(), folder, {"rig": rig, "source": "folder"})
+    return Store(folder)
+
+
+def dataset_of(name: str, **split: Any) -> Dataset:
+    keys = yaml.safe_load((CONFIG / "datasets" / f"{name}.yaml").read_text())
+    keys["split"] = {k: v for k, v in keys["split"].items() if k != "folds"} | split
+    return Dataset.model_validate(keys)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import tempfile
 import tracemalloc
 from pathlib import Path
@@ -12,20 +11,24 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workflow_src.configuration.keys import Dataset, Rig
 from workflow_src.data.audit.leaks import Search, search
+from workflow_src.data.audit.report import report_of
 from workflow_src.data.recordings import Recording
-from workflow_src.data.sources.folder import FolderSource
-from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
 
-from .benches import SPAN, Signals, bench, by_hand, noise, recording, whole
-
-RECORDINGS = Path(
-    os.environ.get("PHM_DATA_ROOT", Path(__file__).parents[3].parent / "shared" / "data")
+from .benches import (
+    SPAN,
+    Signals,
+    bench,
+    by_hand,
+    dataset_of,
+    noise,
+    recording,
+    stored,
+    whole,
 )
-CONFIG = Path(__file__).parents[3] / "config"
+
 LEAST = 256 + 128  # a copy of so many samples is found for certain at spans of 512
 
 
@@ -210,6 +213,24 @@ def test_naive_windows_of_one_recording_are_told_by_their_content(tmp_path: Path
     assert len(told) > 0.8 * len(truth)  # overlaps below LEAST may be missed
 
 
+def test_naive_windows_over_cwru_share_what_most_test_windows_hold(tmp_path: Path) -> None:
+    with stored(tmp_path, "cwru") as store:
+        split = naive(store, ["vibration"], spans=1000)
+        shared = search(store, split).found
+    assert {one.earlier.recording_id == one.held.recording_id for one in shared} == {True}
+    assert {one.shift for one in shared} == {0}
+    report = report_of("naive", split, Search(shared, LEAST, 0), [])
+    starts = split.rows.groupby(["recording_id", "part"])["start"].agg(np.array)
+    tests = split.rows[split.rows["part"] == "test"]
+    hit = [
+        any((np.abs(starts[name, part] - start) <= SPAN - LEAST).any() for part in ("train", "val"))
+        for name, start in zip(tests["recording_id"], tests["start"], strict=True)
+    ]
+    # Windows that overlap by LEAST are found for certain, and more that overlap by less.
+    assert sum(hit) <= report["shared_spans"]["test"]["spans"] <= len(tests)
+    assert report["shared_spans"]["test"]["spans"] > 0.8 * len(tests)
+
+
 def naive(store: Store, kinds: list[str], spans: int = 60):
     """Windows drawn at random over each recording, then parts drawn at random."""
     rng = np.random.default_rng(0)
@@ -227,30 +248,6 @@ def covered(split, part: str) -> set[int]:
 
 
 # --------------------------------------------------------------------------- real and simulated
-
-
-def stored(folder: Path, rig: str) -> Store:
-    """The store of a shipped rig."""
-    import yaml
-
-    part = {"rig": yaml.safe_load((CONFIG / "rigs" / f"{rig}.yaml").read_text()), "table": None}
-    checked = Rig.model_validate(part["rig"])
-    if checked.folder is not None and not (RECORDINGS / checked.folder.path).is_dir():
-        pytest.skip("no recordings: set PHM_DATA_ROOT to their folder")
-    if checked.simulated is not None:
-        write_store(simulate(checked.simulated), folder, {"rig": rig, "source": "simulated"})
-    else:
-        source = FolderSource(checked.folder, RECORDINGS, CONFIG / "rigs")
-        write_store(source.recordings(), folder, {"rig": rig, "source": "folder"})
-    return Store(folder)
-
-
-def dataset_of(name: str, **split) -> Dataset:
-    import yaml
-
-    keys = yaml.safe_load((CONFIG / "datasets" / f"{name}.yaml").read_text())
-    keys["split"] = {k: v for k, v in keys["split"].items() if k != "folds"} | split
-    return Dataset.model_validate(keys)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 Two signals that share a stretch have the same anchors in it, wherever the stretch lies in each.
 Anchors are chosen by winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003): the place of the
-least hash among every `reach` places. A shared stretch of `reach` + ``HASHED`` samples holds one
-for certain, and one sample in (`reach` + 1) / 2 is an anchor.
+least hash among every `reach` places. A shared stretch of `reach` + ``HASHED`` - 1 samples holds
+one for certain, and one sample in (`reach` + 1) / 2 is an anchor.
 """
 
 from __future__ import annotations
@@ -19,12 +19,13 @@ Places = NDArray[np.int64]
 HASHED = 129  # samples that a hash covers: 128 comparisons of neighbours
 REACHES = (256, 128, 64, 32)  # powers of two, for minima by doubling
 _BLOCK = 1 << 16  # samples hashed at once: some MB, whatever the length of the signal
+_STEP = np.uint64(0x9E3779B97F4A7C15)  # of SplitMix64: zero bits do not stay zero
 _NO_CONTENT = np.uint64(np.iinfo(np.uint64).max)
 
 
 def reach_of(span: int) -> int | None:
     """The reach with which two copies of one span share an anchor; None: the span is too short."""
-    return next((reach for reach in REACHES if reach + HASHED <= span), None)
+    return next((reach for reach in REACHES if reach + HASHED - 1 <= span), None)
 
 
 def anchors(signal: NDArray[np.float32], reach: int) -> tuple[Hashes, Places]:
@@ -55,7 +56,7 @@ def _by_block(signal: NDArray[np.float32], reach: int) -> Iterator[tuple[Hashes,
 def _hashes(block: NDArray[np.float32]) -> Hashes:
     """A hash of each ``HASHED`` samples of `block`: (length - HASHED + 1,)."""
     up, down = block[1:] > block[:-1], block[1:] < block[:-1]
-    rising, falling = _words(up), _words(down)  # the same sum with the sign of the signal turned
+    rising, falling = _words(up), _words(down)
     second = (
         rising[64:] * np.uint64(0xD1B54A32D192ED03),
         falling[64:] * np.uint64(0xD1B54A32D192ED03),
@@ -64,6 +65,11 @@ def _hashes(block: NDArray[np.float32]) -> Hashes:
     flat = ((rising[:-64] | rising[64:]) == 0) | ((falling[:-64] | falling[64:]) == 0)
     mixed[flat] = _NO_CONTENT
     return mixed
+
+
+def _joined(words: Hashes) -> Hashes:
+    """One number for the 128 bits from each place on: (length - 64,)."""
+    return mix(words[:-64] ^ mix(words[64:] + _STEP))
 
 
 def _words(bits: NDArray[np.bool_]) -> Hashes:

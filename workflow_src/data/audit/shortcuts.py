@@ -127,19 +127,22 @@ def _of_class(
             hits[block, present.index(label)] += 1
     sizes = np.bincount(which)
     own = np.array([present.index(name.split("\0")[1]) for name in names])
-    score = _balanced_accuracy(own, hits, sizes)
-    rng = np.random.default_rng(0)
-    drawn = [_balanced_accuracy(rng.permutation(own), hits, sizes) for _ in range(draws)]
-    p, least_p = _share(np.array(drawn), score), 1 / _arrangements(own)
+    score = float(_balanced_accuracy(own[None], hits, sizes)[0])
+    shuffled = np.random.default_rng(0).permuted(np.tile(own, (draws, 1)), axis=1)
+    p, least_p = _share(_balanced_accuracy(shuffled, hits, sizes), score), 1 / _arrangements(own)
     return Shortcut(feature, target, score, 1 / len(present), len(names), p, least_p)
 
 
 def _balanced_accuracy(
     own: NDArray[np.intp], hits: NDArray[np.float64], sizes: NDArray[np.intp]
-) -> float:
-    """Mean recall of blocks of the classes `own` (b,), of `hits` (b, K) and `sizes` (b,)."""
-    recalls = [hits[own == k, k].sum() / sizes[own == k].sum() for k in range(hits.shape[1])]
-    return float(np.mean(recalls))
+) -> NDArray[np.float64]:
+    """Mean recall (n,) where blocks are of the classes `own` (n, b), of `hits` (b, K), `sizes`."""
+    recalls = [
+        ((own == k) @ hits[:, k]) / ((own == k) @ sizes.astype(np.float64))
+        for k in range(hits.shape[1])
+    ]
+    mean: NDArray[np.float64] = np.mean(recalls, axis=0)
+    return mean
 
 
 def _arrangements(own: NDArray[np.intp]) -> int:
@@ -188,6 +191,7 @@ def _rank_correlation(
     """Size of Spearman's correlation of (n,) and (n,), and its share of permutations."""
     ranks, others = rankdata(a), rankdata(b)
     score = abs(float(np.corrcoef(ranks, others)[0, 1]))
-    rng = np.random.default_rng(0)
-    drawn = [abs(np.corrcoef(rng.permutation(ranks), others)[0, 1]) for _ in range(draws)]
-    return score, _share(np.array(drawn), score)
+    shuffled = np.random.default_rng(0).permuted(np.tile(ranks, (draws, 1)), axis=1)
+    centred = others - others.mean()
+    spread = np.sqrt(((ranks - ranks.mean()) ** 2).sum() * (centred @ centred))
+    return score, _share(np.abs(shuffled @ centred) / spread, score)
