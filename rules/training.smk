@@ -52,6 +52,7 @@ rule train:
         " --micro-batch {resources.micro_batch}"
         " --activation-checkpointing {resources.activation_checkpointing}"
         " --devices {resources.devices} --workers {resources.workers}"
+        " --cache-mb {resources.cache_mb}"
         " --memory-mb {resources.training_mb} --runtime-minutes {resources.runtime}"
         " --checkpoint-minutes {resources.checkpoint_minutes} > {log} 2>&1"
 

@@ -384,6 +384,7 @@ def _add_request(train: argparse.ArgumentParser) -> None:
         "--devices", type=_positive, default=1, help="processes that share each batch"
     )
     train.add_argument("--workers", type=int, default=0, help="processes beside each that read")
+    train.add_argument("--cache-mb", type=int, default=256, help="of recordings, each process")
 
 
 def _flag(text: str) -> bool:

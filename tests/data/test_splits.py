@@ -526,7 +526,7 @@ def test_a_split_is_read_as_it_was_written(tmp_path: Path) -> None:
     split = make_split(rig(), dataset({"strategy": "unit"}), "bench")
     write_split(split, tmp_path / "bench")
     back = read_split(tmp_path / "bench")
-    pd.testing.assert_frame_equal(back.rows, split.rows, check_dtype=False)
+    pd.testing.assert_frame_equal(back.rows.astype(split.rows.dtypes), split.rows)
     assert back.facts == split.facts
     assert sorted(p.name for p in (tmp_path / "bench").iterdir()) == ["split.csv", "split.json"]
     lines = (tmp_path / "bench/split.csv").read_text().splitlines()

@@ -65,17 +65,17 @@ LAST = {"micro_batch_size": 1, "activation_checkpointing": True}
 # journal, number of the next attempt, what differs from the first request
 CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
     "nothing was tried": ([], 1, {}),
-    "host_oom": (tried("host_oom"), 2, {"memory_mb": MORE}),
-    "host_oom, asked again": (tried("host_oom"), 1, {"memory_mb": MORE}),
+    "host_oom": (tried("host_oom"), 2, {"memory_mb": MORE, "cache_mb": 128}),
+    "host_oom, asked again": (tried("host_oom"), 1, {"memory_mb": MORE, "cache_mb": 128}),
     "host_oom twice": (
         tried("host_oom") + tried("host_oom", attempt=2, memory_mb=6000),
         3,
-        {"memory_mb": 9000 + INNER_SNAKEMAKE_MB},
+        {"memory_mb": 9000 + INNER_SNAKEMAKE_MB, "cache_mb": 64},
     ),
     "host_oom near the cap": (
         tried("host_oom", memory_mb=15_000),
         2,
-        {"memory_mb": 20_000},
+        {"memory_mb": 20_000, "cache_mb": 128},
     ),
     "host_oom on another class": (tried("host_oom", hardware="small"), 2, {}),
     "host_oom of another configuration": (
@@ -102,7 +102,7 @@ CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
     "an error, and memory before it": (
         tried("host_oom") + tried("error", attempt=2, memory_mb=6000),
         1,
-        {"memory_mb": MORE},
+        {"memory_mb": MORE, "cache_mb": 128},
     ),
     "killed, no end yet": (tried("host_oom")[:1], 2, {}),
     "done": (tried("done"), 1, {}),
@@ -164,10 +164,10 @@ def test_progress_between_deadlines_goes_on() -> None:
     assert not decide(FORECAST, journal, GPU, replace(POLICY, attempt=9)).refusal
 
 
-def test_fewer_workers_where_host_memory_ran_out() -> None:
-    forecast = replace(FORECAST, workers=4)
+def test_fewer_workers_and_a_smaller_cache_where_host_memory_ran_out() -> None:
+    forecast = replace(FORECAST, workers=4, cache_mb=100)
     request = decide(forecast, tried("host_oom"), CPU, POLICY)
-    assert (request.workers, request.cores) == (2, 2 + 2)
+    assert (request.workers, request.cores, request.cache_mb) == (2, 2 + 2, 50)
 
 
 # --------------------------------------------------------------------------- in general
@@ -301,6 +301,7 @@ def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
         activation_checkpointing=True,
         devices=2,
         workers=3,
+        cache_mb=100,
     )
     request = decide(Forecast.configured(configured, 64), [], GPU, POLICY)
     assert request == Request(
@@ -311,6 +312,7 @@ def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
         activation_checkpointing=True,
         devices=2,
         workers=3,
+        cache_mb=100,
         gpu_model="a100",
         gpus=2,
         site=SITE,
@@ -326,6 +328,7 @@ def test_resources_name_what_is_asked_and_nothing_else() -> None:
         "activation_checkpointing": 0,
         "devices": 1,
         "workers": 0,
+        "cache_mb": 256,
         "refused": 0,
         "gpu": 1,
         "gpu_model": "a100",

@@ -25,7 +25,8 @@ from workflow_src.configuration import Dataset
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.tasks.batch import Batch
-from workflow_src.training.batches import PartBatches, TrainingBatches, order, share
+from workflow_src.training.batches import PartBatches, TrainingBatches, share
+from workflow_src.training.sampling import order
 
 from .conftest import DATASET
 

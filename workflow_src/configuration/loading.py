@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workflow_src.configuration.augmentation import refuse_scaling
 from workflow_src.configuration.base import repeated
 from workflow_src.configuration.keys import (
     BACKBONE_KEYS,
@@ -104,6 +105,7 @@ class Configuration:
             sizes |= _set(override.model)
         self._require_comparable(dataset, task_set)
         self._require_validation(dataset, training["early_stopping_patience"])
+        refuse_scaling({**shared, "model": sizes, "training": training}, f"{dataset}/{model}")
         return {
             **shared,
             "model": {"kind": "network"} | self._own_keys(model, sizes),

@@ -49,6 +49,12 @@ class Request(Keys):
         description="Processes beside each of them that read spans ahead; 0: each reads its own.",
         examples=[2],
     )
+    cache_mb: int = Field(
+        256,
+        ge=0,
+        description="Recordings that each of all these processes keeps in memory, in MiB; 0: none.",
+        examples=[1000],
+    )
 
 
 RequestOverrides = optional(Request)

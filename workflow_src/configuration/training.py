@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
+from workflow_src.configuration.augmentation import Augmentation
 from workflow_src.configuration.base import Keys, Mistake, Name, optional
 
 
@@ -62,6 +63,18 @@ class Training(Keys):
         description="CPU threads of torch. On CPU their number changes bits, so it belongs to "
         "the identity of a cell.",
         examples=[4],
+    )
+    sampling: Literal["uniform", "class", "rig", "task"] = Field(
+        "uniform",
+        description="What an epoch draws, of as many spans as the training part has: each span "
+        "once, or each class, rig of a union or combination of labels equally often.",
+        examples=["class"],
+    )
+    augmentation: Augmentation | None = Field(
+        None,
+        description="Random changes of training spans; they depend on neither workers nor "
+        "micro-batches, and a resumed training draws the same.",
+        examples=[{"noise_db": 20, "polarity": True}],
     )
 
 

@@ -14,6 +14,7 @@ import pandas as pd
 from workflow_src.errors import BadData
 from workflow_src.files import write_text
 
+_TEXTS = ("recording_id", "unit_id", "run_id", "condition", "part")
 ROW_COLUMNS = ("span", "recording_id", "unit_id", "run_id", "condition", "start", "part")
 _TABLE, _FACTS = "split.csv", "split.json"
 
@@ -46,10 +47,16 @@ def write_split(split: SplitTable, folder: Path) -> None:
 
 
 def read_split(folder: Path) -> SplitTable:
-    """Read what ``write_split`` wrote; missing or damaged files are ``BadData``."""
+    """Read what ``write_split`` wrote; missing or damaged files are ``BadData``.
+
+    Texts are categories: a row takes some 30 bytes, not hundreds, of which there may be millions.
+    """
+    types: dict[str, Any] = dict.fromkeys(_TEXTS, "category")
+    types |= {"span": np.int64, "start": np.int64}
     try:
-        rows = pd.read_csv(folder / _TABLE, dtype=str, keep_default_na=False)[list(ROW_COLUMNS)]
-        rows = rows.astype({"span": np.int64, "start": np.int64})
+        rows = pd.read_csv(
+            folder / _TABLE, dtype=types, usecols=list(ROW_COLUMNS), keep_default_na=False
+        )[list(ROW_COLUMNS)]
         facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         if len(rows) != sum(facts["spans"].values()):
             raise ValueError(f"{len(rows)} rows, {facts['spans']} spans")

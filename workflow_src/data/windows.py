@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +15,15 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from workflow_src.configuration.keys import Dataset
+from workflow_src.data.augmentation import Augmentation
+from workflow_src.data.direct import DirectReads
+from workflow_src.data.noise import add_noise, deviation
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.selection import channel_indexes
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
-from workflow_src.errors import BadData
+from workflow_src.data.support import PARTS
+from workflow_src.errors import BadData, UserError
 from workflow_src.predictions import SPAN_COLUMNS
 
 Floats = NDArray[np.float32]
@@ -61,13 +68,16 @@ class SpanReader:
         self._facts = split.facts
         self._length = int(split.facts["window"])
         self._span = int(split.facts["span"])
-        self._starts = split.rows["start"].to_numpy(np.int64)
-        self._parts = split.rows["part"].to_numpy(np.str_)
+        # Nine bytes a span, (spans,) each: of a large rig there are millions.
+        self._starts = _compact(split.rows["start"].to_numpy(np.int64))
+        self._parts = pd.Categorical(split.rows["part"], categories=PARTS).codes  # int8
         self._which, self._recordings = self._recordings_of(split, store_folder)
-        self._names = [str(name) for name in self._recordings["recording_id"]]
-        self._lengths = [int(length) for length in self._recordings["length"]]
+        names = [str(name) for name in self._recordings["recording_id"]]
+        shapes = self._recordings[["length", "channels"]].to_numpy(np.int64).tolist()
+        self._names, self._shapes = names, [(length, channels) for length, channels in shapes]
+        self._signals = DirectReads(self._store, names, self._shapes)
         self._channels = [
-            channel_indexes(kinds, dataset.channel_kinds)
+            _all_or(channel_indexes(kinds, dataset.channel_kinds), kinds.count("|") + 1)
             for kinds in self._recordings["channel_kinds"]
         ]
         self.channels: int = split.facts["channels"]
@@ -76,7 +86,7 @@ class SpanReader:
         self._capacity = cache_mb * 2**20
         self._cache: dict[int, Floats] = {}
         self._cached_bytes = 0
-        self._references: dict[tuple[str, str], NDArray[np.float64]] = {}
+        self._references: dict[tuple[str, int], NDArray[np.float64]] = {}
         self._floor: NDArray[np.float64] = np.zeros(self.channels)
         self._scale: tuple[NDArray[np.float64], NDArray[np.float64]] | None = None
         if self._amplitude != "none":
@@ -87,8 +97,14 @@ class SpanReader:
 
     def close(self) -> None:
         """Close the store and let go of the cache; a later read opens it again."""
+        self._signals.close()
         self._store.close()
         self._cache, self._cached_bytes = {}, 0
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of recordings that are kept now."""
+        return self._cached_bytes
 
     def shrink_cache(self) -> None:
         """Let go of the cache, and keep no recording from now on."""
@@ -96,16 +112,28 @@ class SpanReader:
 
     def rows(self, part: str) -> NDArray[np.int64]:
         """The rows of the spans of a part (train, val, test), in the order of the split."""
-        return np.flatnonzero(self._parts == part)
+        return np.flatnonzero(self._parts == PARTS.index(part))
 
-    def read(self, rows: ArrayLike) -> SpanArrays:
-        """The spans of `rows` (n,), in that order."""
+    def read(
+        self,
+        rows: ArrayLike,
+        augmentation: Augmentation | None = None,
+        times: Sequence[int] | NDArray[np.int64] = (),
+    ) -> SpanArrays:
+        """The spans of `rows` (n,), in that order.
+
+        With an `augmentation` each is changed, as its row and the number in `times` (n,) say; a
+        span that starts earlier or later bears the labels of where it starts.
+        """
         index = np.asarray(rows, dtype=np.int64)
-        spans = np.empty((len(index), self._span, self.channels), np.float32)  # (n, L + H, C)
-        for i, row in enumerate(index):
-            self._read_span(int(row), spans[i])
-        which = self._which[index]
-        time_s = self._time_s(index)
+        which, starts = self._which[index], self._starts[index].astype(np.int64)
+        if augmentation is not None and augmentation.shift:
+            starts += augmentation.moves(index, times, *self.room(index))
+        spans = self._read_spans(index, starts)  # (n, L + H, C)
+        if augmentation is not None:
+            for row, time, span in zip(index.tolist(), times, spans, strict=True):
+                augmentation.change(row, int(time), span, self._length)
+        time_s = self._time_s(which, starts)
         window = spans[:, : self._length]  # (n, L, C)
         return SpanArrays(
             window=window,
@@ -122,20 +150,59 @@ class SpanReader:
     def frame(self, rows: ArrayLike) -> pd.DataFrame:
         """What a predictions file says of the spans of `rows`: the columns SPAN_COLUMNS."""
         index = np.asarray(rows, dtype=np.int64)
-        frame = self._recordings.iloc[self._which[index]].reset_index(drop=True)
+        which, starts = self._which[index], self._starts[index].astype(np.int64)
+        kept = self._recordings.columns.intersection(list(SPAN_COLUMNS))
+        frame = self._recordings[kept].iloc[which].reset_index(drop=True)
         frame = frame.assign(
             rig=frame.get("rig", self._facts["rig"]),  # of a union: where it comes from
-            part=self._parts[index],
-            start=self._starts[index],
-            time_s=self._time_s(index),
+            part=np.array(PARTS)[self._parts[index]],
+            start=starts,
+            time_s=self._time_s(which, starts),
         )
         return frame[list(SPAN_COLUMNS)]
+
+    def recordings_of(self, rows: ArrayLike) -> tuple[NDArray[np.int32], pd.DataFrame]:
+        """For each span of `rows` (n,) the place of its recording in the store's table, and that
+        table of the recordings in use."""
+        return self._which[np.asarray(rows, dtype=np.int64)], self._recordings
+
+    def room(self, rows: ArrayLike) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """How many samples earlier, how many later the spans of `rows` may start, (n,) each.
+
+        There they still lie between the first and the last sample that spans of the same part have
+        in the same recording. Raises ``UserError`` where another part has samples in between.
+        """
+        index = np.asarray(rows, dtype=np.int64)
+        first, last = self._hulls
+        which, part, starts = self._which[index], self._parts[index], self._starts[index]
+        return starts - first[which, part], last[which, part] - starts
+
+    @cached_property
+    def _hulls(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """The first and the last start of each part in each recording, (recordings, 3) each."""
+        shape = len(self._names), len(PARTS)
+        first, last = np.full(shape, np.iinfo(np.int64).max), np.full(shape, -1)
+        np.minimum.at(first, (self._which, self._parts), self._starts)
+        np.maximum.at(last, (self._which, self._parts), self._starts)
+        for one, two in combinations(range(len(PARTS)), 2):
+            apart = (last[:, one] + self._span <= first[:, two]) | (
+                last[:, two] + self._span <= first[:, one]
+            )
+            meet = np.flatnonzero(~apart & (last[:, one] >= 0) & (last[:, two] >= 0))
+            if len(meet):
+                raise UserError(
+                    "Spans cannot be shifted: parts of a recording lie between one another.",
+                    where=f"recording {self._names[meet[0]]!r}, {len(meet)} in all",
+                    found=f"{PARTS[one]} and {PARTS[two]}",
+                    remedy="training:\n  augmentation: {shift: 0}",
+                )
+        return first, last
 
     # --------------------------------------------------------------------------- labels
 
     def _recordings_of(
         self, split: SplitTable, folder: Path
-    ) -> tuple[NDArray[np.int64], pd.DataFrame]:
+    ) -> tuple[NDArray[np.int32], pd.DataFrame]:
         """For each row the place of its recording in the table of those in use, and that table."""
         which, names = pd.factorize(split.rows["recording_id"])
         table = self._store.table.set_index("recording_id", drop=False)
@@ -150,7 +217,7 @@ class SpanReader:
                     expected=f"at least {end} samples",
                     remedy="make the split again: remove split.csv and split.json of the dataset",
                 )
-        return which.astype(np.int64), table.loc[list(names)].reset_index(drop=True)
+        return which.astype(np.int32), table.loc[list(names)].reset_index(drop=True)
 
     def _label(self) -> None:
         """Class, anomaly and times of each recording, (recordings,) each."""
@@ -166,38 +233,51 @@ class SpanReader:
         self._period_s = np.where(np.isfinite(rate), 1 / rate, 0.0)  # unknown rate: its start
         self._begins, self._lives = time, life
 
-    def _time_s(self, index: NDArray[np.int64]) -> NDArray[np.float64]:
-        which = self._which[index]
-        time: NDArray[np.float64] = (
-            self._begins[which] + self._starts[index] * self._period_s[which]
-        )
+    def _time_s(self, which: NDArray[np.int32], starts: NDArray[np.int64]) -> NDArray[np.float64]:
+        time: NDArray[np.float64] = self._begins[which] + starts * self._period_s[which]
         return time
 
     # --------------------------------------------------------------------------- signals
 
-    def _read_span(self, row: int, out: Floats) -> None:
-        """Samples of one span into `out` (L + H, C); in the test part with noise on the window."""
-        which, start = int(self._which[row]), int(self._starts[row])
-        recording = self._cached(which)
-        if recording is not None:
-            out[:] = recording[start : start + self._span]
-        else:
-            samples = self._store.read(self._names[which], start, start + self._span)
-            out[:] = samples[:, self._channels[which]]
-        if self._noise_db is not None and self._parts[row] == "test":
-            self._add_noise(which, start, out[: self._length])
+    def _read_spans(
+        self, index: NDArray[np.int64], moved: NDArray[np.int64] | None = None
+    ) -> Floats:
+        """Spans (n, L + H, C) of `index` (n,), or from `moved` on; in the test part with noise."""
+        starts = self._starts[index] if moved is None else moved
+        spans = np.empty((len(index), self._span, self.channels), np.float32)
+        for span, which, start in zip(
+            spans, self._which[index].tolist(), starts.tolist(), strict=True
+        ):
+            recording = self._cached(which)
+            if recording is not None:
+                span[:] = recording[start : start + self._span]
+            else:
+                self._copy(which, start, span)
+        if self._noise_db is not None:
+            for i in np.flatnonzero(self._parts[index] == PARTS.index("test")):
+                self._add_noise(self._which[index[i]], int(starts[i]), spans[i, : self._length])
+        return spans
+
+    def _copy(self, which: int, start: int, out: Floats) -> None:
+        """Samples of the channels in use from `start` on into `out` (n, C)."""
+        chosen = self._channels[which]
+        if chosen is None:
+            self._signals.read(which, start, out)
+            return
+        samples = np.empty((len(out), self._shapes[which][1]), np.float32)  # (n, all channels)
+        self._signals.read(which, start, samples)
+        out[:] = samples[:, chosen]
 
     def _cached(self, which: int) -> Floats | None:
         """A recording (length, C), kept while there is room; else None."""
         if which in self._cache:
             return self._cache[which]
-        length = self._lengths[which]
+        length = self._shapes[which][0]
         used = 4 * length * self.channels
         if self._cached_bytes + used > self._capacity:
             return None
-        samples = self._store.read(self._names[which], 0, length)
-        if samples.shape[1] != self.channels:
-            samples = samples[:, self._channels[which]]
+        samples = np.empty((length, self.channels), np.float32)
+        self._copy(which, 0, samples)
         self._cache[which] = samples
         self._cached_bytes += used
         return samples
@@ -206,9 +286,7 @@ class SpanReader:
         """White noise on `window` (L, C), a share of each channel's deviation, drawn by name."""
         assert self._noise_db is not None
         words = np.frombuffer(hashlib.sha256(self._names[which].encode()).digest(), np.uint32)
-        rng = np.random.default_rng([*words.tolist(), start])
-        deviation = _deviation(window[None])[0] * 10 ** (-self._noise_db / 20)  # (C,)
-        window += (deviation * rng.standard_normal(window.shape)).astype(np.float32)
+        add_noise(window, self._noise_db, np.random.default_rng([*words.tolist(), start]))
 
     # --------------------------------------------------------------------------- amplitude
 
@@ -218,10 +296,8 @@ class SpanReader:
         count = min(len(train), _REFERENCE_SPANS)
         chosen = train[np.linspace(0, len(train) - 1, count).round().astype(np.int64)]
         deviations = np.empty((count, self.channels))
-        span = np.empty((self._span, self.channels), np.float32)
-        for i, row in enumerate(chosen):
-            self._read_span(int(row), span)
-            deviations[i] = _deviation(span[None, : self._length])[0]
+        for i in range(count):
+            deviations[i] = deviation(self._read_spans(chosen[i : i + 1])[:, : self._length])[0]
         heard = [channel[channel > 0] for channel in deviations.T]
         self._floor = np.array([_SILENCE * (np.median(c) if len(c) else 1.0) for c in heard])
         logs = self._log(deviations)  # (count, C)
@@ -236,24 +312,24 @@ class SpanReader:
         """(n, C) of windows (n, L, C): zeros, standardised, or less the unit's first ones."""
         if self._scale is None:
             return np.zeros((len(index), self.channels), np.float32)
-        logs = self._log(_deviation(window))  # (n, C)
+        logs = self._log(deviation(window))  # (n, C)
         if self._amplitude == "absolute":
             mean, spread = self._scale
             logs -= mean
             logs /= spread
             return logs.astype(np.float32)
         units = self._recordings["unit_id"].to_numpy()[self._which[index]]
-        keys = zip(units, self._parts[index], strict=True)
+        keys = zip(units, self._parts[index].tolist(), strict=True)
         for i, (unit, part) in enumerate(keys):
             logs[i] -= self._reference(unit, part)
         return logs.astype(np.float32)
 
-    def _reference(self, unit: str, part: str) -> NDArray[np.float64]:
+    def _reference(self, unit: str, part: int) -> NDArray[np.float64]:
         """Mean log amplitude (C,) of the first span of a unit's first recordings in a part.
 
         Within the part, so that no statistic of a test span is in training.
         """
-        key = (str(unit), str(part))
+        key = (str(unit), part)
         if key not in self._references:
             rows = np.flatnonzero(
                 (self._recordings["unit_id"].to_numpy()[self._which] == unit)
@@ -262,19 +338,17 @@ class SpanReader:
             order = np.lexsort((rows, self._begins[self._which[rows]]))  # NaN last: by row
             _, places = np.unique(self._which[rows[order]], return_index=True)
             first = rows[order][np.sort(places)[:_FIRST_RECORDINGS]]
-            spans = np.empty((len(first), self._span, self.channels), np.float32)
-            for i, row in enumerate(first):
-                self._read_span(int(row), spans[i])
-            self._references[key] = self._log(_deviation(spans[:, : self._length])).mean(0)
+            windows = self._read_spans(first)[:, : self._length]
+            self._references[key] = self._log(deviation(windows)).mean(0)
         return self._references[key]
 
 
-def _deviation(window: Floats) -> NDArray[np.float64]:
-    """Standard deviation (n, C) of windows (n, L, C); float64, for an offset may be large."""
-    samples = window.transpose(0, 2, 1).astype(np.float64, order="C")  # (n, C, L)
-    samples -= samples.mean(-1, keepdims=True)
-    # window.std(1) steps over C and takes twenty times as long.
-    deviation: NDArray[np.float64] = np.sqrt(
-        np.einsum("ncl,ncl->nc", samples, samples) / samples.shape[-1]
-    )
-    return deviation
+def _compact(numbers: NDArray[np.int64]) -> NDArray[np.int32] | NDArray[np.int64]:
+    """The same whole numbers (n,), in four bytes each where they fit."""
+    fits = numbers.max(initial=0) <= np.iinfo(np.int32).max
+    return numbers.astype(np.int32) if fits else numbers
+
+
+def _all_or(chosen: list[int], count: int) -> list[int] | None:
+    """None where `chosen` is all of `count` channels in their order."""
+    return None if chosen == list(range(count)) else chosen

@@ -46,7 +46,7 @@ class Forecast:
         runtime_minutes: time of one attempt.
         micro_batch_size: spans in memory at once; None: the whole batch.
         batch_size: spans of the whole batch.
-        activation_checkpointing, devices, workers: as the keys of `request:`.
+        activation_checkpointing, devices, workers, cache_mb: as the keys of `request:`.
     """
 
     memory_mb: int
@@ -56,6 +56,7 @@ class Forecast:
     activation_checkpointing: bool = False
     devices: int = 1
     workers: int = 0
+    cache_mb: int = 256
 
     @staticmethod
     def configured(request: Configured, batch_size: int) -> Forecast:
@@ -100,6 +101,7 @@ class Request:
     activation_checkpointing: bool
     devices: int
     workers: int
+    cache_mb: int
     gpu_model: str | None
     gpus: int
     site: SiteClass
@@ -118,6 +120,7 @@ class Request:
             "activation_checkpointing": int(self.activation_checkpointing),
             "devices": self.devices,
             "workers": self.workers,
+            "cache_mb": self.cache_mb,
             "refused": int(bool(self.refusal)),
         }
         if self.gpus:
@@ -144,9 +147,8 @@ def decide(
     if refusal:
         return _refused(refusal, hardware, policy, forecast.devices)
     micro, checkpointing = _rung(forecast, here)
-    workers = forecast.workers
-    for attempt in here:
-        workers //= 2 if attempt.cause is Cause.HOST_OOM else 1
+    halvings = 2 ** sum(attempt.cause is Cause.HOST_OOM for attempt in here)
+    workers = forecast.workers // halvings
     return Request(
         memory_mb=int(max(1, min(_memory_mb(forecast, here), most_mb))) + INNER_SNAKEMAKE_MB,
         runtime_minutes=_minutes(forecast, here, hardware),
@@ -155,6 +157,7 @@ def decide(
         activation_checkpointing=checkpointing,
         devices=forecast.devices,
         workers=workers,
+        cache_mb=forecast.cache_mb // halvings,
         gpu_model=hardware.gpu_model,
         gpus=forecast.devices if hardware.accelerator == "cuda" else 0,
         site=policy.site,
@@ -249,6 +252,7 @@ def _refused(reason: str, hardware: Hardware, policy: Policy, devices: int) -> R
         activation_checkpointing=False,
         devices=1,
         workers=0,
+        cache_mb=0,
         gpu_model=hardware.gpu_model,
         gpus=devices if hardware.accelerator == "cuda" else 0,
         site=policy.site,

@@ -21,6 +21,7 @@ class Told:
         activation_checkpointing: recompute activations in the backward pass.
         devices: processes (ranks) that share each batch, one a device.
         workers: processes beside each rank that read spans ahead.
+        cache_mb: recordings that each process keeps, MB.
     """
 
     attempt: int = 1
@@ -33,6 +34,7 @@ class Told:
     activation_checkpointing: bool = False
     devices: int = 1
     workers: int = 0
+    cache_mb: int = 256
 
     def to_json(self) -> str:
         """One line for a command."""

@@ -9,23 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields
 from multiprocessing.queues import Queue
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Dataset
 
+from workflow_src.data.augmentation import Augmentation
 from workflow_src.data.windows import SpanArrays, SpanReader
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.out_of_memory import Memory, exhausted, free
+from workflow_src.training.sampling import Drawn, Rows, drawn
 
-Rows = NDArray[np.int64]
 _PREFETCHED = 2  # batches that each worker holds ready
-
-
-def order(rows: Rows, seed: int, epoch: int) -> Rows:
-    """`rows` shuffled for one epoch; the same on every machine and at every worker count."""
-    generator = np.random.default_rng(np.random.SeedSequence([seed, epoch]))
-    return generator.permutation(rows)
 
 
 def share(rows: Rows, rank: int, ranks: int) -> Rows:
@@ -66,6 +59,8 @@ class TrainingBatches:
         workers: processes beside this one that read ahead; with 0 none is started.
         rank: this process among `ranks`; it yields its `share` of each batch.
         ranks: processes that share each batch.
+        groups: (n,) of `rows`, from 0, each to be drawn equally often; None: each row once.
+        augmentation: how spans are changed when they are drawn; None: not at all.
         tell: called as tell("out_of_memory", of=, during="data", before=, after=, message=) at
             each loss; before and after say ``workers`` and ``cache``.
     """
@@ -80,6 +75,8 @@ class TrainingBatches:
         workers: int = 0,
         rank: int = 0,
         ranks: int = 1,
+        groups: Rows | None = None,
+        augmentation: Augmentation | None = None,
         tell: Callable[..., object] = lambda event, **facts: None,
     ) -> None:
         self.reader = reader
@@ -88,10 +85,12 @@ class TrainingBatches:
         self.seed = seed
         self.workers = workers
         self.rank, self.ranks = rank, ranks
+        self.groups = groups
         self.tell = tell
         self.epoch = 0
         self.position = 0
-        self._ahead = _ReadAhead(reader)
+        self._spans = _Spans(reader, augmentation)
+        self._ahead = _ReadAhead(self._spans)
         self._caches = True
 
     @property
@@ -122,16 +121,17 @@ class TrainingBatches:
             yield batch
             del batch  # not held while the next one is read
 
-    def _plan(self) -> list[Rows]:
-        """The rows of each batch of the epoch."""
-        shuffled = order(self.rows, self.seed, self.epoch)
-        starts = range(0, len(shuffled), self.batch_size)
-        whole = (shuffled[start : start + self.batch_size] for start in starts)
-        return [share(rows, self.rank, self.ranks) for rows in whole]
+    def _plan(self) -> list[Drawn]:
+        """What each batch of the epoch draws."""
+        rows, times = drawn(self.rows, self.seed, self.epoch, self.groups)
+        starts = range(0, len(rows), self.batch_size)
+        batches = (slice(start, start + self.batch_size) for start in starts)
+        mine = self.rank, self.ranks
+        return [Drawn(share(rows[b], *mine), share(times[b], *mine)) for b in batches]
 
-    def _read(self, plan: Sequence[Rows], done: int) -> Batch:
+    def _read(self, plan: Sequence[Drawn], done: int) -> Batch:
         if not self.workers:
-            return _pinned(tensors(self.reader.read(plan[done])))
+            return _pinned(self._spans[plan[done]])
         if not self._ahead.running:
             self._ahead.start(plan[done:], self.workers)
         return _pinned(self._ahead.next())
@@ -167,9 +167,9 @@ class _ReadAhead:
     and one thread of torch.
     """
 
-    def __init__(self, reader: SpanReader) -> None:
-        self._spans = _Spans(reader)
-        self._plan: list[Rows] = []
+    def __init__(self, spans: _Spans) -> None:
+        self._spans = spans
+        self._plan: list[Drawn] = []
         self._loader: DataLoader[Batch] | None = None
         self._batches: Iterator[Batch] | None = None
 
@@ -178,7 +178,7 @@ class _ReadAhead:
         """Whether `next` has a plan to follow."""
         return self._batches is not None
 
-    def start(self, plan: Sequence[Rows], workers: int) -> None:
+    def start(self, plan: Sequence[Drawn], workers: int) -> None:
         """Read `plan` from its beginning."""
         self._plan[:] = plan
         if self._loader is None:
@@ -211,13 +211,14 @@ class _ReadAhead:
 
 
 class _Spans(Dataset[Batch]):
-    """What a worker gets: a batch for its rows."""
+    """What a worker gets: a batch for what it draws."""
 
-    def __init__(self, reader: SpanReader) -> None:
+    def __init__(self, reader: SpanReader, augmentation: Augmentation | None) -> None:
         self.reader = reader
+        self.augmentation = augmentation
 
-    def __getitem__(self, rows: Rows) -> Batch:
-        return tensors(self.reader.read(rows))
+    def __getitem__(self, draws: Drawn) -> Batch:
+        return tensors(self.reader.read(draws.rows, self.augmentation, draws.times))
 
 
 def _start_worker(worker: int) -> None:

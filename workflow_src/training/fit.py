@@ -38,6 +38,7 @@ from workflow_src.training.history import History, seconds
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.progress import Reporter
 from workflow_src.training.recovery import Recovery
+from workflow_src.training.sampling import augmentation_of, groups_of
 from workflow_src.training.watch import Watch
 
 WEIGHTS, REPORT = "model.safetensors", "training.json"
@@ -77,14 +78,17 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         The report.
     """
     training, ranks = attempt.cell["training"], attempt.recovery.ranks
+    seed, rows = attempt.cell["cell"]["seed"], reader.rows("train")
     batches = TrainingBatches(
         reader,
-        reader.rows("train"),
+        rows,
         training["batch_size"],
-        attempt.cell["cell"]["seed"],
+        seed,
         workers=attempt.told.workers,
         rank=ranks.rank,
         ranks=ranks.count,
+        groups=groups_of(reader, rows, training["sampling"]),
+        augmentation=augmentation_of(reader, rows, training["augmentation"], seed),
         tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
     )
     validation = PartBatches(

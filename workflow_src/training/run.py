@@ -16,7 +16,7 @@ import torch
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.configuration import Dataset, identity
-from workflow_src.data.split_files import SplitTable, read_split, truncation_facts
+from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
@@ -149,10 +149,11 @@ def _finish(
     # fp32 means it: products rounded to 10 bits would depend on the GPU and on the micro-batch.
     torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
     dataset = Dataset.model_validate(cell["dataset"])
-    split = read_split(split_folder(cell["cell"]["dataset"]))
-    kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)
-    with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
-        network = build_network(cell, kept, reader, split.facts)
+    # Only the facts are kept of the split: its table is the reader's, in few bytes a span.
+    facts_of_split, reader = _reader(cell, dataset, told.cache_mb)
+    kept, _ = require(facts_of_split, list(cell["tasks"]), dataset.unsupported_tasks)
+    with contextlib.closing(reader):
+        network = build_network(cell, kept, reader, facts_of_split)
         share = -(-cell["training"]["batch_size"] // ranks.count)
         recovery = Recovery(
             network,
@@ -170,7 +171,14 @@ def _finish(
                     reader,
                 )
         if ranks.first:
-            _predict(cell, recovery, reader, split, folder, told, watch)
+            _predict(cell, recovery, reader, facts_of_split, folder, told, watch)
+
+
+def _reader(
+    cell: Mapping[str, Any], dataset: Dataset, cache_mb: int
+) -> tuple[dict[str, Any], SpanReader]:
+    split = read_split(split_folder(cell["cell"]["dataset"]))
+    return split.facts, SpanReader(rig_folder(dataset.rig), split, dataset, cache_mb)
 
 
 def _silent(event: str, **facts: Any) -> None:
@@ -181,15 +189,18 @@ def _predict(
     cell: Mapping[str, Any],
     recovery: Recovery,
     reader: SpanReader,
-    split: SplitTable,
+    facts_of_split: Mapping[str, Any],
     folder: Path,
     told: Told,
     watch: Watch,
 ) -> None:
     load_weights(recovery.network, folder / WEIGHTS)
-    facts = {"classes": list(reader.classes), "strength": split.facts["strength"]}
-    facts["mean_training_life_s"] = split.facts.get("mean_training_life_s")
-    facts |= truncation_facts(split.facts)
+    facts: dict[str, Any] = {
+        "classes": list(reader.classes),
+        "strength": facts_of_split["strength"],
+    }
+    facts["mean_training_life_s"] = facts_of_split.get("mean_training_life_s")
+    facts |= truncation_facts(facts_of_split)
     alone = Recovery(recovery.network, recovery.size, tell=recovery.tell)
     device, size = Ranks().device(told.accelerator), cell["training"]["batch_size"]
     predictions = predict(alone, reader, facts, size, device, watch.mark)
@@ -200,8 +211,8 @@ def full_identity(cell: Mapping[str, Any]) -> str:
     """What decides the numbers: the resolved configuration, the recordings and the split."""
     store = rig_folder(cell["dataset"]["rig"])
     manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
-    table = split_folder(cell["cell"]["dataset"]) / "split.csv"
-    spans = hashlib.sha256(table.read_bytes()).hexdigest()
+    with (split_folder(cell["cell"]["dataset"]) / "split.csv").open("rb") as table:
+        spans = hashlib.file_digest(table, "sha256").hexdigest()
     return identity([cell["identity"], manifest["sha256"], spans])
 
 

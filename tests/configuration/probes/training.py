@@ -37,6 +37,8 @@ OTHER_TRAINING: dict[str, Any] = {
     "torch_threads": 2,
     "precision": "bf16",
     "fused_optimizer": False,
+    "sampling": "class",
+    "augmentation": {"noise_db": 20.0, "polarity": True, "shift": 3, "scale": None},
 }
 
 
