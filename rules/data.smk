@@ -56,47 +56,31 @@ rule rig_page:
         "data/benchmarks/{rig}.page.tsv"
     threads: 1
     resources:
-        **T.light_resources(memory_mb=1000, minutes=10),
+        **T.light_resources(memory_mb=2000, minutes=60),
     params:
         page=T.page_json,
     shell:
         "verb rig {wildcards.rig} --page {params.page:q} > {log} 2>&1"
 
 
+# An error where parts share content, so that nothing is trained on such a split.
 rule split:
     input:
+        store=T.store_of,
         table=T.table_of,
     output:
         table="data/{dataset}/split.csv",
         facts="data/{dataset}/split.json",
+        audit="data/{dataset}/audit.json",
     log:
         "data/logs/{dataset}.split.log",
     benchmark:
         "data/benchmarks/{dataset}.split.tsv"
     threads: 1
     resources:
-        **T.light_resources(memory_mb=1000, minutes=10),
+        **T.light_resources(memory_mb=2000, minutes=60),
     params:
         split=T.split_json,
     shell:
         'verb split --name {wildcards.dataset} --dataset {params.split:q} "${{sources[@]}}"'
         " > {log} 2>&1"
-
-
-# An error where parts share content, so that nothing is trained on such a split.
-rule audit_split:
-    input:
-        store=T.store_of,
-        table="data/{dataset}/split.csv",
-        facts="data/{dataset}/split.json",
-    output:
-        "data/{dataset}/audit.json",
-    log:
-        "data/logs/{dataset}.audit.log",
-    benchmark:
-        "data/benchmarks/{dataset}.audit.tsv"
-    threads: 1
-    resources:
-        **T.light_resources(memory_mb=4000, minutes=60),
-    shell:
-        "verb audit {wildcards.dataset} > {log} 2>&1"

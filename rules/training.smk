@@ -32,7 +32,6 @@ rule train:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
-        audit=ancient("data/{dataset}/audit.json"),
     output:
         weights=T.result("model.safetensors"),
         predictions=T.result("predictions.h5"),
@@ -62,7 +61,6 @@ rule classic:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
-        audit=ancient("data/{dataset}/audit.json"),
     output:
         predictions=T.result("predictions.h5"),
         report=T.result("training.json"),

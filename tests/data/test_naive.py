@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -117,11 +118,7 @@ def _run() -> dict[str, Any]:
 
 
 def test_without_leave_the_error_shows_the_yaml(tmp_path: Path) -> None:
-    for kind in ("rigs", "datasets", "models", "hardware"):
-        (tmp_path / kind).mkdir()
-        for file in (CONFIG / kind).iterdir():
-            (tmp_path / kind / file.name).write_text(file.read_text())
-    (tmp_path / "task_sets.yaml").write_text((CONFIG / "task_sets.yaml").read_text())
+    shutil.copytree(CONFIG, tmp_path, dirs_exist_ok=True)
     path = tmp_path / "datasets" / "cwru_naive.yaml"
     path.write_text(path.read_text().replace("  allow_leakage: true\n", ""))
     with pytest.raises(UserError, match="allow_leakage: true"):

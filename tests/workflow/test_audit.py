@@ -39,9 +39,9 @@ def test_a_leak_stops_the_training_and_says_which_recordings(fresh: Project) -> 
     failed = fresh.snakemake()
     assert failed.code != 0
     assert "train" not in failed.rules
-    digest = failed.text[failed.text.index("FAILED audit_split of data/tiny") :]
+    digest = failed.text[failed.text.index("FAILED split of data/tiny") :]
     assert "Parts of the split of `tiny` share content." in digest
-    assert "test 'd' 0.." in (fresh.folder / "data/logs/tiny.audit.log").read_text()
+    assert "test 'd' 0.." in (fresh.folder / "data/logs/tiny.split.log").read_text()
 
 
 def test_the_target_audits_every_dataset_and_the_verb_costs_no_training(
@@ -50,7 +50,7 @@ def test_the_target_audits_every_dataset_and_the_verb_costs_no_training(
     measured(fresh, copy=False)
     said = fresh.snakemake("audit")
     assert said.code == 0, said.text
-    assert said.rules == {"recordings": 1, "split": 1, "audit_split": 1, "audit": 1}
+    assert said.rules == {"recordings": 1, "split": 1, "audit": 1}
     report = json.loads(Path(fresh.folder, "data/tiny/audit.json").read_text())
     assert report["shared"] == []
     done = copied(first_run[0], "done")

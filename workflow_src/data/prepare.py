@@ -13,6 +13,7 @@ from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.loading import beside
+from workflow_src.data.audit.report import as_text, audited, leak, write_report
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
@@ -97,7 +98,9 @@ def prepare_built(
 
 
 def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:
-    """Write `data/<name>/`: split.csv, split.json; print what a sample of it holds.
+    """Write `data/<name>/`: split.csv, split.json, audit.json; print what a sample of it holds.
+
+    Raises ``BadData`` where parts share content; nothing is written then.
 
     ``part`` is what the configuration says decides the split (`Configuration.split_part`);
     ``config_folder`` holds the tables that the split names.
@@ -109,9 +112,14 @@ def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) ->
     geometry = None if known is None else Geometry.model_validate(known)
     with Store(rig_folder(dataset.rig)) as store:
         split = make_split(store.table, dataset, name, config_folder, geometry)
-    write_split(split, split_folder(name))
+        report = audited(name, split, store)
     for line in summary(split.facts):
         print(line)
+    print(as_text(report))
+    if (error := leak(report)) is not None:
+        raise error
+    write_split(split, split_folder(name))
+    write_report(report, split_folder(name))
 
 
 def _require_same(folder: Path, table: str | None, expected: str | None) -> None:

@@ -29,11 +29,9 @@ _MOST_PAIRS = 1000  # of recordings, in the file
 
 
 def audit(dataset: str) -> dict[str, Any]:
-    """Audit the split in ``data/<dataset>/`` and write ``audit.json`` beside it, if it is new.
+    """Audit the split in ``data/<dataset>/`` anew, and write its report if that has changed.
 
-    ``shared`` has an entry for two recordings and a shift, ``shared_spans`` counts the spans of
-    each held-out part that share a sample with an earlier part, ``warnings`` are those of each
-    task's table. Raises ``UserError`` where there is no split.
+    Raises ``UserError`` where there is no split.
     """
     folder = split_folder(dataset)
     if not (folder / "split.csv").is_file():
@@ -45,19 +43,32 @@ def audit(dataset: str) -> dict[str, Any]:
         )
     split = read_split(folder)
     with Store(rig_folder(split.facts["rig"])) as store:
-        found = search(store, split)
-        report = report_of(dataset, split, found, shortcuts(pieces(store, split)))
-    text = json.dumps(report, indent=1) + "\n"
-    path = folder / FILE
+        report = audited(dataset, split, store)
+    write_report(report, folder)
+    return report
+
+
+def audited(dataset: str, split: SplitTable, store: Store) -> dict[str, Any]:
+    """The report on a split of the recordings in `store`.
+
+    ``shared`` has an entry for two recordings and a shift, ``shared_spans`` counts the spans of
+    each held-out part that share a sample with an earlier part, ``warnings`` are those of each
+    task's table.
+    """
+    return report_of(dataset, split, search(store, split), shortcuts(pieces(store, split)))
+
+
+def write_report(report: Mapping[str, Any], folder: Path) -> None:
+    """Write ``audit.json`` to `folder`, unless it says the same already."""
+    text, path = json.dumps(report, indent=1) + "\n", folder / FILE
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
         write_text(path, text)
-    return report
 
 
 def report_of(
     dataset: str, split: SplitTable, found: Search, told: Sequence[Shortcut]
 ) -> dict[str, Any]:
-    """What ``audit`` writes."""
+    """What ``audited`` returns of what was found."""
     pairs = _pairs(found.found)
     warnings: dict[str, list[str]] = {}
     for shortcut in told:
