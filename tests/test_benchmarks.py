@@ -28,6 +28,12 @@ QUICKLY = {
     "audit.py": ["--megabytes", "12"],
     "dry_run.py": ["--cells", "24", "--heartbeats", "5"],
     "failed_runs.py": ["--only", "dlinear", "--batch", "2"],
+    "host_memory.py": [
+        *("--gib", "0.01", "0.02", "--workers", "0", "--steps", "3", "--samples", "20000"),
+        *("--cache-mb", "1"),
+    ],
+    "large_store.py": ["--gib", "0"],
+    "loading.py": ["--gib", "0", "--samples", "20000", "--spans", "64", "--rounds", "1"],
     "meters.py": ["--steps", "2"],
     "parse_cells.py": ["--cells", "2000"],
     "status.py": ["--cells", "50", "--epochs", "5"],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import math
 import os
 import pickle
 from collections.abc import Callable
@@ -14,6 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_src.data import checksum
 from workflow_src.data.direct import DirectReads
 from workflow_src.data.recordings import Recording
 from workflow_src.data.store import SIGNALS, Store, write_store
@@ -91,19 +94,40 @@ def test_any_span_in_any_order_is_that_of_the_store(folder: Path, data: st.DataO
     reads.close()
 
 
-def test_each_chunk_goes_through_hdf5_once(
-    store: Store, through_hdf5: list[tuple[str, int, int]]
+def test_each_chunk_is_verified_once_a_process(
+    store: Store, through_hdf5: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads = reads_of(store)
+    sizes: list[int] = []
+    real = checksum.is_whole
+    monkeypatch.setattr(checksum, "is_whole", lambda c: sizes.append(len(c)) or real(c))
+    reads, chunks = reads_of(store), sum(math.ceil(length / 8192) for length in LENGTHS)
     for _ in range(3):
         for recording, length in enumerate(LENGTHS):
             span(reads, recording, 0, length)
-    assert len(through_hdf5) == len(LENGTHS)
     span(reads, 0, 5000, 9000)  # over the border of two chunks
-    assert len(through_hdf5) == len(LENGTHS)
+    assert len(sizes) == chunks
     other = pickle.loads(pickle.dumps(reads))  # another process verifies for itself
     span(other, 0, 0, 100)
-    assert len(through_hdf5) == len(LENGTHS) + 1
+    assert len(sizes) == chunks + 1
+    assert through_hdf5 == []
+
+
+@settings(deadline=None)
+@given(data=st.binary(min_size=2, max_size=3000).map(lambda b: b[: len(b) // 2 * 2]))
+def test_the_checksum_is_that_of_hdf5(data: bytes) -> None:
+    """Also of zeros, whose sums are 0, and of what adds up to a multiple of 65535."""
+    for content in (data, bytes(len(data)), b"\xff" * len(data)):
+        with h5py.File(io.BytesIO(), "w") as file:
+            made = file.create_dataset(
+                "x", data=np.frombuffer(content, "u1"), chunks=(len(content),), fletcher32=True
+            )
+            file.flush()
+            _, stored = made.id.read_direct_chunk((0,))
+        assert checksum.is_whole(stored)
+        for place in (0, len(content) - 1, len(stored) - 1):
+            damaged = bytearray(stored)
+            damaged[place] ^= 0x10
+            assert not checksum.is_whole(damaged)
 
 
 def test_a_span_outside_of_its_recording_is_refused(store: Store) -> None:

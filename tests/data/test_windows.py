@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 
 from workflow_src.configuration.keys import Dataset
+from workflow_src.data.direct import DirectReads
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.splits import make_split
@@ -163,19 +164,20 @@ def test_the_cache_stays_within_its_bound(store: Path, monkeypatch: pytest.Monke
     room = 2 * 4 * LENGTH * 2 / 2**20  # two of 21 recordings
     reader = reader_of(store, cache_mb=room, amplitude="none")  # type: ignore[arg-type]
     reads: list[int] = []
-    real = Store.read
+    real = DirectReads.read
 
-    def counted(self: Store, name: str, start: int, stop: int) -> Any:
-        reads.append(stop - start)
-        return real(self, name, start, stop)
+    def counted(self: DirectReads, recording: int, start: int, out: Any) -> None:
+        reads.append(len(out))
+        real(self, recording, start, out)
 
-    monkeypatch.setattr(Store, "read", counted)
+    monkeypatch.setattr(DirectReads, "read", counted)
     reader.read(np.arange(252))
     assert reads.count(LENGTH) == 2
-    assert len(reads) == 2 + 19, "each other recording is one chunk, verified once"
+    assert len(reads) == 2 + 19 * 12
     reads.clear()
     reader.read(np.arange(252))
-    assert reads == [], "what HDF5 has verified is read past it"
+    assert reads == [WINDOW + HORIZON] * (19 * 12)
+    assert reader.kept_bytes == 2 * 4 * LENGTH * 2
 
 
 def test_noise_has_its_ratio_and_leaves_the_target_alone(store: Path) -> None:

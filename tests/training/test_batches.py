@@ -267,14 +267,14 @@ from workflow_src.training.batches import TrainingBatches
 class Hungry(SpanReader):
     reads, where = 0, "workers"
 
-    def read(self, rows):
+    def read(self, *draws):
         self.reads += 1
         child = multiprocessing.parent_process() is not None
         if child and self.reads > 3 or self.where == "always" or (
             self.where == "cache" and not child and self._capacity
         ):
             np.empty(2**33, np.uint8)
-        return super().read(rows)
+        return super().read(*draws)
 
 def main():
     folder, dataset, where, workers = sys.argv[1:]

@@ -1,4 +1,4 @@
-"""Reads spans of a store from the bytes of its file, past HDF5, once HDF5 has verified them."""
+"""Reads spans of a store from the bytes of its file, past HDF5, each chunk verified once."""
 
 from __future__ import annotations
 
@@ -12,19 +12,20 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.data import checksum
 from workflow_src.data.store import SIGNALS, Store
 from workflow_src.errors import BadData
 
-_UNKNOWN, _DIRECT, _GENERAL = range(3)
-_CHECKSUM_BYTES = 4
+_GENERAL = -1  # in place of the samples of a chunk: left to HDF5
 
 
 class DirectReads:
     """Spans of the recordings of a store, numbered as in `names`.
 
-    The first read of a chunk goes through `Store.read`, where HDF5 verifies its checksum; where it
-    lies in the file is kept (8 bytes a chunk of 64 KiB), and from then on its samples are read from
-    there. So each process verifies each chunk once. HDF5 takes some 150 us a span, this a few.
+    Where the chunks of a recording lie in the file is looked up once and kept, 8 bytes a chunk of
+    64 KiB. The first time that a chunk is read in this process its checksum is compared; a chunk
+    that differs is left to HDF5, which says so. The file is read, never mapped: mapped pages would
+    count as this process's memory and against its limit of addresses.
 
     What ``write_store`` does not write is left to `Store.read`: other types, shapes, filters or
     layouts, and recordings that lie in another file.
@@ -50,6 +51,14 @@ class DirectReads:
         self.__dict__.update(state)
         self._forget()
 
+    def _forget(self) -> None:
+        self._file: h5py.File | None = None
+        self._opened_by = 0
+        self._descriptor = -1
+        self._rows = array("q", bytes(8 * len(self._names)))  # samples of a chunk; 0: unknown yet
+        self._first = array("q", bytes(8 * len(self._names)))  # place of its first chunk below
+        self._offsets = array("q")  # of chunks, bytes in the file; below 0: not verified yet
+
     def close(self) -> None:
         """Close the file; a later read opens and verifies it again."""
         if self._file is not None and self._opened_by == os.getpid():
@@ -61,83 +70,92 @@ class DirectReads:
 
         Raises what `Store.read` raises, and ``BadData`` where the file has become shorter.
         """
-        if self._copied(recording, start, out):
-            return
         stop = start + len(out)
+        if self._opened_by != os.getpid():
+            self._open()
+        if self._rows[recording] == 0:
+            self._locate(recording)
+        whole = start >= 0 and stop <= self._shapes[recording][0]
+        if whole and self._rows[recording] > 0 and self._copied(recording, start, out):
+            return
         out[:] = self._store.read(self._names[recording], start, stop)
-        if self._how[recording] != _GENERAL:
-            self._learn(recording, start, stop)
-
-    def _forget(self) -> None:
-        self._file: h5py.File | None = None
-        self._opened_by = 0
-        self._descriptor = -1
-        self._nowhere = bytearray(_CHECKSUM_BYTES)
-        self._how = bytearray(len(self._names))
-        self._rows = array("q", bytes(8 * len(self._names)))  # samples of a chunk; 0: not direct
-        self._first = array("q", bytes(8 * len(self._names)))  # place of its first chunk below
-        self._offsets = array("q")  # of chunks that are verified, bytes in the file; 0: not yet
 
     def _copied(self, recording: int, start: int, out: NDArray[np.float32]) -> bool:
-        """Copy `out` (n, C) from chunks; False where one is not verified yet.
+        """Copy `out` (n, C) from chunks; False where one is not what its checksum says.
 
         Chunks that follow each other in the file take one call; their checksums go nowhere.
         """
-        rows, offsets = self._rows[recording], self._offsets
-        if not rows or not 0 <= start <= self._shapes[recording][0] - len(out):
-            return False
-        if self._opened_by != os.getpid():
-            self.close()
-            return False
+        offsets, rows = self._offsets, self._rows[recording]
         place, skipped = divmod(start, rows)
         place += self._first[recording]
         target, width = out.data.cast("B"), 4 * out.shape[1]
         done, end, skipped, chunk = 0, len(target), width * skipped, width * rows
-        while done < end and (offset := offsets[place]):
-            size = min(end - done, chunk - skipped)
+        while done < end:
+            if not self._verified(place, chunk):
+                return False
+            offset, size = offsets[place], min(end - done, chunk - skipped)
             pieces: list[memoryview | bytearray] = [target[done : done + size]]
             asked, begin = size, offset + skipped
             done, place, skipped = done + size, place + 1, 0
-            while done < end and offsets[place] == offset + chunk + _CHECKSUM_BYTES:
+            while done < end and abs(offsets[place]) == offset + chunk + checksum.BYTES:
+                if not self._verified(place, chunk):
+                    return False
                 offset, size = offsets[place], min(end - done, chunk)
                 pieces += self._nowhere, target[done : done + size]
-                asked += _CHECKSUM_BYTES + size
+                asked += checksum.BYTES + size
                 done, place = done + size, place + 1
             if os.preadv(self._descriptor, pieces, begin) != asked:
                 raise self._cut_short()  # HDF5 would give zeros
-        return done == end
+        return True
 
-    def _learn(self, recording: int, start: int, stop: int) -> None:
-        """Keep where the chunks of start..stop-1 lie, which were verified just now."""
-        dataset = self._opened()["recordings"][self._names[recording]]
-        if self._how[recording] == _UNKNOWN:
-            self._how[recording] = _DIRECT if self._is_plain(dataset, recording) else _GENERAL
-            if self._how[recording] == _GENERAL:
+    _nowhere = bytearray(checksum.BYTES)
+
+    def _verified(self, place: int, size: int) -> bool:
+        """Whether the chunk of `size` bytes at `place` is what was written; looked at once."""
+        offset = self._offsets[place]
+        if offset > 0:
+            return True
+        chunk = bytearray(size + checksum.BYTES)
+        if os.preadv(self._descriptor, (chunk,), -offset) != len(chunk):
+            raise self._cut_short()
+        if not checksum.is_whole(chunk):
+            return False
+        self._offsets[place] = -offset
+        return True
+
+    def _locate(self, recording: int) -> None:
+        """Look up where the chunks of a recording lie, if they lie as ours do."""
+        self._rows[recording] = _GENERAL
+        assert self._file is not None
+        try:
+            dataset = self._file["recordings"][self._names[recording]]
+            if not self._is_plain(dataset, recording):
                 return
-            self._rows[recording] = dataset.chunks[0]
+            rows, channels = dataset.chunks
+            offsets = array("q", bytes(8 * math.ceil(dataset.shape[0] / rows)))
+            size = 4 * rows * channels + checksum.BYTES
+
+            def note(chunk: h5py.h5d.StoreInfo) -> None:
+                if chunk.filter_mask == 0 and chunk.size == size:
+                    offsets[chunk.chunk_offset[0] // rows] = -chunk.byte_offset
+
+            dataset.id.chunk_iter(note)
+        except (OSError, KeyError, RuntimeError):
+            return  # Store.read, which is asked next, says what is wrong
+        if all(offsets):
             self._first[recording] = len(self._offsets)
-            self._offsets.frombytes(bytes(8 * math.ceil(dataset.shape[0] / dataset.chunks[0])))
-        rows = self._rows[recording]
-        for chunk in range(start // rows, (stop - 1) // rows + 1):
-            stored = dataset.id.get_chunk_info_by_coord((chunk * rows, 0))
-            whole = 4 * rows * dataset.shape[1] + _CHECKSUM_BYTES
-            if stored.filter_mask == 0 and stored.size == whole and stored.byte_offset:
-                self._offsets[self._first[recording] + chunk] = stored.byte_offset
+            self._offsets.extend(offsets)
+            self._rows[recording] = rows
 
-    def _cut_short(self) -> BadData:
-        path = self._store.folder / SIGNALS
-        return BadData(
-            "A file of a rig's store was cut short while it was in use.",
-            where=str(path),
-            remedy=f"build it again: snakemake --cores 1 --force {path}",
-        )
-
-    def _opened(self) -> h5py.File:
-        if self._file is None:
+    def _open(self) -> None:
+        self._forget()
+        self._opened_by = os.getpid()
+        try:
             self._file = h5py.File(self._store.folder / SIGNALS, "r", locking=False)
-            self._opened_by = os.getpid()
-            self._descriptor = self._file.id.get_vfd_handle()
-        return self._file
+        except OSError:  # Store.read, which is asked next, says what is wrong
+            self._rows = array("q", [_GENERAL]) * len(self._names)
+            return
+        self._descriptor = self._file.id.get_vfd_handle()
 
     def _is_plain(self, dataset: h5py.Dataset, recording: int) -> bool:
         """Whether it lies as ``write_store`` lays it: float32 in whole rows, with a checksum."""
@@ -150,4 +168,12 @@ class DirectReads:
             and dataset.chunks is not None
             and dataset.chunks[1] == dataset.shape[1]
             and filters == [h5py.h5z.FILTER_FLETCHER32]
+        )
+
+    def _cut_short(self) -> BadData:
+        path = self._store.folder / SIGNALS
+        return BadData(
+            "A file of a rig's store was cut short while it was in use.",
+            where=str(path),
+            remedy=f"build it again: snakemake --cores 1 --force {path}",
         )
