@@ -1,0 +1,52 @@
+"""Headings and notes of few-shot splits and of truncated runs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from workflow_src.cells import Cell
+from workflow_src.tables.paper import main_tables
+from workflow_src.tables.plan import TaskSetEntry
+from workflow_src.tables.render import to_latex, to_markdown
+from workflow_src.tables.results import read_results
+from workflow_src.tables.show import show
+
+
+def rul(study: Any, dataset: str, metrics: dict[str, Any]) -> None:
+    for seed in study.seeds:
+        cell = Cell(dataset, "patchtst", "all", seed)
+        study.score(cell, {"rul_prediction": {"model": {"rmse": 0.2, **metrics}}})
+
+
+def test_the_challenge_is_scored_under_its_own_column(study: Any, split_facts: Any) -> None:
+    study.task_sets = {"all": TaskSetEntry(("rul_prediction",), False)}
+    study.models = {"patchtst": study.models["patchtst"]}
+    study.dataset("challenge", split_facts(truncation={"b1": {}}))
+    study.dataset("whole")
+    rul(study, "challenge", {"phm2012": 0.25, "phm2012_full_run": 0.5})
+    rul(study, "whole", {"phm2012": "only of test runs that are truncated"})
+    (table,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
+    told = [note for note in table.notes if "PHM 2012 score" in note]
+    assert len(told) == 1
+    assert told[0].startswith("challenge: ")
+    assert told[0].endswith("PatchTST 0.250 (0.500).")
+
+
+def test_the_number_of_shots_stands_in_the_heading(study: Any, split_facts: Any) -> None:
+    shots = {"per_class": 5, "of": "recordings", "draw": 0, "drawn": {}}
+    reasons = ["5-shot: 5 recordings of each class of the held-out group are in training"]
+    for fold in range(2):
+        facts = split_facts(strength="run", declared="unit", shots=shots, reasons=reasons)
+        study.dataset(f"few.fold{fold}", facts)
+        for model in ("patchtst", "fno"):
+            study.classify(f"few.fold{fold}", model, (0.5, 0.6, 0.7))
+        study.classify(f"few.fold{fold}", "trivial", (0.4,) * 3, row="majority class")
+    (table,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
+    assert table.columns[0].facts[0] == "run, 5-shot"
+    assert "run, 5-shot" in table.data["few split"][0]
+    for text in (to_markdown(table), to_latex(table)):
+        assert "run, 5-shot" in text
+        assert text.count(reasons[0]) == 1
+    shown = show(study.plan.to_json())
+    assert "run, 5-shot" in shown
+    assert "was asked for" not in shown  # weaker than the strategy by its own choice
