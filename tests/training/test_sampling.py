@@ -56,7 +56,7 @@ def recordings() -> list[Recording]:
                 time_s=float(u),
                 life_s=16.0 if u != 7 else None,
                 onset_s=8.0 if u != 7 else None,
-                attributes={"rig_of_origin": "left" if u < 8 else "right"},
+                attributes={"rig": "left" if u < 8 else "right"},
             )
         )
     return made
@@ -170,7 +170,7 @@ def test_an_epoch_of_a_rig_is_balanced(
     made = recordings()
     name = {
         "class": lambda u: made[u].fault,
-        "rig": lambda u: made[u].attributes["rig_of_origin"],
+        "rig": lambda u: made[u].attributes["rig"],
         "task": lambda u: made[u].life_s is not None,
     }[sampling]
     loader = batches(reader, sampling)
@@ -207,7 +207,7 @@ def test_groups_that_cannot_be_formed_are_refused(folder: Path, tmp_path: Path) 
         reader = SpanReader(tmp_path / "rig", make_split(store.table, dataset, "d"), dataset)
     with pytest.raises(UserError, match=r"1 recordings name none, among them 'r8'"):
         groups_of(reader, reader.rows("train"), "class")
-    with pytest.raises(UserError, match="no column rig_of_origin"):
+    with pytest.raises(UserError, match="no column `rig`"):
         groups_of(reader, reader.rows("train"), "rig")
 
 
