@@ -39,7 +39,7 @@ def drawn(rows: Rows, seed: int, epoch: int, groups: Rows | None = None) -> Draw
     more in an epoch than others, in turns.
     """
     if groups is None:
-        return Drawn(order(rows, seed, epoch), np.full(len(rows), epoch, np.int64))
+        return Drawn(order(rows, seed, epoch), np.broadcast_to(np.int64(epoch), len(rows)))
     count = int(groups.max(initial=-1)) + 1
     parts = []
     for group in range(count):
