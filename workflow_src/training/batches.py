@@ -13,7 +13,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from workflow_src.data.augmentation import Augmentation
-from workflow_src.data.windows import SpanArrays, SpanReader
+from workflow_src.data.windows import SpanArrays, SpanReader, compact
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.out_of_memory import Memory, exhausted, free
 from workflow_src.training.sampling import Drawn, Rows, drawn
@@ -80,7 +80,7 @@ class TrainingBatches:
         tell: Callable[..., object] = lambda event, **facts: None,
     ) -> None:
         self.reader = reader
-        self.rows = rows
+        self.rows = compact(rows)
         self.batch_size = batch_size
         self.seed = seed
         self.workers = workers

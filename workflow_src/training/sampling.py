@@ -12,7 +12,7 @@ from workflow_src.data.augmentation import Augmentation
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.integer[Any]]
 Sampling = Literal["uniform", "class", "rig", "task"]
 _SHUFFLE, _WITHIN = 1, 2  # what a draw is for
 
