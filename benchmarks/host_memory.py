@@ -3,11 +3,13 @@
     .venv/bin/python benchmarks/host_memory.py [--gib 0.1 1 4 16] [--workers 0 2 8] [--steps 200]
 
 Each run is a whole attempt at a small DLinear (batches of 32 spans of 4096 + 96 samples x 2
-channels), stopped after so many steps and saved, in a process of its own. MB are MiB of PSS, summed
-over that process and its workers and looked at every 0.2 s: the memory of each, a page that several
-share counted once in all. The page cache, which the system gives up for anybody who asks, is in no
-process and not in it; the reader maps no file. The cache of recordings is `--cache-mb` in each
-process, so small that the smallest store fills it: what is left to grow is what must not.
+channels), stopped after so many steps and saved, in a process of its own. MB are MiB of anonymous
+and shared memory, summed over that process and its workers and looked at every 0.2 s, a page that
+several share counted once in all (Pss_Anon and Pss_Shmem of smaps_rollup). Mapped files are left
+out: they are the libraries, which all processes of a machine share; the reader maps none. So is
+the page cache, which belongs to no process and which the system gives up for anybody who asks.
+The cache of recordings is `--cache-mb` in each process, so small that the smallest store fills it:
+what is left to grow is what must not.
 
 `replaced` is the loader that the program before this one had, for sizes that fit into the memory
 that is free: every recording for each of train, val and test, as float64 and as float32.
@@ -52,13 +54,14 @@ MODEL = {
 REPLACED_BYTES = 36  # a sample: (8 + 4) in each of three parts
 
 
-def pss(pid: int) -> int:
+def held(pid: int) -> int:
     """Bytes of a process, those that n processes share counted 1/n; 0 where it has ended."""
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as file:
-            return next(1024 * int(line.split()[1]) for line in file if line.startswith("Pss:"))
-    except (OSError, StopIteration):
+            sizes = [line.split() for line in file if line.startswith(("Pss_Anon", "Pss_Shmem"))]
+    except OSError:
         return 0
+    return sum(1024 * int(size) for _, size, _ in sizes)
 
 
 def peak_mb(command: Sequence[str], folder: Path, every_s: float = 0.2) -> float:
@@ -68,7 +71,7 @@ def peak_mb(command: Sequence[str], folder: Path, every_s: float = 0.2) -> float
     highest = 0
     with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL) as run:
         while run.poll() is None:
-            highest = max(highest, sum(map(pss, (run.pid, *descendants(run.pid)))))
+            highest = max(highest, sum(map(held, (run.pid, *descendants(run.pid)))))
             time.sleep(every_s)
     if run.returncode:
         raise SystemExit(f"{' '.join(command)} ended with {run.returncode}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Augmentation:
     def moves(
         self,
         rows: NDArray[np.int64],
-        times: Sequence[int] | NDArray[np.int64],
+        times: Sequence[int] | NDArray[np.integer[Any]],
         earlier: NDArray[np.int64],
         later: NDArray[np.int64],
     ) -> NDArray[np.int64]:

@@ -17,6 +17,7 @@ from workflow_src.data.store import SIGNALS, Store
 from workflow_src.errors import BadData
 
 _GENERAL = -1  # in place of the samples of a chunk: left to HDF5
+_METADATA_BYTES = 1 << 18
 
 
 class DirectReads:
@@ -156,6 +157,12 @@ class DirectReads:
             self._rows = array("q", [_GENERAL]) * len(self._names)
             return
         self._descriptor = self._file.id.get_vfd_handle()
+        # What describes recordings, of which each is asked once: HDF5 would keep up to 32 MB of it,
+        # which take more than ten times as much in memory.
+        metadata = self._file.id.get_mdc_config()
+        metadata.set_initial_size = True
+        metadata.initial_size = metadata.min_size = metadata.max_size = _METADATA_BYTES
+        self._file.id.set_mdc_config(metadata)
 
     def _is_plain(self, dataset: h5py.Dataset, recording: int) -> bool:
         """Whether it lies as ``write_store`` lays it: float32 in whole rows, with a checksum."""

@@ -69,7 +69,7 @@ class SpanReader:
         self._length = int(split.facts["window"])
         self._span = int(split.facts["span"])
         # Nine bytes a span, (spans,) each: of a large rig there are millions.
-        self._starts = _compact(split.rows["start"].to_numpy(np.int64))
+        self._starts = compact(split.rows["start"].to_numpy(np.int64))
         self._parts = pd.Categorical(split.rows["part"], categories=PARTS).codes  # int8
         self._which, self._recordings = self._recordings_of(split, store_folder)
         names = [str(name) for name in self._recordings["recording_id"]]
@@ -118,7 +118,7 @@ class SpanReader:
         self,
         rows: ArrayLike,
         augmentation: Augmentation | None = None,
-        times: Sequence[int] | NDArray[np.int64] = (),
+        times: Sequence[int] | NDArray[np.integer[Any]] = (),
     ) -> SpanArrays:
         """The spans of `rows` (n,), in that order.
 
@@ -343,7 +343,7 @@ class SpanReader:
         return self._references[key]
 
 
-def _compact(numbers: NDArray[np.int64]) -> NDArray[np.int32] | NDArray[np.int64]:
+def compact(numbers: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
     """The same whole numbers (n,), in four bytes each where they fit."""
     fits = numbers.max(initial=0) <= np.iinfo(np.int32).max
     return numbers.astype(np.int32) if fits else numbers

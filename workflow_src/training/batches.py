@@ -5,15 +5,15 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
 from multiprocessing.queues import Queue
 
 import torch
 from torch.utils.data import DataLoader, Dataset
 
 from workflow_src.data.augmentation import Augmentation
-from workflow_src.data.windows import SpanArrays, SpanReader
+from workflow_src.data.windows import SpanArrays, SpanReader, compact
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.out_of_memory import Memory, exhausted, free
 from workflow_src.training.sampling import Drawn, Rows, drawn
@@ -80,7 +80,7 @@ class TrainingBatches:
         tell: Callable[..., object] = lambda event, **facts: None,
     ) -> None:
         self.reader = reader
-        self.rows = rows
+        self.rows = compact(rows)
         self.batch_size = batch_size
         self.seed = seed
         self.workers = workers
@@ -121,19 +121,15 @@ class TrainingBatches:
             yield batch
             del batch  # not held while the next one is read
 
-    def _plan(self) -> list[Drawn]:
-        """What each batch of the epoch draws."""
-        rows, times = drawn(self.rows, self.seed, self.epoch, self.groups)
-        starts = range(0, len(rows), self.batch_size)
-        batches = (slice(start, start + self.batch_size) for start in starts)
-        mine = self.rank, self.ranks
-        return [Drawn(share(rows[b], *mine), share(times[b], *mine)) for b in batches]
+    def _plan(self) -> _Plan:
+        draws = drawn(self.rows, self.seed, self.epoch, self.groups)
+        return _Plan(draws, self.batch_size, self.rank, self.ranks)
 
-    def _read(self, plan: Sequence[Drawn], done: int) -> Batch:
+    def _read(self, plan: _Plan, done: int) -> Batch:
         if not self.workers:
             return _pinned(self._spans[plan[done]])
         if not self._ahead.running:
-            self._ahead.start(plan[done:], self.workers)
+            self._ahead.start(plan.batches(done), self.workers)
         return _pinned(self._ahead.next())
 
     def _failure(self, error: Exception) -> tuple[Memory, str] | None:
@@ -160,6 +156,27 @@ class TrainingBatches:
         )
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What each batch of an epoch draws, cut when it is asked for: an epoch may have millions."""
+
+    draws: Drawn
+    batch_size: int
+    rank: int
+    ranks: int
+
+    def __len__(self) -> int:
+        return -(-len(self.draws.rows) // self.batch_size)
+
+    def __getitem__(self, batch: int) -> Drawn:
+        whole = slice(batch * self.batch_size, (batch + 1) * self.batch_size)
+        return Drawn(*(share(column[whole], self.rank, self.ranks) for column in self.draws))
+
+    def batches(self, first: int) -> Iterator[Drawn]:
+        """Those from the `first` on."""
+        return (self[batch] for batch in range(first, len(self)))
+
+
 class _ReadAhead:
     """Worker processes that read the batches of a plan, in its order.
 
@@ -169,7 +186,7 @@ class _ReadAhead:
 
     def __init__(self, spans: _Spans) -> None:
         self._spans = spans
-        self._plan: list[Drawn] = []
+        self._sampler = _Sampler()
         self._loader: DataLoader[Batch] | None = None
         self._batches: Iterator[Batch] | None = None
 
@@ -178,13 +195,13 @@ class _ReadAhead:
         """Whether `next` has a plan to follow."""
         return self._batches is not None
 
-    def start(self, plan: Sequence[Drawn], workers: int) -> None:
-        """Read `plan` from its beginning."""
-        self._plan[:] = plan
+    def start(self, plan: Iterator[Drawn], workers: int) -> None:
+        """Read what is left of `plan`."""
+        self._sampler.plan = plan
         if self._loader is None:
             self._loader = DataLoader(
                 self._spans,
-                sampler=self._plan,
+                sampler=self._sampler,
                 batch_size=None,  # an entry of the plan is a whole batch
                 num_workers=workers,
                 prefetch_factor=_PREFETCHED,
@@ -208,6 +225,15 @@ class _ReadAhead:
     def close(self) -> None:
         """End the workers: they go with the last reference to the loader."""
         self._batches = self._loader = None
+
+
+class _Sampler:
+    """Gives a loader, which is kept, one plan after the other."""
+
+    plan: Iterator[Drawn] = iter(())
+
+    def __iter__(self) -> Iterator[Drawn]:
+        return self.plan
 
 
 class _Spans(Dataset[Batch]):

@@ -78,19 +78,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         The report.
     """
     training, ranks = attempt.cell["training"], attempt.recovery.ranks
-    seed, rows = attempt.cell["cell"]["seed"], reader.rows("train")
-    batches = TrainingBatches(
-        reader,
-        rows,
-        training["batch_size"],
-        seed,
-        workers=attempt.told.workers,
-        rank=ranks.rank,
-        ranks=ranks.count,
-        groups=groups_of(reader, rows, training["sampling"]),
-        augmentation=augmentation_of(reader, rows, training["augmentation"], seed),
-        tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
-    )
+    batches = _batches(attempt, reader)
     validation = PartBatches(
         reader, reader.rows("val"), training["batch_size"], rank=ranks.rank, ranks=ranks.count
     )
@@ -132,6 +120,23 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         write_text(attempt.folder / REPORT, json.dumps(report, indent=1, sort_keys=True))
         save_weights(attempt.recovery.network, attempt.folder / WEIGHTS)
     return report
+
+
+def _batches(attempt: Attempt, reader: SpanReader) -> TrainingBatches:
+    training, ranks = attempt.cell["training"], attempt.recovery.ranks
+    seed, rows = attempt.cell["cell"]["seed"], reader.rows("train")
+    return TrainingBatches(
+        reader,
+        rows,
+        training["batch_size"],
+        seed,
+        workers=attempt.told.workers,
+        rank=ranks.rank,
+        ranks=ranks.count,
+        groups=groups_of(reader, rows, training["sampling"]),
+        augmentation=augmentation_of(reader, rows, training["augmentation"], seed),
+        tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
+    )
 
 
 def _best(attempt: Attempt, reader: SpanReader) -> BestWeights | None:

@@ -113,6 +113,11 @@ def free() -> None:
     if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
         torch.cuda.empty_cache()
     _return_freed_blocks()
+    trim()
+
+
+def trim() -> None:
+    """Give the system back what is not in use of this process's heap now."""
     if hasattr(_LIBC, "malloc_trim"):  # glibc's
         _LIBC.malloc_trim(0)
 

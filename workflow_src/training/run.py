@@ -30,7 +30,7 @@ from workflow_src.training.assembly import build_network
 from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
 from workflow_src.training.independence import require_independent
-from workflow_src.training.out_of_memory import exhausted, limit_host_memory
+from workflow_src.training.out_of_memory import exhausted, limit_host_memory, trim
 from workflow_src.training.predict import predict
 from workflow_src.training.ranks import Ranks
 from workflow_src.training.recovery import Recovery
@@ -178,7 +178,10 @@ def _reader(
     cell: Mapping[str, Any], dataset: Dataset, cache_mb: int
 ) -> tuple[dict[str, Any], SpanReader]:
     split = read_split(split_folder(cell["cell"]["dataset"]))
-    return split.facts, SpanReader(rig_folder(dataset.rig), split, dataset, cache_mb)
+    reader, facts = SpanReader(rig_folder(dataset.rig), split, dataset, cache_mb), split.facts
+    del split
+    trim()  # what reading a table of millions of spans took would stay beside what follows
+    return facts, reader
 
 
 def _silent(event: str, **facts: Any) -> None:

@@ -13,7 +13,7 @@ from workflow_src.data.origin import RIG
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 
-Rows = NDArray[np.int64]
+Rows = NDArray[np.integer[Any]]
 Sampling = Literal["uniform", "class", "rig", "task"]
 _SHUFFLE, _WITHIN = 1, 2  # what a draw is for
 
@@ -40,7 +40,7 @@ def drawn(rows: Rows, seed: int, epoch: int, groups: Rows | None = None) -> Draw
     more in an epoch than others, in turns.
     """
     if groups is None:
-        return Drawn(order(rows, seed, epoch), np.full(len(rows), epoch, np.int64))
+        return Drawn(order(rows, seed, epoch), np.broadcast_to(np.int64(epoch), len(rows)))
     count = int(groups.max(initial=-1)) + 1
     parts = []
     for group in range(count):
