@@ -202,3 +202,21 @@ def test_the_content_and_not_the_place_decides_the_digest(tmp_path: Path) -> Non
     assert again["links"] != first["links"]
     kept = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
     assert kept["links"] == again["links"]
+
+
+def test_other_samples_or_labels_make_another_file(tmp_path: Path) -> None:
+    """Snakemake trains anew only if the bytes of a small input differ, and these are links."""
+    with h5py.File(tmp_path / "theirs.h5", "w") as file:
+        file["1"] = np.zeros((9, 1))
+    place = Place(tmp_path / "theirs.h5", "1")
+
+    def digest(samples: float, fault: str) -> str:
+        signal = np.full((9, 1), samples, np.float32)
+        one = Recording("a", "u", "c", "r", signal, ("vibration",), fault=fault, place=place)
+        write_store([one], tmp_path / "store", FACTS)
+        return hashlib.sha256((tmp_path / "store" / "recordings.h5").read_bytes()).hexdigest()
+
+    first = digest(0.0, NORMAL)
+    assert digest(0.0, NORMAL) == first
+    assert digest(1.0, NORMAL) != first
+    assert digest(0.0, "inner") != first

@@ -60,9 +60,7 @@ def write_store(
     temporary = {name: folder / f".{name}.partial" for name in names}
     try:
         with _full_disk_named(folder):
-            rows, digest, links = _write_signals(recordings, temporary[SIGNALS])
-            table = _table_text(rows)
-            digest.update(table.encode())
+            rows, table, sha256, links = _write_signals(recordings, temporary[SIGNALS])
             manifest: dict[str, Any] = {
                 "rig": facts["rig"],
                 "source": facts["source"],
@@ -71,7 +69,7 @@ def write_store(
                 "versions": dict(facts.get("versions", {})),
                 "recordings": len(rows),
                 "bytes": sum(4 * row["length"] * row["channels"] for row in rows),
-                "sha256": digest.hexdigest(),
+                "sha256": sha256,
                 "files": dict(facts.get("files", {})),
                 "links": links,
                 "notes": list(facts.get("notes", [])),
@@ -91,8 +89,12 @@ def write_store(
 
 def _write_signals(
     recordings: Iterable[Recording], path: Path
-) -> tuple[list[dict[str, Any]], hashlib._Hash, dict[str, dict[str, int]]]:
-    """Write each signal (L, C) to ``/recordings/<id>``; return the table's rows, digest, links."""
+) -> tuple[list[dict[str, Any]], str, str, dict[str, dict[str, int]]]:
+    """Write each signal (L, C) to ``/recordings/<id>``; return rows, table, digest and links.
+
+    The file bears the digest too: Snakemake tells whether a small one has changed by its bytes,
+    which hold neither labels nor, where samples are read in place, the samples.
+    """
     rows: list[dict[str, Any]] = []
     links: dict[str, dict[str, int]] = {}
     seen: set[str] = set()
@@ -110,12 +112,15 @@ def _write_signals(
                 file.flush()
                 sink.raise_failure()
                 del recording  # before the source reads the next one
+            table = _table_text(rows)
+            digest.update(table.encode())
+            file.attrs["sha256"] = digest.hexdigest()
         sink.raise_failure()
         sink.sync()
     if not rows:
         raise BadData("The source gave no recording.", where=str(path.parent))
     require_unchanged(links, "run the same command again, once nothing writes to it any more")
-    return rows, digest, links
+    return rows, table, digest.hexdigest(), links
 
 
 def _refuse_second(recording_id: str, seen: set[str]) -> None:
