@@ -21,6 +21,7 @@ import yaml
 from pydantic import ValidationError
 
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
+from workflow_src.configuration.loading import identity
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
 from workflow_src.data.sources.bearing_datasets.building import Building
@@ -159,6 +160,18 @@ def test_the_store_keeps_where_the_recordings_come_from(rig: Rig, tmp_path: Path
     assert set(source.versions) == {"bearing-datasets"}
     manifest = write_store(source.recordings(), tmp_path / "store", {"rig": "t", "source": "b"})
     assert manifest["recordings"] == len(FILES)
+
+
+def test_the_order_of_channels_reaches_the_job_and_the_identity() -> None:
+    """As a rule's param, in which keys are sorted; and cells of either order are two."""
+
+    def part(*names: str) -> dict[str, Any]:
+        options = {"name": "cwru", "channels": dict.fromkeys(names, "vibration")}
+        return BearingDatasetsOptions.model_validate(options).model_dump(exclude_none=True)
+
+    sent = json.loads(json.dumps(part("FE", "DE"), sort_keys=True))
+    assert list(BearingDatasetsOptions.model_validate(sent).channels or ()) == ["FE", "DE"]
+    assert identity(part("FE", "DE")) != identity(part("DE", "FE"))
 
 
 def test_fields_win_over_the_metadata(rig: Rig) -> None:
