@@ -25,6 +25,7 @@ from workflow_src.configuration.loading import identity
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
 from workflow_src.data.sources.bearing_datasets.building import Building
+from workflow_src.data.sources.bearing_datasets.fields import fields_of
 from workflow_src.data.store import write_store
 from workflow_src.errors import BadData, UserError
 
@@ -204,6 +205,16 @@ def test_what_the_package_does_not_say_is_asked_for(rig: Rig, lacking: str) -> N
     with pytest.raises(BadData, match=f"{lacking}[\\s\\S]*fields:") as error:
         rig.recordings()
     assert "native_label: n" in str(error.value) or "native_label: b" in str(error.value)
+
+
+def test_the_packages_word_for_a_machine_takes_no_rigs_name() -> None:
+    """A recording's attribute `rig` would name its rig in predictions, and bar it from unions."""
+    facts = {"recording_id": "a", "channel": "x", "fault_type": "normal", "rig": "bench"}
+    facts |= {"bearing_id": "b1", "operating_condition": "slow"}
+    found = fields_of([facts], {"unit_id": "{rig}_{bearing_id}"}, "recording 'a'")
+    assert found.unit_id == "bench_b1"
+    assert found.attributes["machine"] == "bench"
+    assert "rig" not in found.attributes
 
 
 def test_no_bearing_but_a_run_is_the_run(rig: Rig) -> None:
