@@ -152,7 +152,7 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, pytest.raises(BadData) as refused:
         store.read("100", 0, 10)
     assert str(written.path) in str(refused.value)
-    assert "snakemake --cores 1 --force" in str(refused.value)
+    assert "snakemake --profile profiles/local --force" in str(refused.value)
 
 
 @pytest.mark.parametrize("change", ["longer", "touched"])
@@ -170,7 +170,7 @@ def test_a_changed_file_is_refused_with_the_remedy(tmp_path: Path, change: str) 
     for reader in (store, copy):
         with pytest.raises(BadData, match="has changed since the store was made") as refused:
             reader.read("100", 0, 10)
-        assert "snakemake --cores 1 --force" in str(refused.value)
+        assert "snakemake --profile profiles/local --force" in str(refused.value)
 
 
 def test_a_file_that_changes_while_it_is_read_gives_no_store(tmp_path: Path) -> None:

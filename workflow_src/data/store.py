@@ -329,7 +329,7 @@ class Store:
     def _open(self) -> h5py.File:
         if self._file is None or self._opened_by != os.getpid():
             self._existing(MANIFEST)
-            require_unchanged(self.manifest.get("links", {}), self._remedy())
+            require_unchanged(self.manifest.get("links", {}), self.remedy())
             self._file = h5py.File(self._existing(SIGNALS), "r", locking=False)
             self._opened_by = os.getpid()
         return self._file
@@ -338,7 +338,7 @@ class Store:
         path = self.folder / name
         if not path.is_file():
             raise BadData(
-                "A file of a rig's store is missing.", where=str(path), remedy=self._remedy()
+                "A file of a rig's store is missing.", where=str(path), remedy=self.remedy()
             )
         return path
 
@@ -347,8 +347,9 @@ class Store:
             "A file of a rig's store is damaged or was cut short.",
             where=str(path),
             found=found,
-            remedy=self._remedy(),
+            remedy=self.remedy(),
         )
 
-    def _remedy(self) -> str:
-        return f"build it again: snakemake --cores 1 --force {self.folder / SIGNALS}"
+    def remedy(self) -> str:
+        """The command that makes the store anew."""
+        return f"build it again: snakemake --profile profiles/local --force {self.folder / SIGNALS}"
