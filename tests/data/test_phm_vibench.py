@@ -440,6 +440,7 @@ def test_only_the_failing_bearing_has_a_life(tmp_path: Path) -> None:
         ({"time": {"from": "k", "step_s": 1}, "fields": {"run_id": "r"}}, "counts by `k`"),
         ({"fields": {"unit_id": "{nothing}"}}, "uses `nothing`"),
         ({"labels": "unit", "fields": {"fault": "x"}}, "contradict"),
+        ({"fields": {"time_s": "{Domain_id}"}}, "No field sets `time_s`"),
         ({"files": ["{a-b}"]}, "no pattern"),
         ({"files": ["{a}/{b}", "{a}/txt/{c}"]}, "differ in their names"),
     ],
