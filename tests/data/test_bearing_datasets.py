@@ -268,6 +268,11 @@ def test_recordings_without_the_channels_are_counted(rig: Rig) -> None:
     assert source.notes == ["recordings differ in their channels (y, x: 3; x: 1)"]
 
 
+def test_a_channel_that_no_recording_has_is_an_error(rig: Rig) -> None:
+    with pytest.raises(UserError, match=r"channel `yy`[\s\S]*one of x, y[\s\S]*x: vibration"):
+        rig.recordings(channels={"x": "vibration", "yy": "vibration"})
+
+
 def test_memory_does_not_grow_with_the_recordings(rig: Rig) -> None:
     def peak(count: int, name: str) -> int:
         for i in range(count):
