@@ -234,6 +234,11 @@ def test_all_defects_at_once_still_leave_what_is_sound(tmp_path: Path) -> None:
     assert "- record 9999" in text
 
 
+def test_a_rate_for_an_id_that_there_is_not_is_reported(tmp_path: Path) -> None:
+    _, made = read(tmp_path, run_to_failure(), rates_hz={"7000": 48000.0})
+    assert "1 x a rate under `rates_hz` without its row: of no effect" in made.notes
+
+
 # -- labels ----------------------------------------------------------------------------------------
 
 
