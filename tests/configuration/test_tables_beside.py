@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workflow_src.configuration import load
+from workflow_src.configuration import digest, load
 from workflow_src.data.prepare import prepare_rig
 from workflow_src.errors import UserError
 
@@ -56,3 +56,15 @@ def test_a_table_that_is_not_there_stops_the_dry_run(config: Path) -> None:
     (config / "rigs" / "cwru.csv").unlink()
     with pytest.raises(UserError, match=r"cannot be read[\s\S]*cwru\.csv"):
         load(RUN, config)
+
+
+def test_an_edit_below_a_definition_is_another_definition(tmp_path: Path) -> None:
+    """The whole folder is what is built; what Python leaves in it is not of it."""
+    (tmp_path / "maps").mkdir()
+    (tmp_path / "maps" / "labels.csv").write_text("a,normal\n", encoding="utf-8")
+    first = digest(tmp_path)
+    (tmp_path / "maps" / "__pycache__").mkdir()
+    (tmp_path / "maps" / "__pycache__" / "a.pyc").write_bytes(b"1")
+    assert digest(tmp_path) == first
+    (tmp_path / "maps" / "labels.csv").write_text("a,inner\n", encoding="utf-8")
+    assert digest(tmp_path) != first

@@ -70,7 +70,7 @@ def test_a_store_cut_short_names_the_file_and_the_command(tmp_path, samples, sha
     with pytest.raises(BadData) as caught:
         Store(tmp_path).read("a", 0, 4000)
     assert str(path) in str(caught.value)
-    assert f"snakemake --cores 1 --force {path}" in str(caught.value)
+    assert f"snakemake --profile profiles/local --force {path}" in str(caught.value)
 
 
 def test_damage_within_a_signal_is_found(tmp_path, samples):

@@ -21,9 +21,11 @@ import yaml
 from pydantic import ValidationError
 
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
+from workflow_src.configuration.loading import identity
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
 from workflow_src.data.sources.bearing_datasets.building import Building
+from workflow_src.data.sources.bearing_datasets.fields import fields_of
 from workflow_src.data.store import write_store
 from workflow_src.errors import BadData, UserError
 
@@ -161,6 +163,18 @@ def test_the_store_keeps_where_the_recordings_come_from(rig: Rig, tmp_path: Path
     assert manifest["recordings"] == len(FILES)
 
 
+def test_the_order_of_channels_reaches_the_job_and_the_identity() -> None:
+    """As a rule's param, in which keys are sorted; and cells of either order are two."""
+
+    def part(*names: str) -> dict[str, Any]:
+        options = {"name": "cwru", "channels": dict.fromkeys(names, "vibration")}
+        return BearingDatasetsOptions.model_validate(options).model_dump(exclude_none=True)
+
+    sent = json.loads(json.dumps(part("FE", "DE"), sort_keys=True))
+    assert list(BearingDatasetsOptions.model_validate(sent).channels or ()) == ["FE", "DE"]
+    assert identity(part("FE", "DE")) != identity(part("DE", "FE"))
+
+
 def test_fields_win_over_the_metadata(rig: Rig) -> None:
     fields = {
         "unit_id": "{native_label}-{bearing_id}",
@@ -191,6 +205,16 @@ def test_what_the_package_does_not_say_is_asked_for(rig: Rig, lacking: str) -> N
     with pytest.raises(BadData, match=f"{lacking}[\\s\\S]*fields:") as error:
         rig.recordings()
     assert "native_label: n" in str(error.value) or "native_label: b" in str(error.value)
+
+
+def test_the_packages_word_for_a_machine_takes_no_rigs_name() -> None:
+    """A recording's attribute `rig` would name its rig in predictions, and bar it from unions."""
+    facts = {"recording_id": "a", "channel": "x", "fault_type": "normal", "rig": "bench"}
+    facts |= {"bearing_id": "b1", "operating_condition": "slow"}
+    found = fields_of([facts], {"unit_id": "{rig}_{bearing_id}"}, "recording 'a'")
+    assert found.unit_id == "bench_b1"
+    assert found.attributes["machine"] == "bench"
+    assert "rig" not in found.attributes
 
 
 def test_no_bearing_but_a_run_is_the_run(rig: Rig) -> None:
@@ -242,6 +266,11 @@ def test_recordings_without_the_channels_are_counted(rig: Rig) -> None:
     source = rig.source(channels=CHANNELS)
     assert len(list(source.recordings())) == 4
     assert source.notes == ["recordings differ in their channels (y, x: 3; x: 1)"]
+
+
+def test_a_channel_that_no_recording_has_is_an_error(rig: Rig) -> None:
+    with pytest.raises(UserError, match=r"channel `yy`[\s\S]*one of x, y[\s\S]*x: vibration"):
+        rig.recordings(channels={"x": "vibration", "yy": "vibration"})
 
 
 def test_memory_does_not_grow_with_the_recordings(rig: Rig) -> None:

@@ -234,6 +234,11 @@ def test_all_defects_at_once_still_leave_what_is_sound(tmp_path: Path) -> None:
     assert "- record 9999" in text
 
 
+def test_a_rate_for_an_id_that_there_is_not_is_reported(tmp_path: Path) -> None:
+    _, made = read(tmp_path, run_to_failure(), rates_hz={"7000": 48000.0})
+    assert "1 x a rate under `rates_hz` without its row: of no effect" in made.notes
+
+
 # -- labels ----------------------------------------------------------------------------------------
 
 
@@ -440,6 +445,7 @@ def test_only_the_failing_bearing_has_a_life(tmp_path: Path) -> None:
         ({"time": {"from": "k", "step_s": 1}, "fields": {"run_id": "r"}}, "counts by `k`"),
         ({"fields": {"unit_id": "{nothing}"}}, "uses `nothing`"),
         ({"labels": "unit", "fields": {"fault": "x"}}, "contradict"),
+        ({"fields": {"time_s": "{Domain_id}"}}, "No field sets `time_s`"),
         ({"files": ["{a-b}"]}, "no pattern"),
         ({"files": ["{a}/{b}", "{a}/txt/{c}"]}, "differ in their names"),
     ],

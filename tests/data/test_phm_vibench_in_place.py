@@ -152,7 +152,7 @@ def test_a_missing_file_is_named_with_the_remedy(tmp_path: Path) -> None:
     with Store(tmp_path / "store") as store, pytest.raises(BadData) as refused:
         store.read("100", 0, 10)
     assert str(written.path) in str(refused.value)
-    assert "snakemake --cores 1 --force" in str(refused.value)
+    assert "snakemake --profile profiles/local --force" in str(refused.value)
 
 
 @pytest.mark.parametrize("change", ["longer", "touched"])
@@ -170,7 +170,7 @@ def test_a_changed_file_is_refused_with_the_remedy(tmp_path: Path, change: str) 
     for reader in (store, copy):
         with pytest.raises(BadData, match="has changed since the store was made") as refused:
             reader.read("100", 0, 10)
-        assert "snakemake --cores 1 --force" in str(refused.value)
+        assert "snakemake --profile profiles/local --force" in str(refused.value)
 
 
 def test_a_file_that_changes_while_it_is_read_gives_no_store(tmp_path: Path) -> None:
@@ -202,3 +202,21 @@ def test_the_content_and_not_the_place_decides_the_digest(tmp_path: Path) -> Non
     assert again["links"] != first["links"]
     kept = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
     assert kept["links"] == again["links"]
+
+
+def test_other_samples_or_labels_make_another_file(tmp_path: Path) -> None:
+    """Snakemake trains anew only if the bytes of a small input differ, and these are links."""
+    with h5py.File(tmp_path / "theirs.h5", "w") as file:
+        file["1"] = np.zeros((9, 1))
+    place = Place(tmp_path / "theirs.h5", "1")
+
+    def digest(samples: float, fault: str) -> str:
+        signal = np.full((9, 1), samples, np.float32)
+        one = Recording("a", "u", "c", "r", signal, ("vibration",), fault=fault, place=place)
+        write_store([one], tmp_path / "store", FACTS)
+        return hashlib.sha256((tmp_path / "store" / "recordings.h5").read_bytes()).hexdigest()
+
+    first = digest(0.0, NORMAL)
+    assert digest(0.0, NORMAL) == first
+    assert digest(1.0, NORMAL) != first
+    assert digest(0.0, "inner") != first

@@ -2,10 +2,27 @@
 
 from __future__ import annotations
 
-from pydantic import Field, model_validator
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name
 from workflow_src.configuration.folder import ChannelKind, Lookup, Text
+
+# Written as a list of pairs: the order decides what a model is given, and whoever sorts the keys
+# of JSON (params of rules, identities) would lose it.
+Channels = Annotated[
+    dict[str, ChannelKind],
+    Field(min_length=1),
+    BeforeValidator(lambda value: _unpaired(value)),
+    PlainSerializer(lambda value: list(value.items()), return_type=list[tuple[str, str]]),
+]
+
+
+def _unpaired(value: Any) -> Any:
+    """A list of pairs, as it is written for jobs, as the dictionary that it was read from."""
+    pairs = isinstance(value, list) and all(isinstance(p, list | tuple) for p in value)
+    return dict(value) if pairs and all(len(pair) == 2 for pair in value) else value
 
 
 class BearingDatasetsOptions(Keys):
@@ -45,9 +62,8 @@ class BearingDatasetsOptions(Keys):
         "that names the command.",
         examples=[False],
     )
-    channels: dict[str, ChannelKind] | None = Field(
+    channels: Channels | None = Field(
         None,
-        min_length=1,
         description="Channels to use and the kind of each, in this order; left out: all of a "
         "recording, each of the kind that its quantity says.",
         examples=[{"DE": "vibration", "FE": "vibration"}],

@@ -358,12 +358,13 @@ def beside(rig: Rig) -> str | None:
 def digest(table: Path) -> str:
     """SHA-256 of what a rig or a split names, so that an edit of it is one of the key.
 
-    That of a folder is of the names and contents of the files in it.
+    That of a folder is of the names and contents of the files in it and below.
     """
     try:
         if table.is_dir():
-            files = sorted(path for path in table.iterdir() if path.is_file())
-            content = json.dumps({path.name: digest(path) for path in files})
+            files = sorted(path for path in table.rglob("*") if path.is_file())
+            kept = [path.relative_to(table) for path in files if path.parent.name != "__pycache__"]
+            content = json.dumps({name.as_posix(): digest(table / name) for name in kept})
             return hashlib.sha256(content.encode()).hexdigest()
         return hashlib.sha256(table.read_bytes()).hexdigest()
     except OSError as error:

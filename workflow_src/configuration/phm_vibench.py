@@ -8,6 +8,7 @@ from pydantic import Field, PositiveFloat, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake
 from workflow_src.configuration.folder import CHANNEL_KINDS, ChannelKind, Lookup, Text
+from workflow_src.configuration.folder import OWN_FIELDS as FIELDS_OF_ALL
 from workflow_src.configuration.patterns import group_names, template_names
 
 # The columns of the metadata table (their spelling is the benchmark's own).
@@ -35,6 +36,7 @@ COLUMNS = (
     "Digital_Twin_Prediction",
 )
 OWN_FIELDS = ("unit_id", "run_id", "condition", "fault", "rate_hz")
+_NOT_GIVEN = {*FIELDS_OF_ALL} - {*OWN_FIELDS}
 Channel = Annotated[int, Field(ge=0, strict=True)]
 
 
@@ -170,6 +172,11 @@ class PhmVibenchOptions(Keys):
         if self.labels != "fault" and "fault" in self.fields:
             what = f"`labels: {self.labels}` and the field `fault` contradict each other."
             raise Mistake(what, drop="labels")
+        told = sorted(set(self.fields) & _NOT_GIVEN)
+        if told:
+            kept = {name: rule for name, rule in self.fields.items() if name not in _NOT_GIVEN}
+            what = f"No field sets `{told[0]}`: it comes from the Id, `time` and RUL_label."
+            raise Mistake(what, put={"fields": kept})
         self._check_names()
         return self
 

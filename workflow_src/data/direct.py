@@ -178,9 +178,8 @@ class DirectReads:
         )
 
     def _cut_short(self) -> BadData:
-        path = self._store.folder / SIGNALS
         return BadData(
             "A file of a rig's store was cut short while it was in use.",
-            where=str(path),
-            remedy=f"build it again: snakemake --cores 1 --force {path}",
+            where=str(self._store.folder / SIGNALS),
+            remedy=self._store.remedy(),
         )

@@ -60,9 +60,7 @@ def write_store(
     temporary = {name: folder / f".{name}.partial" for name in names}
     try:
         with _full_disk_named(folder):
-            rows, digest, links = _write_signals(recordings, temporary[SIGNALS])
-            table = _table_text(rows)
-            digest.update(table.encode())
+            rows, table, sha256, links = _write_signals(recordings, temporary[SIGNALS])
             manifest: dict[str, Any] = {
                 "rig": facts["rig"],
                 "source": facts["source"],
@@ -71,7 +69,7 @@ def write_store(
                 "versions": dict(facts.get("versions", {})),
                 "recordings": len(rows),
                 "bytes": sum(4 * row["length"] * row["channels"] for row in rows),
-                "sha256": digest.hexdigest(),
+                "sha256": sha256,
                 "files": dict(facts.get("files", {})),
                 "links": links,
                 "notes": list(facts.get("notes", [])),
@@ -91,8 +89,12 @@ def write_store(
 
 def _write_signals(
     recordings: Iterable[Recording], path: Path
-) -> tuple[list[dict[str, Any]], hashlib._Hash, dict[str, dict[str, int]]]:
-    """Write each signal (L, C) to ``/recordings/<id>``; return the table's rows, digest, links."""
+) -> tuple[list[dict[str, Any]], str, str, dict[str, dict[str, int]]]:
+    """Write each signal (L, C) to ``/recordings/<id>``; return rows, table, digest and links.
+
+    The file bears the digest too: Snakemake tells whether a small one has changed by its bytes,
+    which hold neither labels nor, where samples are read in place, the samples.
+    """
     rows: list[dict[str, Any]] = []
     links: dict[str, dict[str, int]] = {}
     seen: set[str] = set()
@@ -110,12 +112,15 @@ def _write_signals(
                 file.flush()
                 sink.raise_failure()
                 del recording  # before the source reads the next one
+            table = _table_text(rows)
+            digest.update(table.encode())
+            file.attrs["sha256"] = digest.hexdigest()
         sink.raise_failure()
         sink.sync()
     if not rows:
         raise BadData("The source gave no recording.", where=str(path.parent))
     require_unchanged(links, "run the same command again, once nothing writes to it any more")
-    return rows, digest, links
+    return rows, table, digest.hexdigest(), links
 
 
 def _refuse_second(recording_id: str, seen: set[str]) -> None:
@@ -324,7 +329,7 @@ class Store:
     def _open(self) -> h5py.File:
         if self._file is None or self._opened_by != os.getpid():
             self._existing(MANIFEST)
-            require_unchanged(self.manifest.get("links", {}), self._remedy())
+            require_unchanged(self.manifest.get("links", {}), self.remedy())
             self._file = h5py.File(self._existing(SIGNALS), "r", locking=False)
             self._opened_by = os.getpid()
         return self._file
@@ -333,7 +338,7 @@ class Store:
         path = self.folder / name
         if not path.is_file():
             raise BadData(
-                "A file of a rig's store is missing.", where=str(path), remedy=self._remedy()
+                "A file of a rig's store is missing.", where=str(path), remedy=self.remedy()
             )
         return path
 
@@ -342,8 +347,9 @@ class Store:
             "A file of a rig's store is damaged or was cut short.",
             where=str(path),
             found=found,
-            remedy=self._remedy(),
+            remedy=self.remedy(),
         )
 
-    def _remedy(self) -> str:
-        return f"build it again: snakemake --cores 1 --force {self.folder / SIGNALS}"
+    def remedy(self) -> str:
+        """The command that makes the store anew."""
+        return f"build it again: snakemake --profile profiles/local --force {self.folder / SIGNALS}"

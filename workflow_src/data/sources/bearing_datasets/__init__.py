@@ -75,7 +75,9 @@ class BearingDatasetsSource:
         self._building.manifest()  # what is built is what the rig asks for
         dataset = bearing_datasets.open(self._building.folder.name, root=self._building.root)
         without, channel_names, units = 0, Counter[str](), Counter[str]()
-        for recording, group in dataset.metadata().groupby("recording_id", sort=False):
+        metadata = dataset.metadata()
+        self._require_channels(list(metadata["channel"].unique()))
+        for recording, group in metadata.groupby("recording_id", sort=False):
             channels = self._chosen(group.to_dict("records"))
             if not channels:
                 without += 1
@@ -88,6 +90,19 @@ class BearingDatasetsSource:
             fields = fields_of(channels, self._options.fields, f"recording {recording!r}")
             yield self._recording(dataset, channels, kinds, fields)
         self._note(without, channel_names, units)
+
+    def _require_channels(self, present: list[str]) -> None:
+        """A channel that no recording has is a slip of the pen, which would leave it out."""
+        given = self._options.channels or {}
+        absent = [name for name in given if name not in present]
+        if absent:
+            kept = {name: kind for name, kind in given.items() if name in present}
+            raise UserError(
+                f"No recording has the channel `{absent[0]}`.",
+                where="key `bearing_datasets.channels` of the rig",
+                expected="one of " + ", ".join(present),
+                remedy=as_yaml(("channels",), kept or {present[0]: "vibration"}),
+            )
 
     def _note(self, without: int, channel_names: Counter[str], units: Counter[str]) -> None:
         if without:

@@ -20,6 +20,7 @@ _NOT_ATTRIBUTES = {
     *("signal_file", "signal_row_group", "signal_row", "quantity", "sensitivity", "unit"),
     *("fault_type", "run_id", "time_s", "rul_s", "load_unit"),
 }
+_MACHINE = "rig"  # names one of several machines of a dataset; to us a rig is the whole dataset
 _NOT_SAID = ("", "none", "unknown")
 # What makes a condition of the rigs whose condition the package does not name.
 _CONDITION = ("speed_rpm", "speed_profile", "load")
@@ -45,7 +46,8 @@ def fields_of(channels: Sequence[Facts], rules: Mapping[str, str | Lookup], wher
 
     ``bearing_id`` is the unit, else ``run_id``; ``operating_condition`` is the condition, else
     speed and load; ``fault_type`` is the fault, with `ball` for `rolling_element`; the life is
-    ``time_s + rul_s``. `rules` win. Raises ``UserError`` or ``BadData``, naming `where`.
+    ``time_s + rul_s``. The column ``rig`` is the attribute `machine`. `rules` win. Raises
+    ``UserError`` or ``BadData``, naming `where`.
     """
     columns = _columns(channels)
     given = {name: field_text(name, rule, columns, where) for name, rule in rules.items()}
@@ -70,6 +72,8 @@ def fields_of(channels: Sequence[Facts], rules: Mapping[str, str | Lookup], wher
     time_s, left = _number(times, "time_s", where), _number(columns, "rul_s", where)
     life = None if time_s is None or left is None else time_s + left
     attributes = {name: text for name, text in columns.items() if name not in _NOT_ATTRIBUTES}
+    if _MACHINE in attributes:
+        attributes["machine"] = attributes.pop(_MACHINE)
     if "load_unit" in columns and "load" in columns:
         attributes["load"] = f"{columns['load']} {columns['load_unit']}"
     return Fields(

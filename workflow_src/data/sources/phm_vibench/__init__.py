@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
 from workflow_src.data.linked import Place
 from workflow_src.data.recordings import NORMAL, Recording
@@ -87,6 +88,8 @@ class PhmVibenchSource:
     def _entries(self, table: pd.DataFrame) -> dict[str, _Entry]:
         options, report = self._options, self.report
         rows = select_rows(table, options.dataset_ids, self._metadata, report)
+        for absent in sorted(set(options.rates_hz) - {row.id for row in rows}, key=natural_key):
+            report.add("a rate under `rates_hz` without its row", "of no effect", f"Id {absent}")
         rows = _visible(rows, report)
         compare_domains(rows, report)
         texts = texts_of(rows, options)
