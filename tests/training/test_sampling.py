@@ -14,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.union import UnionOptions
+from workflow_src.data.origin import RIG
 from workflow_src.data.recordings import Recording
+from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
@@ -56,7 +59,7 @@ def recordings() -> list[Recording]:
                 time_s=float(u),
                 life_s=16.0 if u != 7 else None,
                 onset_s=8.0 if u != 7 else None,
-                attributes={"rig_of_origin": "left" if u < 8 else "right"},
+                attributes={RIG: "left" if u < 8 else "right"},
             )
         )
     return made
@@ -170,7 +173,7 @@ def test_an_epoch_of_a_rig_is_balanced(
     made = recordings()
     name = {
         "class": lambda u: made[u].fault,
-        "rig": lambda u: made[u].attributes["rig_of_origin"],
+        "rig": lambda u: made[u].attributes[RIG],
         "task": lambda u: made[u].life_s is not None,
     }[sampling]
     loader = batches(reader, sampling)
@@ -207,8 +210,34 @@ def test_groups_that_cannot_be_formed_are_refused(folder: Path, tmp_path: Path) 
         reader = SpanReader(tmp_path / "rig", make_split(store.table, dataset, "d"), dataset)
     with pytest.raises(UserError, match=r"1 recordings name none, among them 'r8'"):
         groups_of(reader, reader.rows("train"), "class")
-    with pytest.raises(UserError, match="no column rig_of_origin"):
+    with pytest.raises(UserError, match="no column rig:"):
         groups_of(reader, reader.rows("train"), "rig")
+
+
+def test_rigs_of_a_union_are_those_that_its_source_names(tmp_path: Path) -> None:
+    parts = {"one": recordings(), "two": recordings()[:6]}
+    for name, part in parts.items():
+        for recording in part:
+            object.__setattr__(recording, "attributes", {})
+            object.__setattr__(recording, "rate_hz", 100.0)
+        write_store(part, tmp_path / name, {"rig": name, "source": "test"})
+    folders = {name: tmp_path / name for name in parts}
+    options = UnionOptions.model_validate({"rigs": list(parts), "rate_hz": 100})
+    write_store(UnionSource(options, folders).recordings(), tmp_path / "rig", {
+        "rig": "rig", "source": "union"
+    })  # fmt: skip
+    split = {
+        "strategy": "unit",
+        "test": {"unit_id": ["one:u0"]},
+        "validation": {"strategy": "none"},
+    }
+    dataset = Dataset.model_validate({**KEYS, "split": split})
+    with Store(tmp_path / "rig") as store:
+        reader = SpanReader(tmp_path / "rig", make_split(store.table, dataset, "d"), dataset)
+    groups = groups_of(reader, reader.rows("train"), "rig")
+    assert groups is not None
+    rigs = reader.frame(reader.rows("train"))["rig"]
+    assert set(zip(rigs, groups, strict=True)) == {("one", 0), ("two", 1)}
 
 
 # --------------------------------------------------------------------------- augmentation

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.data.augmentation import Augmentation
+from workflow_src.data.origin import RIG
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 
@@ -90,19 +91,19 @@ def augmentation_of(
 def groups_of(reader: SpanReader, rows: Rows, sampling: Sampling) -> Rows | None:
     """The group of each span of `rows` (n,), from 0; None for ``uniform``.
 
-    ``class`` is the fault, ``rig`` the column ``rig_of_origin`` of a union's recordings, ``task``
+    ``class`` is the fault, ``rig`` the column ``rig`` of a union's recordings, ``task``
     the labels that a recording has, beside its signal. Raises ``UserError`` where a span belongs to
     no group, or all to one.
     """
     if sampling == "uniform":
         return None
     which, table = reader.recordings_of(rows)
-    if sampling == "rig" and "rig_of_origin" not in table:
-        raise _no_groups(sampling, "the recordings have no column rig_of_origin: they are of one")
+    if sampling == "rig" and RIG not in table:
+        raise _no_groups(sampling, "the recordings have no column rig: they are of one")
     if sampling == "class":
         names = table["fault"].astype(str).to_numpy(dtype=object)
     elif sampling == "rig":
-        names = table["rig_of_origin"].astype(str).to_numpy(dtype=object)
+        names = table[RIG].astype(str).to_numpy(dtype=object)
     else:
         fault, life = (
             table["fault"].astype(str) != "",
