@@ -202,3 +202,25 @@ def _same_through_hdf5(store: Store, through_hdf5: list[tuple[str, int, int]]) -
     for _ in range(3):
         assert span(reads, 0, 8000, 9500).tobytes() == expected[8000:9500].tobytes()
     assert through_hdf5 == [("r0", 8000, 9500)] * 3
+
+
+def test_a_read_of_more_chunks_than_one_call_takes(tmp_path: Path) -> None:
+    """Where no index of HDF5 lies between the chunks, as in its newer layouts."""
+    count = os.sysconf("SC_IOV_MAX")  # buffers; a chunk and its checksum are two
+    signal = np.arange(8 * count, dtype=np.float32)[:, None]
+    made = Recording(
+        recording_id="r0",
+        unit_id="u",
+        condition="c",
+        run_id="r0",
+        signal=signal,
+        channel_kinds=("vibration",),
+    )
+    write_store([made], tmp_path, {"rig": "bench", "source": "test"})
+    with h5py.File(tmp_path / SIGNALS, "w", libver="latest") as file:
+        group = file.create_group("recordings")
+        group.create_dataset("r0", data=signal, chunks=(8, 1), fletcher32=True)
+    reads = DirectReads(Store(tmp_path), ["r0"], [signal.shape])
+    out = np.empty_like(signal)
+    reads.read(0, 0, out)
+    np.testing.assert_array_equal(out, signal)

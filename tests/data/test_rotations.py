@@ -135,6 +135,14 @@ def test_a_wrong_number_of_folds(rotation: dict[str, Any], says: str, mends: str
     assert "a, b, c" in str(caught.value)
 
 
+def test_one_rig_has_no_rigs_to_rotate() -> None:
+    table = rig(["a", "b", "c"], ["inner", "inner", "outer"])
+    made = rotations("d", dataset({"strategy": "rig", "rotation": {"folds": 2}}))
+    with pytest.raises(UserError, match="one rig cannot be held out") as caught:
+        make_split(table, made["d.fold0"], "d.fold0")
+    assert "split: {strategy: unit}" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("split", "says"),
     [

@@ -29,3 +29,22 @@ def test_each_rig_held_out_has_a_column_of_its_own_and_its_name(study: Any, spli
     assert any("rig: the test part holds rigs that training never saw" in n for n in table.notes)
     # The specimen of the test rig is another one than that of the training rigs.
     assert not any("one specimen" in note for note in table.notes)
+
+
+def test_draws_of_shots_are_averaged_for_each_rig_alone(study: Any, split_facts: Any):
+    """With a few of its recordings in training a rig is no longer held out, yet still another."""
+    study.models.pop("fno")
+    shots = {"per_class": 5, "of": "recordings", "draw": 0, "drawn": {}}
+    for fold, rig in enumerate(("uestc", "uestc", "cwru", "cwru")):
+        facts = {"strength": "run", "declared": "rig", "test_rigs": [rig], "shots": shots}
+        study.dataset(f"few.fold{fold}", split_facts(**facts))
+        study.classify(f"few.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
+        study.classify(f"few.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
+    plan = study.plan
+    (table,) = main_tables(plan, read_results(plan.cells, plan.study))
+    assert [column.label for column in table.columns] == ["few, test on uestc", "few, test on cwru"]
+    rows = {row.label: row.entries for block in table.blocks for row in block}
+    assert [entry.text for entry in rows["PatchTST"]] == [
+        "0.550 ± 0.000 [0.500, 0.600]",
+        "0.750 ± 0.000 [0.700, 0.800]",
+    ]

@@ -78,3 +78,20 @@ def test_elsewhere_there_is_none(predictions) -> None:
     scores = score(table, "model")
     assert scores.values["phm2012"] == pytest.approx(1.0)
     assert "unknown" in scores.undefined["phm2012_full_run"]
+
+
+def test_a_run_without_a_known_life_is_not_left_out_of_the_mean(predictions) -> None:
+    both = {"truncation_s": 300.0, "official_rul_s": 100.0, "full_run_rul_s": None}
+    table = predictions(
+        "rul_prediction",
+        [0.25, 0.9],
+        [0.25, 0.3],
+        recording=[0, 1],
+        mask=[True, False],
+        run=["a", "b"],
+        time_s=300.0,
+        truncation={"a": both, "b": both},
+        longest_training_life_s=1e9,
+    )
+    scores = score(table, "model")
+    assert "the test run b" in scores.undefined["phm2012"]

@@ -14,7 +14,7 @@ def is_whole(chunk: bytearray | memoryview) -> bool:
     """Whether a chunk's last four bytes are the checksum of those before it, an even number."""
     words = np.frombuffer(chunk, ">u2")[: -BYTES // 2].astype(np.float64)  # (n,)
     stored = int.from_bytes(chunk[-BYTES:], "little")
-    # Below 2**53 for chunks up to 64 MiB, so exact; a product of vectors is what is fast.
+    # Below 2**53 for chunks up to 1 MiB, so exact; a product of vectors is what is fast.
     first, second = int(words.sum()), int(words @ _weights(len(words)))
     return stored == _folded(second) << 16 | _folded(first)
 

@@ -16,6 +16,7 @@ from workflow_src.data import checksum
 from workflow_src.data.store import SIGNALS, Store
 from workflow_src.errors import BadData
 
+_MOST_PIECES = 1022  # with two more within the 1024 that Linux takes in one call (IOV_MAX)
 _GENERAL = -1  # in place of the samples of a chunk: left to HDF5
 _METADATA_BYTES = 1 << 18
 
@@ -98,7 +99,11 @@ class DirectReads:
             pieces: list[memoryview | bytearray] = [target[done : done + size]]
             asked, begin = size, offset + skipped
             done, place, skipped = done + size, place + 1, 0
-            while done < end and abs(offsets[place]) == offset + chunk + checksum.BYTES:
+            while (
+                done < end
+                and len(pieces) < _MOST_PIECES
+                and abs(offsets[place]) == offset + chunk + checksum.BYTES
+            ):
                 if not self._verified(place, chunk):
                     return False
                 offset, size = offsets[place], min(end - done, chunk)

@@ -22,12 +22,21 @@ def held_out(used: pd.DataFrame, split: Split, where: str) -> tuple[set[str], li
     """The recordings of the fold that ``split.rotation`` names, and what its training part lacks.
 
     Every group of the strategy's column is in exactly one fold. Raises ``UserError`` with the
-    number that fits where there are too few groups for the folds.
+    number that fits where there are too few groups for the folds, and where one rig is to be
+    rotated by rig.
     """
     rotation = split.rotation
     assert rotation is not None
     assert rotation.fold is not None
     column = COLUMN_OF[split.strategy]
+    if column not in used.columns:
+        raise UserError(
+            "Recordings of one rig cannot be held out by rig.",
+            where=f"{where}, key `split.strategy`",
+            found=f"strategy: {split.strategy}, and recordings without a column {column}",
+            expected="a rig with the key `union`",
+            remedy=as_yaml(("split", "strategy"), "unit"),
+        )
     groups = groups_of(used, column)
     _require_enough(groups, split, column, where)
     dealt = deal(groups, rotation.folds, (split.seed, _DEAL))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from pandas.api.types import union_categoricals
 
 from workflow_src.errors import BadData
 from workflow_src.files import write_text
@@ -17,6 +18,7 @@ from workflow_src.files import write_text
 _TEXTS = ("recording_id", "unit_id", "run_id", "condition", "part")
 ROW_COLUMNS = ("span", "recording_id", "unit_id", "run_id", "condition", "start", "part")
 _TABLE, _FACTS = "split.csv", "split.json"
+_AT_ONCE = 1 << 15  # rows that are text for a moment
 
 
 @dataclass(frozen=True)
@@ -51,12 +53,8 @@ def read_split(folder: Path) -> SplitTable:
 
     Texts are categories: a row takes some 30 bytes, not hundreds, of which there may be millions.
     """
-    types: dict[str, Any] = dict.fromkeys(_TEXTS, "category")
-    types |= {"span": np.int64, "start": np.int64}
     try:
-        rows = pd.read_csv(
-            folder / _TABLE, dtype=types, usecols=list(ROW_COLUMNS), keep_default_na=False
-        )[list(ROW_COLUMNS)]
+        rows = _read_rows(folder / _TABLE)
         facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
         if len(rows) != sum(facts["spans"].values()):
             raise ValueError(f"{len(rows)} rows, {facts['spans']} spans")
@@ -68,3 +66,19 @@ def read_split(folder: Path) -> SplitTable:
             remedy=f"rm {folder / _TABLE} {folder / _FACTS}   # the next run makes it again",
         ) from error
     return SplitTable(rows, facts)
+
+
+def _read_rows(path: Path) -> pd.DataFrame:
+    """The rows of split.csv, a few at a time as text: pandas would read "007" as a category 7."""
+    types: dict[str, Any] = {**dict.fromkeys(_TEXTS, str), "span": np.int64, "start": np.int64}
+    with pd.read_csv(
+        path, dtype=types, usecols=list(ROW_COLUMNS), keep_default_na=False, chunksize=_AT_ONCE
+    ) as chunks:
+        parts = [chunk.astype(dict.fromkeys(_TEXTS, "category")) for chunk in chunks]
+    columns = {
+        name: union_categoricals([part[name] for part in parts])
+        if name in _TEXTS
+        else np.concatenate([part[name].to_numpy() for part in parts])
+        for name in ROW_COLUMNS
+    }
+    return pd.DataFrame(columns)

@@ -78,7 +78,8 @@ def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> lis
     """A column a dataset of `origin`.
 
     Rotations of unlike strength stand apart, never averaged; so do those that hold out a rig,
-    since another rig is another problem and not one more draw of the same.
+    since another rig is another problem and not one more draw of the same. Draws of shots from one
+    held-out rig are averaged.
     """
     groups: dict[str, list[str]] = {}
     for name, entry in plan.datasets.items():
@@ -97,8 +98,25 @@ def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> lis
                 for name in names
             ]
         else:
-            columns.append(_column(plan, results, task, label, names))
+            columns += [
+                _column(plan, results, task, label + tested_on, alike)
+                for tested_on, alike in _by_rig(names, results).items()
+            ]
     return columns
+
+
+def _by_rig(names: list[str], results: Results) -> dict[str, list[str]]:
+    """Rotations by the rigs that they test on, in words; all in one unless rigs are held out.
+
+    With shots from them in training, the strength does not say that they were.
+    """
+    found: dict[str, list[str]] = {}
+    for name in names:
+        split = results.splits.get(name, {})
+        held = split.get("declared") == "rig" and "test_rigs" in split
+        tested_on = f", test on {' and '.join(split['test_rigs'])}" if held else ""
+        found.setdefault(tested_on, []).append(name)
+    return found if len(found) > 1 else {"": names}
 
 
 def _part_of(dataset: str, results: Results) -> str:

@@ -19,7 +19,6 @@ Places = NDArray[np.int64]
 HASHED = 129  # samples that a hash covers: 128 comparisons of neighbours
 REACHES = (256, 128, 64, 32)  # powers of two, for minima by doubling
 _BLOCK = 1 << 16  # samples hashed at once: some MB, whatever the length of the signal
-_STEP = np.uint64(0x9E3779B97F4A7C15)  # of SplitMix64: zero bits do not stay zero
 _NO_CONTENT = np.uint64(np.iinfo(np.uint64).max)
 
 
@@ -65,11 +64,6 @@ def _hashes(block: NDArray[np.float32]) -> Hashes:
     flat = ((rising[:-64] | rising[64:]) == 0) | ((falling[:-64] | falling[64:]) == 0)
     mixed[flat] = _NO_CONTENT
     return mixed
-
-
-def _joined(words: Hashes) -> Hashes:
-    """One number for the 128 bits from each place on: (length - 64,)."""
-    return mix(words[:-64] ^ mix(words[64:] + _STEP))
 
 
 def _words(bits: NDArray[np.bool_]) -> Hashes:

@@ -12,13 +12,13 @@ from workflow_src.data.audit.features import pieces
 from workflow_src.data.audit.leaks import Search, Shared, search
 from workflow_src.data.audit.shortcuts import LIFE, Shortcut, shortcuts
 from workflow_src.data.audit.stretches import ORDER
+from workflow_src.data.naive import LEAKY
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.store import Store
 from workflow_src.errors import BadData, UserError
 from workflow_src.files import write_text
 
 FILE = "audit.json"
-_LEAKY = "leaky"  # the strength of a split whose leak is what it shows
 _LISTED = 10
 _TASKS_OF = {
     "normal from fault": ("classification", "anomaly_detection"),
@@ -78,7 +78,7 @@ def report_of(
         "dataset": dataset,
         "rig": split.facts["rig"],
         "certain_from_samples": found.least,
-        "declared_leaky": split.facts.get("strength") == _LEAKY,
+        "declared_leaky": split.facts.get("strength") == LEAKY,
         "shared_pairs": len(pairs),
         "shared": pairs[:_MOST_PAIRS],
         "shared_spans": _shared_spans(split, found.found),

@@ -23,7 +23,7 @@ def phm2012(test: Scored, facts: Mapping[str, Any], reference: str) -> float:
 
     ``facts["truncation"]`` holds for each run its times (s): ``truncation_s`` and the key
     `reference`, the remaining life there (``official_rul_s`` or ``full_run_rul_s``). Undefined
-    without it, or where a run has no such life.
+    without it, where a run has no such life, or where one of the runs is not in `test`.
     """
     truncation: Mapping[str, Mapping[str, float | None]] | None = facts.get("truncation")
     if not truncation:
@@ -31,6 +31,9 @@ def phm2012(test: Scored, facts: Mapping[str, Any], reference: str) -> float:
     longest = facts.get("longest_training_life_s")
     if longest is None:
         raise UndefinedError("the lives of the training runs are unknown")
+    absent = sorted(set(truncation) - set(test.spans["run_id"].astype(str)))
+    if absent:
+        raise UndefinedError(f"the test run {absent[0]} has no label, and so no prediction here")
     accuracies = []
     times = test.spans["time_s"].to_numpy(np.float64)
     for run, places in test.spans.groupby("run_id").indices.items():
