@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -367,6 +368,12 @@ def test_rates_that_differ_between_rigs_alone_say_nothing(tmp_path):
     )
     list(source.recordings())
     assert not [note for note in source.notes if "predicts" in note]
+
+
+def test_a_rig_that_is_no_union_may_tell_its_native_rate(tmp_path):
+    own = [replace(r, attributes={"native_rate_hz": "9"}) for r in a("normal", "inner")]
+    with Store(stored(tmp_path, one=own)["one"]) as store:
+        assert rate_tells_class(store.table) == []
 
 
 # ------------------------------------------------------------------------------- real rigs

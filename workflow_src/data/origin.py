@@ -16,7 +16,7 @@ RIG, NATIVE_RATE = "rig", "native_rate_hz"  # attributes of a union's recordings
 
 def is_union(table: pd.DataFrame) -> bool:
     """Whether the recordings of `table` (a row a recording) are those of a union."""
-    return NATIVE_RATE in table.columns
+    return {RIG, NATIVE_RATE} <= set(table.columns)
 
 
 def rate_tells_class(table: pd.DataFrame) -> list[str]:
