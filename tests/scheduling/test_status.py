@@ -160,6 +160,27 @@ def test_a_killed_holder_runs_no_more_and_its_last_sample_tells_why(
     assert status.last.cause is cause
 
 
+def test_slurm_is_not_asked_for_each_cell_that_runs(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("squeue", "sacct"):
+        script = tmp_path / "bin" / name
+        script.parent.mkdir(exist_ok=True)
+        script.write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/calls\n")
+        script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    told = asdict(Told(hardware="local"))
+    journal = Journal(folder / "attempts.jsonl")
+    journal.append("started", identity="now", told=told, job="4711")
+    lock = Lock(folder)
+    lock.take()
+    assert state() is State.RUNNING
+    assert not (tmp_path / "calls").exists()
+    lock.release()
+    assert state() is not State.RUNNING
+    assert (tmp_path / "calls").read_text().split() == ["squeue", "sacct"]
+
+
 def test_a_holder_elsewhere_lives_as_long_as_its_heart_beats(folder: Path) -> None:
     attempted(folder, None)
     Lock(folder).take()

@@ -26,7 +26,7 @@ from workflow_src.configuration import Configuration, snapshot
 from workflow_src.errors import UserError
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import SILENCE_S, is_dead, newest
-from workflow_src.scheduling.past import Attempt, attempts, cause_without_end
+from workflow_src.scheduling.past import Attempt, attempts, cause_without_end, framing
 
 _TAIL_BYTES = 8192  # of history.csv: some rows, of which the last `_ROWS` count
 _ROWS = 5
@@ -182,12 +182,14 @@ def look(study: str, wanted: Planned) -> Status:
     own = sum(start.get("identity") == wanted.identity for start in starts)
     number, holder = newest(folder)
     sample = (holder or {}).get("sample") or {}
-    without_end = cause_without_end(events, sample)
     if holder is not None:
         is_held = not holder.get("released") and _lives(folder / f"lock.{number}", holder)
     else:
-        is_held = without_end is not None and _runs_without_lock(starts[-1])
-    if without_end is not None and not is_held:
+        open_start = [e for e in framing(events)[-1:] if e["event"] == "started"]
+        is_held = bool(open_start) and _runs_without_lock(open_start[0])
+    # Slurm may be asked: not for each cell that runs.
+    without_end = None if is_held else cause_without_end(events, sample)
+    if without_end is not None:
         events.append({"event": "ended", "cause": without_end.text, "message": "it left no word"})
     past = attempts(events, wanted.identity)
     last = past[-1] if past else None
