@@ -61,7 +61,7 @@ def _audit(options: argparse.Namespace) -> Cause:
 
     errors = []
     reports = []
-    for name in options.dataset or _configured_datasets(options.configfile):
+    for name in options.dataset or _datasets_to_audit(options.configfile):
         reports.append(audit(name))
         errors += [error] if (error := leak(reports[-1])) is not None else []
         if not options.json:
@@ -73,13 +73,16 @@ def _audit(options: argparse.Namespace) -> Cause:
     return Cause.BAD_DATA if errors else Cause.DONE
 
 
-def _configured_datasets(file: Path | None) -> list[str]:
-    """The datasets of config/config.yaml, or of `file` over it; rotations each by itself."""
+def _datasets_to_audit(file: Path | None) -> list[str]:
+    """Those of `file` over config/config.yaml, else of the last run; rotations each by itself."""
     from workflow_src.configuration import load
     from workflow_src.configuration.reading import read
+    from workflow_src.scheduling.status import last_run
 
+    if file is None:
+        return list(dict.fromkeys(one.cell.dataset for one in last_run()[1]))
     folder = Path(__file__).parents[1] / "config"
-    files = [path for path in (file, folder / "config.yaml") if path is not None]
+    files = [file, folder / "config.yaml"]
     values: dict[str, Any] = {"hardware": "local"}
     for path in reversed(files):
         values |= read(path)
@@ -313,8 +316,8 @@ def _parser() -> argparse.ArgumentParser:
         made.add_argument("--config-folder", type=Path, required=True)
 
     audit = verb("audit", _audit, "Say what parts of a split share, and what gives the class away.")
-    audit.add_argument("dataset", nargs="*", help="default: all of the configuration")
-    audit.add_argument("--configfile", type=Path, help="over config/config.yaml")
+    audit.add_argument("dataset", nargs="*", help="default: those of the last run")
+    audit.add_argument("--configfile", type=Path, help="its datasets in place of the last run's")
     audit.add_argument("--json", action="store_true", help="a list for programs")
 
     rig = verb("rig", _rig, "Draw a rig's page, data/<name>/rig.html, from its recordings.")

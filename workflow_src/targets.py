@@ -225,7 +225,8 @@ class Targets:
         for file in (*map(Path, self.table_files()), Path(self.study, "results.csv")):
             if file.exists() and file.stat().st_mtime < newest:
                 file.unlink()
-        self._call("tables", "--partial", "--plan", self.plan_json())
+        if any(Path(file).exists() for file in self.every("metrics.json")):
+            self._call("tables", "--partial", "--plan", self.plan_json())
 
     def sum_up(self, logs: Iterable[str]) -> None:
         """Write the tables of what exists, and print what failed and what to do next.

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import scipy.io
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.configuration.patterns import compile_pattern, natural_key
 from workflow_src.data.recordings import NORMAL, check
-from workflow_src.data.sources.folder import FolderOptions, FolderSource
+from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refuse_time
 from workflow_src.data.sources.folder.readers import READERS
 from workflow_src.data.store import Store, write_store
 from workflow_src.errors import BadData, UserError
@@ -489,3 +489,42 @@ def test_cwru_speeds_are_those_of_its_files(rig, data_root):
         held = scipy.io.loadmat(data_root / options["folder"]["path"] / row["file"])
         stated = [int(value.item()) for key, value in held.items() if key.endswith("RPM")]
         assert stated in ([], [int(row["speed_rpm"])])
+
+
+def test_a_clock_is_no_channel_unless_one_says_so(tmp_path):
+    rng = np.random.default_rng(0)
+    time = np.arange(20_000) / 25_600
+    (tmp_path / "rig").mkdir()
+    np.savetxt(
+        tmp_path / "rig" / "u1.csv",
+        np.column_stack([time, rng.standard_normal((20_000, 2))]),
+        delimiter=",",
+        header="time,x,y",
+        comments="",
+    )
+    fields = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"}
+    given = {"path": "rig", "files": "{unit}.csv", "rate_hz": 25600, "fields": fields}
+
+    def channels(**keys):
+        options = FolderOptions.model_validate(given | keys)
+        (recording,) = FolderSource(options, tmp_path, tmp_path).recordings()
+        return recording.signal.shape[1]
+
+    with pytest.raises(BadData, match="column 0") as caught:
+        channels()
+    assert "time_column: 0" in str(caught.value)
+    assert channels(time_column="time") == channels(time_column=0) == 2
+    assert channels(channels=[0, 1, 2]) == 3
+    assert channels(channels=["x"]) == 1
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([64, 100, 5000]), st.booleans())
+@settings(max_examples=50, deadline=None)
+def test_what_was_measured_is_no_clock(seed, length, drifts):
+    rng = np.random.default_rng(seed)
+    signal = rng.standard_normal((length, 2)) * 10.0 ** rng.integers(-6, 6)
+    if drifts:  # a drift of ten deviations over the whole
+        signal += np.linspace(0, 10 * signal.std(), length)[:, None]
+    _refuse_time(Path("x.csv"), signal.astype(np.float32))
+    constant = np.full((length, 1), rng.standard_normal(), np.float32)
+    _refuse_time(Path("x.csv"), constant)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import textwrap
 from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -96,11 +97,43 @@ def digest(
         facts = _Facts(configuration, status, job, log, request)
         blocks.append(_cell(facts, len(grid) - len(without), len(grid)))
     shared = [job for job in jobs if not any(_is_of_cell(job, status) for status in grid)]
+    shared += _unmade(configuration, rest, {job.log for job in shared})
     lines = [_shared(job) for job in shared] + blocks[:_SHOWN]
     if len(blocks) > _SHOWN:
         more = len(blocks) - _SHOWN
         lines.append(f"and {more} more: python -m workflow_src status {configuration.run.study}")
     return "\n".join([*lines, *_remaining(rest, bool(shared))])
+
+
+def _unmade(
+    configuration: Configuration, waiting: Iterable[Status], told: AbstractSet[Path | None]
+) -> list[Job]:
+    """What cells wait for and is not there although its log says why.
+
+    Under `--quiet host` Snakemake's own log does not name the jobs that failed.
+    """
+    logs = Path("data", "logs")
+    found: dict[Path, Job] = {}
+    for status in waiting:
+        name = status.cell.dataset
+        rig = configuration.datasets[name].rig
+        union = configuration.rigs[rig].union
+        for each in (*(union.rigs if union is not None else ()), rig):
+            folder = paths.rig_folder(each)
+            for rule, file in (("built", "built.json"), ("recordings", "recordings.h5")):
+                found[logs / f"{each}.{rule}.log"] = Job(rule, (folder / file,), None)
+        table = paths.split_folder(name) / "split.csv"
+        found[logs / f"{name}.split.log"] = Job("split", (table,), None)
+    return [
+        Job(job.rule, job.outputs, log)
+        for log, job in found.items()
+        if log not in told and not job.outputs[0].exists() and _tells_of_failure(log)
+    ]
+
+
+def _tells_of_failure(log: Path) -> bool:
+    text = log.read_text(encoding="utf-8", errors="replace") if log.exists() else ""
+    return bool(re.search(r"^(Traceback|  (where|found|expected|remedy): )", text, re.MULTILINE))
 
 
 def _trainer(status: Status) -> str:

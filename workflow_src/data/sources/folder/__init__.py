@@ -7,6 +7,9 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.folder.content import Content
@@ -16,6 +19,7 @@ from workflow_src.errors import BadData, UserError
 
 __all__ = ["FolderOptions", "FolderSource"]
 
+_TIMED = 64  # places at which a channel is compared with a clock
 RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up differ by far more
 
 
@@ -54,6 +58,8 @@ class FolderSource:
             with path.open("rb") as file:
                 self.files[entry.file] = hashlib.file_digest(file, "sha256").hexdigest()
         content = read_content(path, entry.array, self._options)
+        if self._options.channels is None and self._options.channel_kinds is None:
+            _refuse_time(path, content.signal)
         return self._recording(entry, content, self._rate(entry, content))
 
     def _recording(self, entry: Entry, content: Content, rate_hz: float | None) -> Recording:
@@ -110,6 +116,29 @@ class FolderSource:
                 f"`rate_hz: {content.rate_hz:g}`",
             )
         return declared
+
+
+def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
+    """Raise ``BadData`` if a channel that nobody has named rises or falls as evenly as a clock."""
+    if len(signal) < _TIMED:
+        return
+    places = np.linspace(0, len(signal) - 1, _TIMED).round().astype(np.int64)
+    looked_at = signal[places].astype(np.float64)  # (_TIMED, C)
+    first, last = looked_at[0], looked_at[-1]
+    line = first + (last - first) * (places / places[-1])[:, None]  # (_TIMED, C)
+    # float32 rounds a value by 6e-8 of it; noise is off by a share of its range.
+    off = np.abs(looked_at - line).max(0) / np.maximum(np.abs(last - first), 1e-300)
+    even = np.flatnonzero((off < 1e-4) & (np.ptp(looked_at, 0) > 0))
+    if len(even):
+        column = int(even[0])
+        raise BadData(
+            "A channel rises or falls evenly from the first sample to the last: the time?",
+            where=f"{path}, column {column}",
+            found=f"{first[column]:g} to {last[column]:g} in {len(signal)} samples",
+            expected="a measured signal in each channel",
+            remedy=f"folder:\n  time_column: {column}   # or its name; or, where it is one, say\n"
+            f"  channels: {list(range(signal.shape[1]))}   # so",
+        )
 
 
 def _resolve(path: str, data_root: Path | None) -> Path:
