@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import h5py
@@ -237,6 +238,16 @@ def test_all_defects_at_once_still_leave_what_is_sound(tmp_path: Path) -> None:
 def test_a_rate_for_an_id_that_there_is_not_is_reported(tmp_path: Path) -> None:
     _, made = read(tmp_path, run_to_failure(), rates_hz={"7000": 48000.0})
     assert "1 x a rate under `rates_hz` without its row: of no effect" in made.notes
+
+
+def test_snapshots_of_one_time_have_no_life() -> None:
+    from workflow_src.data.report import DataReport
+    from workflow_src.data.sources.phm_vibench.lives import _life
+
+    rows: Any = [SimpleNamespace(id="1", rul=0.0), SimpleNamespace(id="2", rul=1.0)]
+    report = DataReport()
+    assert _life("b1", rows, {"1": 0.0, "2": 0.0}, report) is None
+    assert ["snapshots all have one time" in line for line in report.lines] == [True]
 
 
 # -- labels ----------------------------------------------------------------------------------------

@@ -243,3 +243,25 @@ def test_a_failure_to_sum_up_hides_no_other_one(
     assert "could not be summed up" in capsys.readouterr().out
     run.targets.sum_up([])
     assert "FAILED bearing_sim/fno/all/42" in capsys.readouterr().out
+
+
+def test_data_that_could_not_be_made_are_named_although_snakemake_is_quiet(run_on) -> None:
+    """`--quiet host` leaves the jobs that failed out of Snakemake's log."""
+    run = run_on()
+    log = Path("data/logs/bearing_sim.recordings.log")
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{BadData('The file is damaged.', where='a.csv', remedy='mend it')}\n")
+    first, known, then, *rest = run.digest().splitlines()
+    assert first == "FAILED recordings of data/bearing_sim: The file is damaged."
+    assert known == f"  log: {log}"
+    assert then == "  next: mend it"
+    assert rest[-1] == "3 cells are not started, as what they read could not be made"
+    # Neither a log of success nor that of a store which is there says anything.
+    log.write_text("36 recordings of 0 files\n")
+    assert run.digest() == "3 cells are not started"
+    log.write_text("Traceback (most recent call last):\nKeyError: 3\n")
+    assert "KeyError: 3" in run.digest()
+    store = Path("data/bearing_sim/recordings.h5")
+    store.parent.mkdir()
+    store.touch()
+    assert run.digest() == "3 cells are not started"

@@ -103,6 +103,10 @@ def _life(
         done = f"{NO_LIFE}: its failure was not seen"
         report.add(kind, done, f"run {run}", f"RUL_label {last.rul:g} at Id {last.id}")
         return None
+    if not times[last.id]:
+        kind = "a run whose snapshots all have one time"
+        report.add(kind, f"{NO_LIFE}: mend `files:` or `time:`", f"run {run}", f"Id {last.id}")
+        return None
     return times[last.id]
 
 
