@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import yaml
 
 from workflow_src.__main__ import main
+from workflow_src.configuration import load, snapshot
 from workflow_src.configuration.keys import Dataset
 from workflow_src.data.audit.report import as_text, audit, leak
 from workflow_src.data.recordings import Recording
@@ -121,13 +123,20 @@ def test_without_a_split_the_command_that_makes_it_is_said(
         audit("nothing")
 
 
-def test_without_a_name_the_datasets_are_those_of_the_configuration(
+def test_without_a_name_the_datasets_are_those_of_the_last_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("other.yaml").write_text("study: other\ndatasets: [gearbox_sim]\n")
     assert main(["audit"]) == 1
-    assert "no split of `bearing_sim`" in capsys.readouterr().err
+    assert "No run is known here" in capsys.readouterr().err
+    config = Path(__file__).parents[3] / "config"
+    run = yaml.safe_load((config / "config.yaml").read_text()) | {"hardware": "local"}
+    with pytest.MonkeyPatch.context() as patch:  # `keep` tells jobs by a variable
+        patch.setenv(snapshot.VARIABLE, "")
+        snapshot.keep(load(run | {"datasets": ["life_sim"]}, config))
+    assert main(["audit"]) == 1
+    assert "no split of `life_sim`" in capsys.readouterr().err
     assert main(["audit", "--configfile", "other.yaml"]) == 1
     assert "no split of `gearbox_sim`" in capsys.readouterr().err
 
