@@ -136,7 +136,7 @@ class Project:
 
     folder: Path
     environment: dict[str, str] = field(default_factory=dict)
-    patience_s: float = 240  # with a command
+    patience_s: float = 480  # with a command
 
     def command(self, *arguments: str, profile: str = "local") -> list[str]:
         options = ["--profile", str(self.folder / "profiles" / profile)]

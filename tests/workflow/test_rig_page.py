@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytestmark = pytest.mark.slow
@@ -30,9 +31,8 @@ def test_another_geometry_draws_and_counts_anew_but_trains_nothing(fresh):
     """Neither the recordings nor a cell depends on it."""
     folder = fresh.folder / "recordings"
     folder.mkdir()
-    for unit in "abcd":
-        lines = [str((k * (7 + ord(unit))) % 31) for k in range(3000)]
-        (folder / f"{unit}.csv").write_text("\n".join(lines))
+    for seed, unit in enumerate("abcd"):
+        np.savetxt(folder / f"{unit}.csv", np.random.default_rng(seed).standard_normal(3000))
     options = {
         "path": str(folder),
         "files": "{unit}.csv",
