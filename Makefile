@@ -23,8 +23,9 @@ run: $(VENV)/.run
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
+SLOW_TESTS ?= tests
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "slow or faults"
+	$(BIN)/python -m pytest -m "slow or faults" $(SLOW_TESTS)
 
 SLURM_TESTS ?= tests/slurm
 test-slurm: $(VENV)/.dev

@@ -409,7 +409,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        cause: Cause = options.run(options)
+        cause = _run(options)
     except (UserError, Stopped) as error:
         print(error, file=sys.stderr)
         return cause_of(error).exit_code
@@ -422,6 +422,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("Stopped before the end; the same command goes on from here.", file=sys.stderr)
         return cause_of(error).exit_code
     return cause.exit_code
+
+
+def _run(options: argparse.Namespace) -> Cause:
+    try:
+        cause: Cause = options.run(options)
+    finally:
+        sys.stdout.flush()  # in a log, what was said before an error stands before it
+    return cause
 
 
 if __name__ == "__main__":

@@ -146,7 +146,8 @@ class Project:
 
     @property
     def variables(self) -> dict[str, str]:
-        own = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
+        # Unbuffered, as some shells set it, would hide a log whose lines are out of order.
+        own = {"OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore", "PYTHONUNBUFFERED": ""}
         return {**os.environ, **own, **self.environment}
 
     def snakemake(
