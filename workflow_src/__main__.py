@@ -76,7 +76,7 @@ def _audit(options: argparse.Namespace) -> Cause:
 def _datasets_to_audit(file: Path | None) -> list[str]:
     """Those of `file` over config/config.yaml, else of the last run; rotations each by itself."""
     from workflow_src.configuration import load
-    from workflow_src.configuration.reading import read
+    from workflow_src.configuration.reading import merged, read
     from workflow_src.scheduling.status import last_run
 
     if file is None:
@@ -85,7 +85,7 @@ def _datasets_to_audit(file: Path | None) -> list[str]:
     files = [file, folder / "config.yaml"]
     values: dict[str, Any] = {"hardware": "local"}
     for path in reversed(files):
-        values |= read(path)
+        values = merged(values, read(path))
     return list(load(values, folder, files).datasets)
 
 

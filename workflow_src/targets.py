@@ -21,6 +21,7 @@ from snakemake.exceptions import WorkflowError
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
+from workflow_src.configuration.loading import page_part
 from workflow_src.errors import UserError
 from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
@@ -142,7 +143,7 @@ class Targets:
 
     def page_json(self, wildcards: Any) -> str:
         """What a rig's page tells beside its recordings."""
-        return _json(self.configuration.page_part(wildcards.rig))
+        return _json(page_part(self.configuration.rigs[wildcards.rig]))
 
     def split_json(self, wildcards: Any) -> str:
         """What decides a dataset's split."""

@@ -171,8 +171,8 @@ class Configuration:
                 "dataset": data.model_dump(exclude={"extends", "label", "note", "training"}),
                 "amplitude_comparable": self.rigs[data.rig].amplitude_comparable,
                 "rig": self.rig_part(data.rig),
-                "split_table": self.split_part(name)["table"],
-                **_only(self.split_part(name), "truncation"),
+                "split_table": self._provenance("datasets", data.split.file)["table"],
+                **self._truncation(data),
             }
             for name, data in self.datasets.items()
         }
@@ -189,21 +189,18 @@ class Configuration:
         digest = None if table is None else self.digests[f"{kind}/{table}"]
         return {"revision": REVISIONS["data"], "table": digest}
 
-    def page_part(self, rig: str) -> dict[str, Any]:
-        """What a rig's page tells beside its recordings."""
-        return page_part(self.rigs[rig])
-
     def split_part(self, dataset: str) -> dict[str, Any]:
         """What decides the split of a dataset."""
         data = self.datasets[dataset]
         keys = data.model_dump(include={"rig", "span", "channel_kinds", "select", "split"})
         machine = self.rigs[data.rig].machine
-        part = {"dataset": keys, **self._provenance("datasets", data.split.file)}
-        if machine is not None:
-            part["geometry"] = machine.model_dump(exclude={"origin"})
-        if data.split.truncation is not None:
-            part["truncation"] = self.digests[f"datasets/{data.split.truncation}"]
-        return part
+        known = {} if machine is None else {"geometry": machine.model_dump(exclude={"origin"})}
+        provenance = self._provenance("datasets", data.split.file)
+        return {"dataset": keys, **known, **provenance, **self._truncation(data)}
+
+    def _truncation(self, data: Dataset) -> dict[str, str]:
+        name = data.split.truncation
+        return {} if name is None else {"truncation": self.digests[f"datasets/{name}"]}
 
     def request(self, dataset: str, model: str, task_set: str, seed: int) -> Request:
         """The configured request of one cell; a later pattern wins."""
@@ -397,10 +394,6 @@ def _site(file: Path, preferred: Sequence[str]) -> SiteClass:
     hardware = next((name for name in preferred if values.get(name)), preferred[-1])
     site: SiteClass = checked(SiteClass, values.get(hardware) or {}, [file], (hardware,))
     return site
-
-
-def _only(values: Mapping[str, Any], key: str) -> dict[str, Any]:
-    return {key: values[key]} if key in values else {}
 
 
 def _set(overrides: Any) -> dict[str, Any]:

@@ -43,7 +43,7 @@ figcaption, .small { color: #555; font-size: 0.9em; }
 def write_page(rig: str, part: Mapping[str, Any]) -> Path:
     """Write `data/<rig>/rig.html` from the rig's store; return its path.
 
-    ``part`` is `Configuration.page_part`: geometry and `amplitude_comparable`. Raises ``BadData``
+    ``part`` is `loading.page_part`: geometry and `amplitude_comparable`. Raises ``BadData``
     where the store is missing or damaged.
     """
     known = part["geometry"]

@@ -112,7 +112,7 @@ def _unmade(
 
     Under `--quiet host` Snakemake's own log does not name the jobs that failed.
     """
-    logs = Path("data", "logs")
+    logs = paths.DATA / "logs"
     found: dict[Path, Job] = {}
     for status in waiting:
         name = status.cell.dataset

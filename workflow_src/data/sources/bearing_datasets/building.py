@@ -28,6 +28,7 @@ from workflow_src.data.sources.bearing_datasets.definitions import (
     of_package,
     private,
 )
+from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.errors import BadData, UserError
 from workflow_src.files import is_disk_full, write_text
 
@@ -48,7 +49,8 @@ class Building:
             self.definition = private(config_folder / options.definition)
         else:
             self.definition = of_package(str(options.name))
-        self.root = _root(options.root, data_root)
+        said = f"`root: {options.root}` under `bearing_datasets:`"
+        self.root = below_data_root(options.root, data_root, said)
         self.folder = self.root / (options.as_name or self.definition.name)
         self._options = options
 
@@ -274,19 +276,6 @@ class Building:
             number = path.name.removeprefix(start)
             if number.isdecimal() and not psutil.pid_exists(int(number)):
                 shutil.rmtree(path)
-
-
-def _root(path: str, data_root: Path | None) -> Path:
-    if Path(path).is_absolute():
-        return Path(path)
-    if data_root is None:
-        raise UserError(
-            "The folder of the data is not set.",
-            found=f"`root: {path}` under `bearing_datasets:`, which lies below it",
-            remedy="set `data_root: /path/to/data` in the config,\n"
-            "or the environment variable: export PHM_DATA_ROOT=/path/to/data",
-        )
-    return data_root / path
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

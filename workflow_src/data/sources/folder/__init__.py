@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
 from workflow_src.data.recordings import Recording
+from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
@@ -32,7 +33,7 @@ class FolderSource:
 
     def __init__(self, options: FolderOptions, data_root: Path | None, config_folder: Path) -> None:
         self._options = options
-        self._folder = _resolve(options.path, data_root)
+        self._folder = below_data_root(options.path, data_root, f"`path: {options.path}`")
         self._config_folder = config_folder
         self.files: dict[str, str] = {}
         self.notes: list[str] = []
@@ -139,16 +140,3 @@ def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
             remedy=f"folder:\n  time_column: {column}   # or its name; or, where it is one, say\n"
             f"  channels: {list(range(signal.shape[1]))}   # so",
         )
-
-
-def _resolve(path: str, data_root: Path | None) -> Path:
-    if Path(path).is_absolute():
-        return Path(path)
-    if data_root is None:
-        raise UserError(
-            "The folder of the data is not set.",
-            found=f"`path: {path}`, which lies below it",
-            remedy="set `data_root: /path/to/data` in the config,\n"
-            "or the environment variable: export PHM_DATA_ROOT=/path/to/data",
-        )
-    return data_root / path

@@ -16,6 +16,7 @@ from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
 from workflow_src.data.linked import Place
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.report import DataReport
+from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.phm_vibench.arrays import compare_keys, opened, read_signal
 from workflow_src.data.sources.phm_vibench.fields import compare_domains, fields_of, texts_of
 from workflow_src.data.sources.phm_vibench.labels import PROXY, faults
@@ -58,8 +59,11 @@ class PhmVibenchSource:
 
     def __init__(self, options: PhmVibenchOptions, data_root: Path | None) -> None:
         self._options = options
-        self._file = _resolve(options.path, "path", data_root)
-        self._metadata = _resolve(options.metadata, "metadata", data_root)
+        # Absolute, as the store's links to it are read from any folder.
+        said = f"`path: {options.path}`"
+        self._file = below_data_root(options.path, data_root, said).absolute()
+        said = f"`metadata: {options.metadata}`"
+        self._metadata = below_data_root(options.metadata, data_root, said).absolute()
         self.report = DataReport()
         self.notes: list[str] = []
         self.files: dict[str, str] = {}
@@ -184,16 +188,3 @@ def _field_rate(text: str, row: Row) -> float:
             found=f"rate_hz = {text!r}",
             remedy="mend `rate_hz:` under `fields:` of the rig",
         ) from error
-
-
-def _resolve(path: str, key: str, data_root: Path | None) -> Path:
-    if Path(path).is_absolute():
-        return Path(path)
-    if data_root is None:
-        raise UserError(
-            "The folder of the data is not set.",
-            found=f"`{key}: {path}`, which lies below it",
-            remedy="set `data_root: /path/to/data` in the config,\n"
-            "or the environment variable: export PHM_DATA_ROOT=/path/to/data",
-        )
-    return (data_root / path).absolute()

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 
 from workflow_src.configuration.folder import Lookup
-from workflow_src.configuration.patterns import compile_pattern, fill
+from workflow_src.configuration.patterns import compile_pattern
 from workflow_src.configuration.phm_vibench import COLUMNS, PhmVibenchOptions
 from workflow_src.data.report import DataReport
+from workflow_src.data.sources.folder.table import field_text
 from workflow_src.data.sources.phm_vibench.table import Row, whole
 from workflow_src.errors import UserError
 
@@ -54,20 +55,11 @@ def fields_of(row: Row, texts: dict[str, str], options: PhmVibenchOptions) -> di
         "run_id": row.id,
         "condition": domain,
     }
+    has_class = row.label is not None and row.label >= 0
     for name, rule in options.fields.items():
-        if not isinstance(rule, Lookup):
-            made[name] = fill(rule, texts)
-        elif texts[rule.group] in rule.values:
-            made[name] = rule.values[texts[rule.group]]
-        elif name != "fault" or (row.label is not None and row.label >= 0):
-            raise UserError(
-                f"No value for {name}.",
-                where=f"metadata table, Id {row.id}",
-                found=f"{rule.group} = {texts[rule.group]!r}",
-                expected=f"one of {', '.join(rule.values)}",
-                remedy=f"add `{texts[rule.group]}: VALUE` to the values of `{name}:` under "
-                "`fields:` of the rig",
-            )
+        is_known = not isinstance(rule, Lookup) or texts[rule.group] in rule.values
+        if is_known or name != "fault" or has_class:
+            made[name] = field_text(name, rule, texts, f"metadata table, Id {row.id}")
     return made
 
 
