@@ -295,6 +295,9 @@ def _schema(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # its name, function, and text
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workflow_src", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="verb")
@@ -304,6 +307,13 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
+    for add in (_add_data, _add_cells, _add_tables, _add_rest):
+        add(verb)
+    return parser
+
+
+def _add_data(verb: _Verb) -> None:
+    """What is made of recordings, and said of them."""
     recordings = verb("recordings", _recordings, "Write a rig's recordings to data/<name>/.")
     built = verb("built", _built, "Fetch and build a rig of the package bearing-datasets.")
     for made in (recordings, built):
@@ -325,6 +335,9 @@ def _parser() -> argparse.ArgumentParser:
     rig.add_argument("--page", help="what the page tells beside them, as JSON; default: the file's")
     rig.add_argument("--config-folder", type=Path, default=Path("config"))
 
+
+def _add_cells(verb: _Verb) -> None:
+    """What is done for one cell."""
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
     _add_request(train)
     attempt = verb("attempt", _attempt, "What `train` starts and watches; not to be called.")
@@ -336,6 +349,9 @@ def _parser() -> argparse.ArgumentParser:
     for made in (train, attempt, classic, evaluate):
         made.add_argument("cell", type=Path, help="<study>/results/.../cell.json")
 
+
+def _add_tables(verb: _Verb) -> None:
+    """What is gathered of all cells."""
     results = verb("results", _results, "Gather all scores in <study>/results.csv.")
     tables = verb("tables", _tables, "Write the tables of a study.")
     tables.add_argument("--partial", action="store_true", help="of what exists")
@@ -343,6 +359,9 @@ def _parser() -> argparse.ArgumentParser:
     for made in (results, tables, show):
         made.add_argument("--plan", required=True, help="what decides the tables, as JSON")
 
+
+def _add_rest(verb: _Verb) -> None:
+    """What users ask beside a run."""
     status = verb("status", _status, "Print where each cell of a study's last run stands.")
     status.add_argument("study", nargs="?", help="default: that of the last run here")
     form = status.add_mutually_exclusive_group()
@@ -367,7 +386,6 @@ def _parser() -> argparse.ArgumentParser:
     inspect.add_argument("--data-root", type=Path, help="default: $PHM_DATA_ROOT")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
-    return parser
 
 
 def _add_request(train: argparse.ArgumentParser) -> None:
