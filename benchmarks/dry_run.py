@@ -28,6 +28,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import yaml
+from parse_cells import large_run
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
@@ -45,11 +46,8 @@ DECISIONS = 200
 
 def study_of(wanted: int) -> Configuration:
     """Networks alone: a baseline asks for nothing that is decided."""
-    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-    run |= {"study": "large", "hardware": HARDWARE}
-    run["models"] = ["dlinear", "patchtst", "timesnet", "fno"]
-    each = len(run["datasets"]) * len(run["models"]) * len(run["task_sets"])
-    run["seeds"] = list(range(-(-wanted // each)))
+    models = ["dlinear", "patchtst", "timesnet", "fno"]
+    run = large_run(wanted, study="large", hardware=HARDWARE, models=models)
     Path("large.yaml").write_text(yaml.safe_dump(run), encoding="utf-8")
     return load(run, REPOSITORY / "config")
 

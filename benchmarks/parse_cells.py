@@ -11,6 +11,7 @@ import argparse
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -21,14 +22,18 @@ from workflow_src.cells import grid  # noqa: E402
 from workflow_src.configuration import load  # noqa: E402
 
 
+def large_run(wanted: int, **keys: Any) -> dict[str, Any]:
+    """The default run with `keys` above it, and as many seeds as `wanted` cells take."""
+    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+    run |= {"hardware": "local"} | keys
+    each = len(run["datasets"]) * len(run["models"]) * len(run["task_sets"])
+    return {**run, "seeds": list(range(-(-wanted // each)))}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cells", type=int, default=10_000)
-    wanted = parser.parse_args().cells
-    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-    each = len(run["datasets"]) * len(run["models"]) * len(run["task_sets"])
-    run["seeds"] = list(range(-(-wanted // each)))
-    run["hardware"] = "local"
+    run = large_run(parser.parse_args().cells)
     run["overrides"] = [
         {"cells": f"*/*/*/{seed}", "training": {"epochs": 5 + seed}} for seed in range(20)
     ]

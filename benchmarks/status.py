@@ -20,7 +20,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-import yaml
+from parse_cells import large_run
 
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
@@ -40,11 +40,7 @@ FILLED = 40  # columns of memory and metrics beside these
 
 
 def configuration_of(wanted: int) -> Configuration:
-    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
-    run |= {"study": "large", "hardware": "local"}
-    each = len(run["datasets"]) * len(run["models"]) * len(run["task_sets"])
-    run["seeds"] = list(range(-(-wanted // each)))
-    return load(run, REPOSITORY / "config")
+    return load(large_run(wanted, study="large"), REPOSITORY / "config")
 
 
 def write_study(configuration: Configuration, epochs: int) -> int:

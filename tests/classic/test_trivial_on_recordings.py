@@ -1,8 +1,5 @@
 """Trivial rows on measured vibration: the levels that a table on these rigs must show."""
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +7,8 @@ import pytest
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.evaluation import evaluate
 from workflow_src.predictions import SPAN_COLUMNS
+
+from ..recordings import RECORDINGS
 
 WINDOW, HORIZON = 2048, 96
 
@@ -53,10 +52,9 @@ class _Arrays:
 
 @pytest.fixture(scope="module")
 def femto():
-    root = Path(os.environ.get("PHM_DATA_ROOT", Path(__file__).parents[3] / "shared" / "data"))
-    if not (root / "FEMTO").is_dir():
-        pytest.skip(f"no FEMTO recordings under {root}: set PHM_DATA_ROOT")
-    return FemtoSource(root)
+    if not (RECORDINGS / "FEMTO").is_dir():
+        pytest.skip(f"no FEMTO recordings under {RECORDINGS}: set PHM_DATA_ROOT")
+    return FemtoSource(RECORDINGS)
 
 
 @pytest.mark.slow

@@ -354,15 +354,6 @@ def test_memory_is_that_of_one_recording(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def data_root():
-    given = os.environ.get("PHM_DATA_ROOT")
-    root = Path(given) if given else REPOSITORY.parent / "shared" / "data"
-    if not (root / "MANIFEST.csv").is_file():
-        pytest.skip("the reference recordings are not here: set PHM_DATA_ROOT to their folder")
-    return root
-
-
-@pytest.fixture(scope="session")
 def rig(data_root, tmp_path_factory):
     """The store of a rig of config/rigs, its YAML and its rows of the published list of files."""
     built = {}

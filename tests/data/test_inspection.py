@@ -76,15 +76,6 @@ def assert_all_marked(drafts):
 # -- the reference rigs ---------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="session")
-def data_root():
-    given = os.environ.get("PHM_DATA_ROOT")
-    root = Path(given) if given else REPOSITORY.parent / "shared" / "data"
-    if not (root / "MANIFEST.csv").is_file():
-        pytest.skip("the reference recordings are not here: set PHM_DATA_ROOT to their folder")
-    return root
-
-
 def test_femto(data_root, tmp_path):
     drafts, rig, table = built(data_root / "FEMTO", tmp_path, data_root)
     assert_all_marked(drafts)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -25,9 +24,10 @@ from workflow_src.tables.paper import write_tables
 from workflow_src.tables.plan import DatasetEntry, ModelEntry, TablePlan, TaskSetEntry
 from workflow_src.tables.show import show
 
+from ..recordings import RECORDINGS
+
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
 NAIVE = {
     "strategy": "naive_windows",
     "allow_leakage": True,

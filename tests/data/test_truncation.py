@@ -24,9 +24,10 @@ from workflow_src.files import write_text
 from workflow_src.predictions import read_predictions
 from workflow_src.tasks.rul_prediction.score import score
 
+from ..recordings import RECORDINGS
+
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
 SPLIT = {
     "strategy": "unit",
     "test": {"unit_id": ["b2", "b3"]},

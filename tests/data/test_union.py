@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -379,10 +378,7 @@ def test_a_rig_that_is_no_union_may_tell_its_native_rate(tmp_path):
 # ------------------------------------------------------------------------------- real rigs
 
 
-def test_the_three_bearing_rigs_become_one_at_12_khz(tmp_path):
-    root = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
-    if not (root / "CWRU").is_dir():
-        pytest.skip("the reference recordings are not here: set PHM_DATA_ROOT to their folder")
+def test_the_three_bearing_rigs_become_one_at_12_khz(data_root, tmp_path):
     rigs = REPOSITORY / "config" / "rigs"
 
     def rig(name: str) -> Rig:
@@ -391,7 +387,7 @@ def test_the_three_bearing_rigs_become_one_at_12_khz(tmp_path):
     options = rig("cross_12k").union
     folders = {}
     for name in options.rigs:
-        source = FolderSource(rig(name).folder, root, rigs)
+        source = FolderSource(rig(name).folder, data_root, rigs)
         write_store(source.recordings(), tmp_path / name, {"rig": name, "source": "folder"})
         folders[name] = tmp_path / name
     made = UnionSource(options, folders)

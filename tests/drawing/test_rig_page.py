@@ -36,8 +36,9 @@ from workflow_src.drawing.rig_page import page, write_page
 from workflow_src.drawing.style import house_style
 from workflow_src.errors import BadData
 
+from ..recordings import RECORDINGS
+
 CONFIG = Path(__file__).parents[2] / "config"
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", CONFIG.parents[1] / "shared" / "data"))
 SIMULATED = ("bearing_sim", "gearbox_sim", "life_sim")
 REAL = ("cwru", "hit_sm", "uestc", "gfd", "femto")
 SHOWN = [

@@ -5,15 +5,14 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
-import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from .conftest import REPOSITORY, Outcome, Project
+from ..recordings import RECORDINGS
+from .conftest import Outcome, Project
 
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
 DATASETS = ("bd_hit_sm", "bd_uestc", "bd_cwru", "bd_femto")
 STUDY = "packaged"
 RUN = {

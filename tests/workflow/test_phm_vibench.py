@@ -22,9 +22,9 @@ from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.simulated import simulate
 
 from .. import phm_vibench_files as files
+from ..recordings import RECORDINGS
 from .conftest import REPOSITORY, STUDY, Outcome, Project
 
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
 RIGS = REPOSITORY / "config" / "rigs"
 LENGTH = 24_000  # of a recording that is kept of UESTC
 RUNS = ("Bearing1_2", "Bearing1_1", "Bearing2_1", "Bearing2_2")

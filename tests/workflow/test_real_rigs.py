@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from .conftest import REPOSITORY, Outcome, Project
+from ..recordings import RECORDINGS
+from .conftest import Outcome, Project
 
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
 EXPERIMENT = "experiments/real_rigs.yaml"
 DATASETS = (
     "femto_official",

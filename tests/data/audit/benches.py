@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,9 @@ from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store, write_store
 
+from ...recordings import RECORDINGS
+
 REPOSITORY = Path(__file__).parents[3]
-RECORDINGS = Path(os.environ.get("PHM_DATA_ROOT", REPOSITORY.parent / "shared" / "data"))
 CONFIG = REPOSITORY / "config"
 SPAN = 512
 Signals = Mapping[str, tuple[str, NDArray[np.float32]]]
