@@ -198,12 +198,12 @@ def _predict(
     watch: Watch,
 ) -> None:
     load_weights(recovery.network, folder / WEIGHTS)
-    facts: dict[str, Any] = {
+    facts = {
         "classes": list(reader.classes),
         "strength": facts_of_split["strength"],
+        "mean_training_life_s": facts_of_split.get("mean_training_life_s"),
+        **truncation_facts(facts_of_split),
     }
-    facts["mean_training_life_s"] = facts_of_split.get("mean_training_life_s")
-    facts |= truncation_facts(facts_of_split)
     alone = Recovery(recovery.network, recovery.size, tell=recovery.tell)
     device, size = Ranks().device(told.accelerator), cell["training"]["batch_size"]
     predictions = predict(alone, reader, facts, size, device, watch.mark)
