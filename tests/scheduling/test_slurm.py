@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from workflow_src.scheduling import slurm
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.past import cause_without_end
 from workflow_src.scheduling.slurm import cause_of_job
@@ -84,3 +85,18 @@ def test_slurms_word_beats_the_last_heartbeat(programs: Programs, tmp_path: Path
     found = cause_without_end(journal.events(), sample)
     assert found is not None
     assert found.text == "node_lost"
+
+
+def test_a_silent_slurm_is_not_waited_for_by_every_cell(
+    programs: Programs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slurm, "_ANSWER_S", 0.2)
+    monkeypatch.setattr(slurm, "_asked_again_at", 0.0)
+    calls = programs(squeue="exec sleep 60", sacct="echo TIMEOUT")
+    assert cause_of_job("4711") is None
+    assert cause_of_job("4712") is None
+    assert calls.read_text().splitlines() == ["squeue -h -j 4711 -o %T -t all"]
+
+    monkeypatch.setattr(slurm, "_LEFT_ALONE_S", 0.0)
+    monkeypatch.setattr(slurm, "_asked_again_at", 0.0)
+    assert cause_of_job("4713") is not None  # squeue stays silent, accounting answers

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Sequence
 
 from workflow_src.scheduling.journal import Cause
 
 _ANSWER_S = 30.0  # a controller under load
-
+_LEFT_ALONE_S = 300.0  # after a silence: a study's cells would wait for one answer each
+_asked_again_at = 0.0  # of time.monotonic()
 
 _CAUSES = {
     "NODE_FAIL": Cause.NODE_LOST,
@@ -45,12 +47,17 @@ def cause_of_job(job: str) -> Cause | None:
 
 
 def _asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
-    if shutil.which(command[0]) is None:
+    """The answer to a command; None where there is none, also for a while after a silence."""
+    global _asked_again_at
+    if shutil.which(command[0]) is None or time.monotonic() < _asked_again_at:
         return None
     variables = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
     try:
         return subprocess.run(
             command, env=variables, capture_output=True, text=True, timeout=_ANSWER_S, check=False
         )
-    except (OSError, subprocess.TimeoutExpired):
+    except subprocess.TimeoutExpired:
+        _asked_again_at = time.monotonic() + _LEFT_ALONE_S
+        return None
+    except OSError:
         return None
