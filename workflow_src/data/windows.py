@@ -205,7 +205,8 @@ class SpanReader:
     ) -> tuple[NDArray[np.int32], pd.DataFrame]:
         """For each row the place of its recording in the table of those in use, and that table."""
         which, names = pd.factorize(split.rows["recording_id"])
-        table = self._store.table.set_index("recording_id", drop=False)
+        # Of another store, which is let go: ours would keep the whole table.
+        table = Store(folder).table.set_index("recording_id", drop=False)
         ends = split.rows["start"].groupby(which).max() + self._span  # in the order of `names`
         lengths = table["length"].reindex(list(names), fill_value=0).to_numpy()
         for name, end, length in zip(names, ends, lengths, strict=True):

@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
+import pyarrow
 import torch
 
 from workflow_src.errors import OutOfMemory, Stopped, UserError
@@ -117,7 +118,8 @@ def free() -> None:
 
 
 def trim() -> None:
-    """Give the system back what is not in use of this process's heap now."""
+    """Give the system back what is not in use of this process's heaps now."""
+    pyarrow.default_memory_pool().release_unused()  # pandas' texts lie in one of its own
     if hasattr(_LIBC, "malloc_trim"):  # glibc's
         _LIBC.malloc_trim(0)
 
