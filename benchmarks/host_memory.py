@@ -107,7 +107,7 @@ def train(cell: Path, workers: int, cache_mb: int, steps: int) -> None:
     from workflow_src.scheduling.journal import Journal
     from workflow_src.scheduling.stop import Reason, Stop
     from workflow_src.scheduling.told import Told
-    from workflow_src.training.run import attempt
+    from workflow_src.training.run import attempt, limit_memory
 
     class AfterSteps(Stop):
         asked = 0
@@ -117,6 +117,7 @@ def train(cell: Path, workers: int, cache_mb: int, steps: int) -> None:
             return "terminated" if self.asked >= steps else None
 
     told = Told(workers=workers, cache_mb=cache_mb)
+    limit_memory(told)  # as every attempt does
     try:
         attempt(cell, told, Journal(cell.with_name("attempts.jsonl")), AfterSteps())
     except Stopped:
