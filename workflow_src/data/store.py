@@ -277,8 +277,7 @@ class Store:
         """One row a recording; text as str with "" for missing, numbers with NaN for missing."""
         path = self._existing(TABLE)
         try:
-            # Python's texts: pandas' own lie in Arrow's heap, which keeps some of what it once had.
-            frame = pd.read_csv(path, dtype=object, keep_default_na=False, encoding="utf-8")
+            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
             for name in (*NUMBER_COLUMNS, *TIME_COLUMNS):
                 frame[name] = pd.to_numeric(frame[name]).astype("float64")
             frame = frame.astype({"length": "int64", "channels": "int64"})

@@ -36,7 +36,6 @@ from workflow_src.training.checkpoints import (
 )
 from workflow_src.training.history import History, seconds
 from workflow_src.training.module import TrainingModule
-from workflow_src.training.out_of_memory import trim
 from workflow_src.training.progress import Reporter
 from workflow_src.training.recovery import Recovery
 from workflow_src.training.sampling import augmentation_of, groups_of
@@ -83,7 +82,6 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
     validation = PartBatches(
         reader, reader.rows("val"), training["batch_size"], rank=ranks.rank, ranks=ranks.count
     )
-    trim()  # of millions of spans, what it took to find those of a part
     best = _best(attempt, reader)
     checkpoints = Checkpoints(
         attempt.folder,

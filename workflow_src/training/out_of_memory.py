@@ -10,7 +10,6 @@ import re
 from collections.abc import Iterator
 from typing import Literal
 
-import pyarrow
 import torch
 
 from workflow_src.errors import OutOfMemory, Stopped, UserError
@@ -118,8 +117,7 @@ def free() -> None:
 
 
 def trim() -> None:
-    """Give the system back what is not in use of this process's heaps now."""
-    pyarrow.default_memory_pool().release_unused()  # pandas' texts lie in one of its own
+    """Give the system back what is not in use of this process's heap now."""
     if hasattr(_LIBC, "malloc_trim"):  # glibc's
         _LIBC.malloc_trim(0)
 
