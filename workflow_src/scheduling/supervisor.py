@@ -95,12 +95,17 @@ def supervise(folder: Path, identity: str, told: Told, command: Sequence[str]) -
     return end.cause
 
 
-def die_with_parent() -> None:
-    """Let the kernel kill this process when the supervisor dies: no orphan trains on."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Let the kernel kill this process when its parent dies: no orphan goes on.
+
+    `parent` is that process; None: the supervisor, where there is one.
+    """
+    if parent is None:
+        parent = int(os.environ.get(_SUPERVISOR, os.getppid()))
     if ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL):
         raise OSError(ctypes.get_errno(), "the kernel refused PR_SET_PDEATHSIG")
     # It may have died before the call, even before this process ran its first line.
-    if os.getppid() != int(os.environ.get(_SUPERVISOR, os.getppid())):
+    if os.getppid() != parent:
         os.kill(os.getpid(), signal.SIGKILL)
 
 

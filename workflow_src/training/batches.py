@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
+from functools import partial
 from multiprocessing.queues import Queue
 
 import torch
@@ -14,6 +15,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from workflow_src.data.augmentation import Augmentation
 from workflow_src.data.windows import SpanArrays, SpanReader, compact
+from workflow_src.scheduling.supervisor import die_with_parent
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.out_of_memory import Memory, exhausted, free
 from workflow_src.training.sampling import Drawn, Rows, drawn
@@ -207,7 +209,7 @@ class _ReadAhead:
                 prefetch_factor=_PREFETCHED,
                 persistent_workers=True,
                 multiprocessing_context="spawn",  # a fork would copy CUDA and threads
-                worker_init_fn=_start_worker,
+                worker_init_fn=partial(_start_worker, os.getpid()),
                 generator=torch.Generator(),  # the global one would otherwise be drawn from
             )
         with _no_signal_of_lost_workers():
@@ -247,7 +249,9 @@ class _Spans(Dataset[Batch]):
         return tensors(self.reader.read(draws.rows, self.augmentation, draws.times))
 
 
-def _start_worker(worker: int) -> None:
+def _start_worker(reader: int, worker: int) -> None:
+    # Torch's own watch begins after this: a reader that died before would never be missed.
+    die_with_parent(reader)
     torch.set_num_threads(1)
     # A batch that could not be sent (no memory or no file descriptor to share it by) would be lost
     # without a word, and its reader wait for ever; a worker that ends is found.
