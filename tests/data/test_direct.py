@@ -94,6 +94,54 @@ def test_any_span_in_any_order_is_that_of_the_store(folder: Path, data: st.DataO
     reads.close()
 
 
+def spans(reads: DirectReads, recordings: list[int], starts: list[int], size: int) -> np.ndarray:
+    """Read in one call, into every second place."""
+    out = np.full((2 * len(starts), size, CHANNELS), np.nan, np.float32)
+    places = np.arange(0, len(out), 2)
+    reads.read_spans(np.array(recordings), np.array(starts), out, places)
+    assert np.isnan(out[1::2]).all()
+    return out[places]
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_spans_in_one_call_are_those_of_the_store(folder: Path, data: st.DataObject) -> None:
+    signals = [made.signal for made in recordings()]
+    reads = reads_of(Store(folder))
+    for _ in range(data.draw(st.integers(1, 4))):  # some chunks are verified, others not yet
+        size = data.draw(st.sampled_from([1, 100, 4192, 8192, 9000, 20_000]))
+        fitting = [i for i, length in enumerate(LENGTHS) if length >= size]
+        which = data.draw(st.lists(st.sampled_from(fitting), min_size=1, max_size=8))
+        starts = [data.draw(st.integers(0, LENGTHS[i] - size)) for i in which]
+        expected = [
+            signals[i][start : start + size] for i, start in zip(which, starts, strict=True)
+        ]
+        assert spans(reads, which, starts, size).tobytes() == np.stack(expected).tobytes()
+    reads.close()
+
+
+def test_what_was_verified_is_not_looked_at_one_by_one(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads, looked = reads_of(store), []
+    for recording, length in enumerate(LENGTHS):
+        span(reads, recording, 0, length)
+    real = DirectReads.read
+    monkeypatch.setattr(DirectReads, "read", lambda *a: looked.append(a[1:3]) or real(*a))
+    spans(reads, [0, 0, 1, 2, 0], [0, 8000, 8191, 8000, 15_808], 192)
+    assert looked == []
+    spans(reads, [0, 0], [1, 8191], 8195)  # the second touches three chunks
+    assert looked == [(0, 8191)]
+
+
+@pytest.mark.parametrize("start", [-1, LENGTHS[0] - 99])
+def test_a_span_among_others_outside_of_its_recording_is_refused(store: Store, start: int) -> None:
+    reads = reads_of(store)
+    span(reads, 0, 0, LENGTHS[0])
+    with pytest.raises(ValueError, match="outside"):
+        spans(reads, [0, 0], [100, start], 100)
+
+
 def test_each_chunk_is_verified_once_a_process(
     store: Store, through_hdf5: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -157,6 +205,9 @@ def test_a_file_that_was_cut_short_is_bad_data(store: Store) -> None:
     os.truncate(store.folder / SIGNALS, 4096)
     with pytest.raises(BadData, match="cut short"):
         span(reads, 1, 0, LENGTHS[1])
+    for start in (0, 8000):  # within a chunk, over its border
+        with pytest.raises(BadData, match="cut short"):
+            spans(reads, [1], [start], 1000)
 
 
 def _replaced(store: Store, made: Callable[[h5py.Group, np.ndarray], object]) -> None:

@@ -180,6 +180,24 @@ def test_the_cache_stays_within_its_bound(store: Path, monkeypatch: pytest.Monke
     assert reader.kept_bytes == 2 * 4 * LENGTH * 2
 
 
+@pytest.mark.parametrize("recordings_kept", [0, 2, 21])
+def test_spans_of_all_channels_are_the_same_kept_or_not(store: Path, recordings_kept: int) -> None:
+    room = recordings_kept * 4 * LENGTH * 3 / 2**20
+    keys = {"channel_kinds": ["vibration", "current"], "amplitude": "none"}
+    reader = reader_of(store, cache_mb=room, **keys)  # type: ignore[arg-type]
+    frame, through_hdf5 = reader.frame(np.arange(252)), Store(store)
+    for seed in range(3):  # chunks are verified in the first of them
+        rows = np.random.default_rng(seed).permutation(252)
+        spans = reader.read(rows)
+        for i, row in enumerate(rows):
+            name, start = frame["recording_id"][row], int(frame["start"][row])
+            expected = through_hdf5.read(name, start, start + WINDOW + HORIZON)
+            np.testing.assert_array_equal(spans.window[i], expected[:WINDOW])
+            np.testing.assert_array_equal(spans.horizon[i], expected[WINDOW:])
+    assert reader.kept_bytes == recordings_kept * 4 * LENGTH * 3
+    through_hdf5.close()
+
+
 def test_noise_has_its_ratio_and_leaves_the_target_alone(store: Path) -> None:
     clean = reader_of(store)
     for noise_db in (0.0, 10.0):

@@ -80,7 +80,9 @@ class SpanReader:
             _all_or(channel_indexes(kinds, dataset.channel_kinds), kinds.count("|") + 1)
             for kinds in self._recordings["channel_kinds"]
         ]
+        self._whole = np.array([chosen is None for chosen in self._channels])
         self.channels: int = split.facts["channels"]
+        self._bytes = 4 * self.channels * self._recordings["length"].to_numpy(np.int64)
         self.classes: tuple[str, ...] = tuple(split.facts["classes"])
         self._label()
         self._capacity = cache_mb * 2**20
@@ -244,20 +246,40 @@ class SpanReader:
         self, index: NDArray[np.int64], moved: NDArray[np.int64] | None = None
     ) -> Floats:
         """Spans (n, L + H, C) of `index` (n,), or from `moved` on; in the test part with noise."""
-        starts = self._starts[index] if moved is None else moved
+        starts = self._starts[index].astype(np.int64) if moved is None else moved
+        which, kept, left = self._which[index], self._cache, []
         spans = np.empty((len(index), self._span, self.channels), np.float32)
-        for span, which, start in zip(
-            spans, self._which[index].tolist(), starts.tolist(), strict=True
-        ):
-            recording = self._cached(which)
-            if recording is not None:
-                span[:] = recording[start : start + self._span]
+        for i, (number, start) in enumerate(zip(which.tolist(), starts.tolist(), strict=True)):
+            if number in kept:
+                spans[i] = kept[number][start : start + self._span]
             else:
-                self._copy(which, start, span)
+                left.append(i)
+        if left:
+            self._read_left(np.array(left), which, starts, spans)
         if self._noise_db is not None:
-            for i in np.flatnonzero(self._parts[index] == PARTS.index("test")):
-                self._add_noise(self._which[index[i]], int(starts[i]), spans[i, : self._length])
+            for test in np.flatnonzero(self._parts[index] == PARTS.index("test")):
+                self._add_noise(which[test], int(starts[test]), spans[test, : self._length])
         return spans
+
+    def _read_left(
+        self,
+        left: NDArray[np.int64],
+        which: NDArray[np.int32],
+        starts: NDArray[np.int64],
+        spans: Floats,
+    ) -> None:
+        """Those of `spans` (n, L + H, C) that no kept recording holds; what fits is kept now."""
+        fits = self._bytes[which[left]] <= self._capacity - self._cached_bytes
+        by_itself = fits | ~self._whole[which[left]]
+        for i in left[by_itself].tolist():
+            number, start = int(which[i]), int(starts[i])
+            recording = self._cached(number)
+            if recording is not None:
+                spans[i] = recording[start : start + self._span]
+            else:
+                self._copy(number, start, spans[i])
+        left = left[~by_itself]
+        self._signals.read_spans(which[left], starts[left], spans, left)
 
     def _copy(self, which: int, start: int, out: Floats) -> None:
         """Samples of the channels in use from `start` on into `out` (n, C)."""
@@ -274,7 +296,7 @@ class SpanReader:
         if which in self._cache:
             return self._cache[which]
         length = self._shapes[which][0]
-        used = 4 * length * self.channels
+        used = int(self._bytes[which])
         if self._cached_bytes + used > self._capacity:
             return None
         samples = np.empty((length, self.channels), np.float32)
