@@ -187,11 +187,14 @@ def megabytes(memory: str) -> int:
 
 def attempts_running(project: Path) -> Sequence[str]:
     """The cell of each training process of a project that lives now."""
-    found = []
+    found: dict[int, tuple[int, str]] = {}
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             words = (folder / "cmdline").read_bytes().decode().split("\0")
             own = os.readlink(folder / "cwd") == str(project)
             if own and "workflow_src" in words and "attempt" in words:
-                found += [word for word in words if word.endswith("cell.json")]
-    return found
+                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+                (cell,) = (word for word in words if word.endswith("cell.json"))
+                found[int(folder.name)] = parent, cell
+    # Between fork and exec a process that one of them starts bears its words.
+    return [cell for parent, cell in found.values() if parent not in found]
