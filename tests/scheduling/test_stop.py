@@ -207,7 +207,7 @@ def test_an_answer_that_does_not_come_is_not_waited_for(
     squeue: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slurm, "_ANSWER_S", 0.1)
-    monkeypatch.setattr(slurm, "_asked_again_at", 0.0)
+    monkeypatch.setattr(slurm, "_asked_again_at", {})
     squeue("#!/bin/sh\nexec sleep 60")
     assert end_of_time(JOB) is None
 

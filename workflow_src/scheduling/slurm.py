@@ -12,7 +12,7 @@ from workflow_src.scheduling.journal import Cause
 
 _ANSWER_S = 30.0  # a controller under load
 _LEFT_ALONE_S = 300.0  # after a silence: a study's cells would wait for one answer each
-_asked_again_at = 0.0  # of time.monotonic()
+_asked_again_at: dict[str, float] = {}  # by program: accounting may answer where squeue does not
 
 _CAUSES = {
     "NODE_FAIL": Cause.NODE_LOST,
@@ -48,8 +48,8 @@ def cause_of_job(job: str) -> Cause | None:
 
 def _asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
     """The answer to a command; None where there is none, also for a while after a silence."""
-    global _asked_again_at
-    if shutil.which(command[0]) is None or time.monotonic() < _asked_again_at:
+    program = command[0]
+    if shutil.which(program) is None or time.monotonic() < _asked_again_at.get(program, 0.0):
         return None
     variables = {**os.environ, "SLURM_TIME_FORMAT": "standard"}
     try:
@@ -57,7 +57,7 @@ def _asked(command: Sequence[str]) -> subprocess.CompletedProcess[str] | None:
             command, env=variables, capture_output=True, text=True, timeout=_ANSWER_S, check=False
         )
     except subprocess.TimeoutExpired:
-        _asked_again_at = time.monotonic() + _LEFT_ALONE_S
+        _asked_again_at[program] = time.monotonic() + _LEFT_ALONE_S
         return None
     except OSError:
         return None

@@ -98,7 +98,8 @@ def supervise(folder: Path, identity: str, told: Told, command: Sequence[str]) -
 def die_with_parent(parent: int | None = None) -> None:
     """Let the kernel kill this process when its parent dies: no orphan goes on.
 
-    `parent` is that process; None: the supervisor, where there is one.
+    `parent` is that process; None: the supervisor, where there is one. To the kernel it is the
+    thread of it that started this process.
     """
     if parent is None:
         parent = int(os.environ.get(_SUPERVISOR, os.getppid()))

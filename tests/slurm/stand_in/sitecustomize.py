@@ -4,7 +4,7 @@ In a training process only. A request for a GPU is real, the GPU is not: tensors
 And what the file named by REHEARSAL says of the cell is done after its optimizer steps, by
 torch's own hook: {"dlinear/all/seed1": {"seconds_a_step": 0.5, "at_step": 3, "do": "bug"}}. Steps
 count from the start of the process, the one that only allocates included; with `once`, the first
-process alone does it. Of a cell with `silent`, Slurm does not answer the supervisor. The program
+process alone does it. The supervisor of a cell with `silent` cannot ask Slurm. The program
 under test knows nothing of all this.
 """
 
