@@ -15,7 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.training.conftest import DATASET  # absolute: a spawned worker runs this file by itself
+# Absolute: a spawned worker runs this file by itself.
+from tests.training.conftest import DATASET
+from tests.waiting import eventually, gone
 from workflow_src.configuration import Dataset
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
@@ -40,21 +42,6 @@ def main(rig: str) -> None:
         time.sleep(60)
 
 
-def until(condition: Any, seconds: float) -> bool:
-    end = time.monotonic() + seconds
-    while not condition() and time.monotonic() < end:
-        time.sleep(0.05)
-    return bool(condition())
-
-
-def gone(pid: int) -> bool:
-    """Also one that nobody has waited for."""
-    try:
-        return psutil.Process(pid).status() in (psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD)
-    except psutil.NoSuchProcess:
-        return True
-
-
 @pytest.mark.faults
 def test_a_worker_that_starts_while_its_reader_dies_ends(small_rig: Path, tmp_path: Path) -> None:
     witness = tmp_path / "pid"
@@ -64,15 +51,15 @@ def test_a_worker_that_starts_while_its_reader_dies_ends(small_rig: Path, tmp_pa
         env={**os.environ, "WITNESS": str(witness), "PYTHONPATH": path},
     )
     try:
-        assert until(lambda: witness.exists() and witness.read_text(), 60)
+        worker = int(eventually(lambda: witness.exists() and witness.read_text(), 60))
     finally:
         reads.kill()
         reads.wait()
-    worker = int(witness.read_text(encoding="utf-8"))
-    ended = until(lambda: gone(worker), 20)
-    if not ended:
-        psutil.Process(worker).kill()
-    assert ended
+    try:
+        eventually(lambda: gone(worker), 20)
+    finally:
+        if not gone(worker):
+            psutil.Process(worker).kill()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,8 @@ from workflow_src.errors import UserError
 from workflow_src.limits import MB
 from workflow_src.training import watch as watch_module
 from workflow_src.training.watch import REARM, SAVE, WARN, Gauge, Watch, show
+
+from ..waiting import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,18 +44,11 @@ class Fake:
         """Set the use, and return once a sample has seen it."""
         self.use = use
         seen = self.reads + 2
-        until(lambda: self.reads >= seen)
+        eventually(lambda: self.reads >= seen)
 
 
 def silent(event: str, **facts: Any) -> None:
     raise AssertionError(f"nothing was to be told, but {event} {facts}")
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.01)
 
 
 def run(code: str) -> dict[str, Any]:
@@ -203,19 +198,19 @@ def test_thresholds_warn_once_and_ask_for_a_checkpoint_each_time(
     host = Fake()
     with Watch(lambda event, **facts: told.append((event, facts)), host=host, every_s=0.005) as w:
         host.use = 0.86
-        until(lambda: len(told) == 1)
+        eventually(lambda: len(told) == 1)
         assert not w.checkpoint_due()
         host.use = 0.93
-        until(lambda: len(told) == 2)
-        until(w.checkpoint_due)
+        eventually(lambda: len(told) == 2)
+        eventually(w.checkpoint_due)
         assert not w.checkpoint_due()
         host.hold(0.89)
         host.hold(0.95)
         assert not w.checkpoint_due()
         host.hold(0.80)
         host.use = 0.95
-        until(w.checkpoint_due)
-        until(lambda: len(told) == 3)
+        eventually(w.checkpoint_due)
+        eventually(lambda: len(told) == 3)
         assert w.now() == {"host_used_mb": 950.0, "host_limit_mb": 1000.0}
     facts = {"of": "host", "limit_mb": 1000.0, "source": "a file"}
     assert told == [
@@ -309,11 +304,11 @@ def test_a_journal_that_cannot_be_written_is_said_and_does_not_end_the_watch(
 
     with Watch(full, host=host, every_s=0.005) as watch:
         host.use = 0.99
-        until(watch.checkpoint_due)
+        eventually(watch.checkpoint_due)
         host.hold(0.5)
         host.use = 0.99
-        until(watch.checkpoint_due)
-        until(lambda: len(calls) == 2)
+        eventually(watch.checkpoint_due)
+        eventually(lambda: len(calls) == 2)
     assert calls == ["memory", "memory"]
     assert capsys.readouterr().err.count("No space left") == 1
 

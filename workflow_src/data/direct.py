@@ -45,12 +45,10 @@ class DirectReads:
         self._store = store
         self._names = names
         self._shapes = shapes
-        self._lengths = np.array([length for length, _ in shapes], np.int64)
         self._forget()
 
     def __getstate__(self) -> dict[str, Any]:
-        kept = ("_store", "_names", "_shapes", "_lengths")
-        return {name: self.__dict__[name] for name in kept}
+        return {"_store": self._store, "_names": self._names, "_shapes": self._shapes}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
@@ -60,6 +58,7 @@ class DirectReads:
         self._file: h5py.File | None = None
         self._opened_by = 0
         self._descriptor = -1
+        self._lengths = np.array([length for length, _ in self._shapes], np.int64)
         self._rows = array("q", bytes(8 * len(self._names)))  # samples of a chunk; 0: unknown yet
         self._first = array("q", bytes(8 * len(self._names)))  # place of its first chunk below
         self._offsets = array("q")  # of chunks, bytes in the file; below 0: not verified yet
