@@ -2,8 +2,10 @@
 # make test       the same environment, then the fast tests
 # make test-slow  tests that run the real workflow or provoke real failures
 # make test-slurm tests on a real Slurm that they start on this host (root; Debian's packages)
+# make test-gpu   tests on the GPU of this machine
 # make test-all   every test
 # make check      format, lint, types, floors
+# make bundle PYTHON_VERSION=3.12   wheels that a machine with torch alone lacks, in bundle/
 # make lock       resolve the versions in the lock files anew
 #
 # make TORCH_INDEX=https://... PYTHON=python3.12   another build of torch, another interpreter
@@ -15,7 +17,7 @@ BIN := $(VENV)/bin
 TORCH := $(shell grep '^torch==' requirements.lock)
 
 .DEFAULT_GOAL := run
-.PHONY: run test test-slow test-slurm test-all check lock
+.PHONY: run test test-slow test-slurm test-gpu test-all check bundle lock
 
 run: $(VENV)/.run
 	@$(BIN)/python -m snakemake --profile profiles/local --quiet rules host
@@ -24,14 +26,17 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 SLOW_TESTS ?= tests
-test-slow: $(VENV)/.dev
+test-slow: $(VENV)/.dev .wheels/.fetched
 	$(BIN)/python -m pytest -m "slow or faults" $(SLOW_TESTS)
 
 SLURM_TESTS ?= tests/slurm
 test-slurm: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slurm $(SLURM_TESTS)
 
-test-all: $(VENV)/.dev
+test-gpu: $(VENV)/.dev
+	$(BIN)/python -m pytest -m gpu tests/gpu
+
+test-all: $(VENV)/.dev .wheels/.fetched
 	$(BIN)/python -m pytest -m ""
 
 check: $(VENV)/.dev
@@ -41,6 +46,32 @@ check: $(VENV)/.dev
 	$(BIN)/snakefmt --check Snakefile rules
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lint_workflow.py
+
+# What training needs beside what a machine with a GPU has (BARE below). No compiler, no network
+# and no rights are needed where they are put on the path:
+#   python3 -m pip install --no-index --no-deps --target .site bundle/*.whl
+#   export PYTHONPATH=$$PWD/.site:$$PWD
+BUNDLED := annotated-types et_xmlfile npTDMS openpyxl pydantic pydantic_core typing_extensions \
+    typing-inspection
+PYTHON_VERSION ?= 3.12
+BUNDLE ?= bundle
+pinned = $(foreach name,$(1),$(shell grep -i '^$(name)==' requirements.lock))
+bundle: $(VENV)/.run
+	rm -rf $(BUNDLE)
+	$(BIN)/python -m pip download --quiet --no-deps --only-binary=:all: --dest $(BUNDLE) \
+	    --implementation cp --python-version $(PYTHON_VERSION) \
+	    --platform manylinux_2_17_x86_64 --platform manylinux2014_x86_64 $(call pinned,$(BUNDLED))
+
+# Wheels for the test of a bare machine: what it has, for this interpreter, and bundles of all.
+BARE := h5py matplotlib numpy nvidia-ml-py pandas psutil pyarrow pytorch-lightning rich safetensors \
+    scikit-learn scipy torch
+.wheels/.fetched: $(VENV)/.run requirements.lock
+	$(BIN)/python -m pip download --quiet --only-binary=:all: --dest .wheels/bare \
+	    --constraint requirements.lock $(call pinned,$(BARE))
+	for version in 3.11 3.12 3.13; do \
+	    $(MAKE) --no-print-directory bundle PYTHON_VERSION=$$version BUNDLE=.wheels/$$version; \
+	done
+	@touch $@
 
 lock:
 	rm -rf .lock && $(PYTHON) -m venv .lock

@@ -47,12 +47,14 @@ from workflow_src.training.recovery import Recovery
 from workflow_src.training.running import RunningMetrics
 from workflow_src.training.step import (
     How,
+    Mark,
     Sums,
     loss_sum,
     means,
     parts,
     sample_keys,
     step,
+    unwatched,
     valid_labels,
 )
 
@@ -132,7 +134,7 @@ def joint_step(
     for part, part_keys in parts(batch, size, keys):
         with how.autocast():
             features = network.trunk(part.window, part_keys)
-        total = torch.zeros((), dtype=torch.float64)
+        total = torch.zeros((), dtype=torch.float64, device=batch.window.device)
         for learner in network.learners:
             loss = loss_sum(network, learner, features, part, how)
             total = total + learner.weight * loss / counts[learner.name].clamp(min=1)
@@ -142,9 +144,13 @@ def joint_step(
 
 
 class Loop:
-    """Optimizer steps as `training/module.py` takes them, without Lightning."""
+    """Optimizer steps as `training/module.py` takes them, without Lightning.
 
-    def __init__(self, network: MultiTaskNetwork, levers: Levers) -> None:
+    They run where the network lies. `mark` is told which phase and component comes next.
+    """
+
+    def __init__(self, network: MultiTaskNetwork, levers: Levers, mark: Mark = unwatched) -> None:
+        self.device, self.mark = next(network.parameters()).device, mark
         self.network, self.compute = network, joint_step if levers.joint else step
         self.recovery = Recovery(network, levers.micro, checkpointing=levers.checkpointing)
         self.optimizer = adamw(network.parameters(), {**ADAMW, "fused_optimizer": levers.fused})
@@ -168,7 +174,12 @@ class Loop:
     def _gradient(self, batch: Batch, counts: Mapping[str, Tensor]) -> Sums:
         keys, parameters = sample_keys(0, self.steps, batch.index), [*self.network.parameters()]
         while True:
-            how = How(lambda: self.precision.autocast("cpu"), self.scale.scale, self.metrics.meters)
+            how = How(
+                lambda: self.precision.autocast(self.device.type),
+                self.scale.scale,
+                self.metrics.meters,
+                self.mark,
+            )
             sums = self.recovery.run(
                 "training",
                 lambda size: self.compute(self.network, batch, size, keys, counts, how),  # noqa: B023

@@ -15,6 +15,15 @@ PrecisionName = Literal["fp32", "bf16", "fp16"]
 _HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
 
 
+def turn_tf32_off() -> None:
+    """Compute float32 products and convolutions in float32 on a GPU, too.
+
+    TensorFloat-32 rounds their inputs to 10 bits. Results would then depend on the GPU and, by more
+    than float32 rounds, on the micro-batch.
+    """
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+
+
 @dataclass(frozen=True)
 class Precision:
     """float32 throughout, or products in half precision beside float32 parameters.

@@ -40,7 +40,7 @@ def predict(
     targets: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
     masks: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
     for spans in PartBatches(reader, rows, batch_size).spans():
-        work = partial(_outputs, network, tensors(spans), device)
+        work = partial(outputs_of, network, tensors(spans), device)
         for name, kept in recovery.run("prediction", work).items():
             target, mask = task_labels(name, spans)
             outputs[name] += kept
@@ -62,10 +62,10 @@ def predict(
 
 
 @torch.no_grad()
-def _outputs(
+def outputs_of(
     network: MultiTaskNetwork, batch: Batch, device: torch.device, size: int
 ) -> dict[str, list[Any]]:
-    """What the predictions file keeps of each task, an array a micro-batch."""
+    """What the predictions file keeps of each task: one array per micro-batch of `size` spans."""
     kept: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
     for piece, _ in parts(batch, size):
         part = piece.to(device)

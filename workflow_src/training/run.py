@@ -31,6 +31,7 @@ from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
 from workflow_src.training.independence import require_independent
 from workflow_src.training.out_of_memory import exhausted, limit_host_memory, trim
+from workflow_src.training.precision import turn_tf32_off
 from workflow_src.training.predict import predict
 from workflow_src.training.ranks import Ranks
 from workflow_src.training.recovery import Recovery
@@ -146,8 +147,7 @@ def _finish(
 ) -> None:
     """Write what is missing in `folder` of weights, report and predictions."""
     torch.set_num_threads(cell["training"]["torch_threads"])
-    # fp32 means it: products rounded to 10 bits would depend on the GPU and on the micro-batch.
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+    turn_tf32_off()
     dataset = Dataset.model_validate(cell["dataset"])
     # Only the facts are kept of the split: its table is the reader's, in few bytes a span.
     facts_of_split, reader = _reader(cell, dataset, told.cache_mb)
