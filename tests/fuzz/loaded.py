@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 from snakemake.common.configfile import load_configfile
+from snakemake_interface_common.exceptions import WorkflowError
 
 from workflow_src.configuration import Dataset, load
 from workflow_src.configuration.reading import merged, read, read_extended
@@ -81,8 +82,8 @@ class Loader:
         if source.kind == "site":
             return self._site(path)
         if source.kind == "config":
-            return load(load_configfile(path) | {"hardware": "local"}, self.config).run
-        over = merged(load_configfile(self.config / "config.yaml"), load_configfile(path))
+            return load(_by_snakemake(path) | {"hardware": "local"}, self.config).run
+        over = merged(_by_snakemake(self.config / "config.yaml"), _by_snakemake(path))
         return load(over | {"hardware": "local"}, self.config, [path]).run
 
     def _site(self, path: Path) -> Any:
@@ -103,6 +104,15 @@ class Loader:
                 path.write_bytes(before)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _by_snakemake(path: Path) -> dict[str, Any]:
+    """The keys of a run as Snakemake reads them, before the product is asked."""
+    try:
+        values: dict[str, Any] = load_configfile(path)
+    except UnicodeDecodeError as error:
+        raise WorkflowError(str(error)) from error  # Snakemake ends here, in words of its own
+    return values
 
 
 def _dumped(values: Any) -> dict[str, Any]:

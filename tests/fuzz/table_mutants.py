@@ -210,13 +210,12 @@ def _cell(column: str, value: Callable[[str], str]) -> Change:
     return change
 
 
-def _reshaped(rows: list[dict[str, str]], file: Any) -> None:
+def _reshaped(_: list[dict[str, str]], file: Any) -> None:
     """(1, L, C): the table says how many samples and channels there are."""
     for key in list(file):
         array = file[key][()]
-        flat = array.reshape(int(rows[0]["Channel"]) and array.shape[0], -1)
         del file[key]
-        file[key] = flat[None, :, :]
+        file[key] = array.reshape(1, array.shape[0], -1)  # (L,), (L, C) or (L, C, 1) -> (1, L, C)
 
 
 def _empty_rows(rows: list[dict[str, str]], _: Any) -> None:
