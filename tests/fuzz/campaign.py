@@ -23,6 +23,7 @@ class Child:
     """A process that makes runs, in a folder of its own."""
 
     def __init__(self) -> None:
+        self._silent = False  # no answer within its time
         self._folder = Path(tempfile.mkdtemp(prefix="fuzz-"))
         command = [sys.executable, "-m", "tests.fuzz.child", str(self._folder)]
         environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0"}
@@ -39,24 +40,22 @@ class Child:
         self._process.stdin.write(f"{plan.seed}\n".encode())
         self._process.stdin.flush()
         line = self._line(seconds)
+        self._silent = line is None
         if not line:
             return None
         values = json.loads(line)
         return Result(**{**values, "verdict": Verdict(values["verdict"])})
 
-    def _line(self, seconds: float) -> bytes:
-        """One line, complete once it begins; nothing after `seconds` or at the end."""
+    def _line(self, seconds: float) -> bytes | None:
+        """One line, complete once it begins; empty at the end, None after `seconds`."""
         assert self._process.stdout is not None
         ready, _, _ = select.select([self._process.stdout], [], [], seconds)
-        return self._process.stdout.readline() if ready else b""
+        return self._process.stdout.readline() if ready else None
 
     @property
     def ended_by(self) -> int | None:
-        """The exit status, once the process has ended by itself; minus the signal's number."""
-        try:
-            return self._process.wait(timeout=0.5)
-        except subprocess.TimeoutExpired:
-            return None
+        """The exit status, or minus the signal's number; None if the process still runs."""
+        return None if self._silent else self._process.wait()
 
     def close(self) -> None:
         """End the process and remove its folder."""
