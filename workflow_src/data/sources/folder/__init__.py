@@ -56,8 +56,7 @@ class FolderSource:
     def _read(self, entry: Entry) -> Recording:
         path = self._folder / entry.file
         if entry.file not in self.files:
-            with path.open("rb") as file:
-                self.files[entry.file] = hashlib.file_digest(file, "sha256").hexdigest()
+            self.files[entry.file] = _sha256(path)
         content = read_content(path, entry.array, self._options)
         if self._options.channels is None and self._options.channel_kinds is None:
             _refuse_time(path, content.signal)
@@ -117,6 +116,19 @@ class FolderSource:
                 f"`rate_hz: {content.rate_hz:g}`",
             )
         return declared
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            "A file cannot be read.",
+            where=str(path),
+            found=str(error.strerror),
+            remedy=f"give yourself the right to read it: chmod u+r {path}",
+        ) from error
 
 
 def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
