@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
+from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
+from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.patterns import template_names
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.content import Content
+from workflow_src.data.sources.folder.rates import Declared, plausible, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.errors import BadData, UserError
@@ -21,7 +23,6 @@ from workflow_src.errors import BadData, UserError
 __all__ = ["FolderOptions", "FolderSource"]
 
 _TIMED = 64  # places at which a channel is compared with a clock
-RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up differ by far more
 
 
 class FolderSource:
@@ -47,6 +48,8 @@ class FolderSource:
         self.files.clear()
         entries, self.notes[:] = list_entries(self._options, self._folder, self._config_folder)
         self._stated_rates.clear()
+        if isinstance(self._options.rate_hz, float) and not plausible(self._options.rate_hz):
+            self.notes.append(f"rate_hz is {self._options.rate_hz:g} Hz, by the rig: not in kHz?")
         for entry in entries:
             yield self._read(entry)  # held by no name here while the next one is read
         if self._stated_rates:
@@ -83,15 +86,20 @@ class FolderSource:
             },
         )
 
-    def _declared_rate(self, entry: Entry) -> float | None:
-        """The rate that the rig declares, None for ``unknown``."""
-        if entry.fields.get("rate_hz", self._options.rate_hz) == "unknown":
-            return None
+    def _declared_rate(self, entry: Entry) -> Declared:
+        """The rate that the rig declares, and whether it is typed in its YAML."""
+        rule, text = self._options.fields.get("rate_hz"), entry.fields.get("rate_hz")
+        if (text or self._options.rate_hz) == "unknown":
+            return Declared(None, entry.where)
         own = number_of(entry, "rate_hz")
         if own is not None:
-            return own
+            typed = isinstance(rule, Lookup) or (rule is not None and not template_names(rule))
+            group = template_names(rule)[0] if isinstance(rule, str) and not typed else "rate_hz"
+            vouched = as_yaml(("fields", "rate_hz"), {"from": group, "values": {text: text}})
+            remedy = f"let it be in Hz, or say that it is right by\n{vouched}"
+            return Declared(own, entry.where, typed, remedy)
         if isinstance(self._options.rate_hz, float):
-            return self._options.rate_hz
+            return Declared(self._options.rate_hz, entry.where)
         raise UserError(
             "A recording has no sampling rate.",
             where=entry.where,
@@ -100,22 +108,12 @@ class FolderSource:
         )
 
     def _rate(self, entry: Entry, content: Content) -> float | None:
-        declared = self._declared_rate(entry)
-        if content.rate_hz is None:
-            return declared
-        if declared is None:
-            self._stated_rates.add(content.rate_hz)
-            return content.rate_hz
-        if not math.isclose(declared, content.rate_hz, rel_tol=RATE_TOLERANCE):
-            raise BadData(
-                "The sampling rate contradicts the file.",
-                where=str(self._folder / entry.file),
-                found=f"{content.rate_hz:g} Hz ({content.rate_place})",
-                expected=f"{declared:g} Hz (rate_hz of the rig, {entry.where})",
-                remedy=f"if the file is right, under `folder:` of the rig: "
-                f"`rate_hz: {content.rate_hz:g}`",
-            )
-        return declared
+        declared, stated = self._declared_rate(entry), (content.rate_hz, content.rate_place)
+        path = self._folder / entry.file
+        rate = rate_of_recording(self._options, declared, path, stated)
+        if declared.rate_hz is None and rate is not None:
+            self._stated_rates.add(rate)
+        return rate
 
 
 def _sha256(path: Path) -> str:
