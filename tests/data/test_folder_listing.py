@@ -225,6 +225,36 @@ def test_a_name_that_is_no_file_is_no_recording(rig, tmp_path):
         read(tmp_path)
 
 
+# -- times in names -------------------------------------------------------------------------------
+
+STAMPS = ("2003.10.22.12.06.24", "2003.10.22.12.09.13", "2003.10.23.00.14.13")
+
+
+def test_a_time_that_is_no_number_of_a_snapshot_names_the_way(tmp_path):
+    put(*(tmp_path / "rig" / f"{stamp}.csv" for stamp in STAMPS))
+    one = {"unit_id": "b", "condition": "c", "run_id": "r", "recording_id": "{t}"}
+    keys = {"fields": one, "time": {"from": "t", "step_s": 600}}
+    with pytest.raises(BadData, match=r"t = '2003[\s\S]*`table:`\s+with a column `time_s`"):
+        read(tmp_path, "{t}.csv", **keys)
+    lines = [f"{stamp}.csv,b,c,r,{s}" for stamp, s in zip(STAMPS, (0, 169, 43669), strict=True)]
+    (tmp_path / "t.csv").write_text("\n".join(["file,unit_id,condition,run_id,time_s", *lines]))
+    given = {"path": "rig", "table": "t.csv", "rate_hz": 1000}
+    source = FolderSource(FolderOptions.model_validate(given), tmp_path, tmp_path)
+    assert [r.time_s for r in source.recordings()] == [0, 169, 43669]
+
+
+def test_a_number_that_starts_again_within_a_run_is_noted(tmp_path):
+    put(*(tmp_path / "rig" / f"{hour}.{minute}.csv" for hour, minute in ((1, 10), (1, 50), (2, 4))))
+    one = {"unit_id": "b", "condition": "c", "run_id": "r"}
+    keys = {"fields": one, "time": {"from": "m", "step_s": 60}}
+    _, notes = read(tmp_path, "{h:d}.{m:d}.csv", **keys)
+    (note,) = notes
+    assert "by `m` alone, falls 1 times" in note
+    assert "1.50.csv, then 2.4.csv" in note
+    (tmp_path / "rig" / "2.4.csv").unlink()
+    assert read(tmp_path, "{h:d}.{m:d}.csv", **keys)[1] == []
+
+
 # -- any tree -------------------------------------------------------------------------------------
 
 NAMES = st.sampled_from(["a", "b", "1.csv", "2.csv", ".h", "._1.csv", "~$1.csv", "__MACOSX"])

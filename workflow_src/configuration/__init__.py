@@ -10,7 +10,8 @@ from workflow_src.configuration.keys import (
     Split,
     Training,
 )
-from workflow_src.configuration.loading import REVISIONS, Configuration, digest, identity, load
+from workflow_src.configuration.digests import digest
+from workflow_src.configuration.loading import REVISIONS, Configuration, identity, load
 
 __all__ = [
     "REVISIONS",

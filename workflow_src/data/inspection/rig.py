@@ -11,7 +11,7 @@ from workflow_src.data.inspection.names import Names, Slot
 from workflow_src.data.inspection.roles import Roles
 from workflow_src.data.inspection.sample import Sample
 from workflow_src.data.inspection.words import kind_of, rate_in
-from workflow_src.data.sources.folder.rates import plausible
+from workflow_src.data.sources.plausible import plausible
 
 Questions = dict[tuple[str, ...], str]
 Guess = dict[str, tuple[Any, str]]  # key -> its value, and why it is a guess ("" for a fact)

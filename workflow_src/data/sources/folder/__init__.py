@@ -15,9 +15,10 @@ from workflow_src.configuration.patterns import template_names
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.content import Content
-from workflow_src.data.sources.folder.rates import Declared, plausible, rate_of_recording
+from workflow_src.data.sources.folder.rates import Declared, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
+from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import BadData, UserError
 
 __all__ = ["FolderOptions", "FolderSource"]

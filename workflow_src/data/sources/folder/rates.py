@@ -15,10 +15,10 @@ from typing import Any
 import numpy as np
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.plausible import PLAUSIBLE_HZ, plausible
 from workflow_src.errors import BadData
 
 RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up differ by far more
-PLAUSIBLE_HZ = (1e3, 2e6)  # of vibration; seconds taken for milliseconds lie below, for days above
 
 Stated = tuple[float | None, str]  # rate in Hz, and where the file says it
 UNSTATED: Stated = (None, "")
@@ -116,11 +116,6 @@ def rate_of_recording(
             + ", or\n".join(remedies if plausible(rate) else remedies[::-1]),
         )
     return said
-
-
-def plausible(rate_hz: float) -> bool:
-    """Whether vibration is sampled at such a rate."""
-    return PLAUSIBLE_HZ[0] <= rate_hz <= PLAUSIBLE_HZ[1]
 
 
 def _alike(one: float, other: float) -> bool:

@@ -54,7 +54,7 @@ def list_entries(
     entries.sort(
         key=lambda e: (natural_key(e.fields["run_id"]), e.time_s or 0.0, natural_key(e.file))
     )
-    return entries, _ignored(listing.files, entries) + listing.notes()
+    return entries, _ignored(listing.files, entries) + listing.notes() + _falling(options, entries)
 
 
 def _listing(folder: Path, wanted: Wanted) -> Listing:
@@ -184,9 +184,29 @@ def _index_time(options: FolderOptions, number: str, where: str) -> float:
             "The number of a snapshot is not a number.",
             where=where,
             found=f"{options.time.group} = {number!r}",
-            remedy="mend `time:` under `folder:` of the rig",
+            expected="digits, as `time:` counts snapshots by their number",
+            remedy="mend `time:` under `folder:` of the rig; for dates and times give a `table:`\n"
+            "with a column `time_s`, the seconds since the first snapshot of the run",
         )
     return (int(number) - options.time.first) * options.time.step_s
+
+
+def _falling(options: FolderOptions, entries: list[Entry]) -> list[str]:
+    """A note on the runs in which names go on, but the number that the time is made of falls."""
+    last: dict[str, Entry] = {}
+    found: list[str] = []
+    for entry in sorted(entries, key=lambda e: natural_key(e.file)) if options.time else ():
+        before = last.get(entry.fields["run_id"], entry)
+        if (entry.time_s or 0.0) < (before.time_s or 0.0):
+            found.append(f"{before.file}, then {entry.file}")
+        last[entry.fields["run_id"]] = entry
+    if not found or options.time is None:
+        return []
+    return [
+        f"the time in life, by `{options.time.group}` alone, falls {len(found)} times where names "
+        f"go on ({found[0]}): if the number starts again within a run, as minutes do, give a "
+        "`table:` with `time_s`"
+    ]
 
 
 def number_of(entry: Entry, name: str) -> float | None:
