@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refuse_time
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.errors import BadData
 
@@ -130,3 +133,44 @@ def test_stamps_coarser_than_samples_are_refused():
     refused(even(10_000, 2000).round(2), "1979 of 1999 steps are zero or negative", "`rate_hz:")
     refused(np.zeros(1), "does not rise")
     refused(np.zeros(0), "does not rise")
+
+
+# -- clocks that nobody has named -----------------------------------------------------------------
+
+LOST = even(10_000, 4000)[np.random.default_rng(1).random(4000) > 0.05]
+BROKEN = {
+    "gap": np.r_[even(10_000, 900), 36 + even(10_000, 700)],
+    "starts again": np.r_[even(10_000, 900), even(10_000, 700)],
+    "samples lost": LOST,
+    "in milliseconds": np.r_[even(10, 900), even(10, 700)],
+}
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_broken_clock_is_not_taken_for_a_channel(tmp_path, kind):
+    times = BROKEN[kind]
+    signal = np.random.default_rng(0).standard_normal(len(times))
+    np.savetxt(tmp_path / "u1.csv", np.c_[times, signal], delimiter=",")
+    fields = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"}
+    given = {"path": ".", "files": "u{unit}.csv", "rate_hz": 10_000, "fields": fields}
+
+    def read(**keys: object) -> int:
+        options = FolderOptions.model_validate({**given, **keys})
+        (recording,) = FolderSource(options, tmp_path, tmp_path).recordings()
+        return recording.signal.shape[1]
+
+    with pytest.raises(BadData, match=r"in even steps: the time\?[\s\S]*time_column: 0"):
+        read()
+    assert read(channels=[0, 1]) == 2
+    assert read(channels=[1]) == 1
+
+
+@given(seed=st.integers(0, 10_000), smooth=st.integers(1, 400))
+@settings(max_examples=100, deadline=None)
+def test_no_vibration_is_taken_for_a_clock(seed, smooth):
+    """Nor one that is sampled so fast that its samples rise and fall for a long time."""
+    rng = np.random.default_rng(seed)
+    noise = np.convolve(rng.standard_normal(20_000), np.ones(smooth) / smooth, "valid")
+    turning = np.sin(np.arange(len(noise)) / (10 * smooth))
+    signal = np.c_[noise, turning, noise.round(2)].astype(np.float32)
+    _refuse_time(Path("x.csv"), signal)

@@ -14,6 +14,7 @@ from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.patterns import template_names
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.data_root import below_data_root
+from workflow_src.data.sources.folder.clock import STEP_TOLERANCE
 from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.rates import Declared, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
@@ -140,11 +141,16 @@ def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
     line = first + (last - first) * (places / places[-1])[:, None]  # (_TIMED, C)
     # float32 rounds a value by 6e-8 of it; noise is off by a share of its range.
     off = np.abs(looked_at - line).max(0) / np.maximum(np.abs(last - first), 1e-300)
-    even = np.flatnonzero((off < 1e-4) & (np.ptp(looked_at, 0) > 0))
+    # A clock with gaps, or that starts again, leaves the line, and has equal steps all the same.
+    steps = signal[places[:-1] + 1] - looked_at[:-1]  # (_TIMED - 1, C)
+    step = np.median(steps, 0)
+    alike = (np.abs(steps - step) <= STEP_TOLERANCE * np.abs(step)).mean(0)
+    rises = ((off < 1e-4) & (np.ptp(looked_at, 0) > 0)) | ((alike > 0.9) & (step != 0))
+    even = np.flatnonzero(rises)
     if len(even):
         column = int(even[0])
         raise BadData(
-            "A channel rises or falls evenly from the first sample to the last: the time?",
+            "A channel rises or falls in even steps: the time?",
             where=f"{path}, column {column}",
             found=f"{first[column]:g} to {last[column]:g} in {len(signal)} samples",
             expected="a measured signal in each channel",
