@@ -231,6 +231,7 @@ DEFECTS: dict[str, Callable[[Rows, Arrays], None]] = {
     "no length": _set(Sample_lenth=float("nan")),
     "no rate": _set(Sample_rate=""),
     "rate of zero": _set(Sample_rate=0),
+    "rate in kilohertz": _set(Sample_rate="25.600"),
     "degrading": _set(Label=-1),
     "no label": _set(Label=float("nan")),
     "half a label": _set(Label=1.5),

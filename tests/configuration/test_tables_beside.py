@@ -68,3 +68,17 @@ def test_an_edit_below_a_definition_is_another_definition(tmp_path: Path) -> Non
     assert digest(tmp_path) == first
     (tmp_path / "maps" / "labels.csv").write_text("a,inner\n", encoding="utf-8")
     assert digest(tmp_path) != first
+
+
+def test_what_a_definition_links_to_is_of_it(tmp_path: Path) -> None:
+    far, own = tmp_path / "far", tmp_path / "own"
+    for folder in (far, own):
+        folder.mkdir()
+        (folder / "labels.csv").write_text("a,normal\n", encoding="utf-8")
+    (own / "maps").symlink_to(far)
+    first = digest(own)
+    (far / "labels.csv").write_text("a,inner\n", encoding="utf-8")
+    assert digest(own) != first
+    (own / "gone.csv").symlink_to("/nowhere/gone.csv")
+    with pytest.raises(UserError, match=r"cannot be read[\s\S]*gone\.csv"):
+        digest(own)

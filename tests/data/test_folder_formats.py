@@ -351,12 +351,12 @@ def tdms_of(path, **channels):
 
 def test_channels_of_tdms_that_do_not_fit_together(tmp_path):
     one = np.arange(20.0)
-    tdms_of(tmp_path / "u1.tdms", a=(one, 0.1), b=(one[:10], 0.2), c=(one, 0.5))
+    tdms_of(tmp_path / "u1.tdms", a=(one, 1e-4), b=(one[:10], 2e-4), c=(one, 5e-4))
     with pytest.raises(BadData, match=r"different lengths[\s\S]*a: 20 samples, b: 10 samples"):
         only(tmp_path, ".tdms")
-    with pytest.raises(BadData, match=r"different sampling rates[\s\S]*c: wf_increment 0.5 s"):
+    with pytest.raises(BadData, match=r"different sampling rates[\s\S]*c: wf_increment 0.0005 s"):
         only(tmp_path, ".tdms", channels=["a", "c"])
-    assert only(tmp_path, ".tdms", channels=["b"]).rate_hz == 5
+    assert only(tmp_path, ".tdms", channels=["b"]).rate_hz == 5000
     tdms_of(tmp_path / "u1.tdms", a=(one, None), words=(["x"] * 20, None))
     with pytest.raises(BadData, match=r"real numbers[\s\S]*words"):
         only(tmp_path, ".tdms")

@@ -39,7 +39,7 @@ def recording(name: str, fault: str | None, channels: int = 1, **labels: Any) ->
     signal = RNG.standard_normal((50, channels)).astype(np.float32)
     own = {"unit_id": name.rpartition("_")[0], "condition": "slow", "run_id": name, **labels}
     kinds = ("vibration",) * channels
-    return Recording(name, signal=signal, channel_kinds=kinds, rate_hz=100.0, fault=fault, **own)
+    return Recording(name, signal=signal, channel_kinds=kinds, rate_hz=10_000.0, fault=fault, **own)
 
 
 def run_to_failure(unit: str = "b1", count: int = 5, **labels: Any) -> list[Recording]:
@@ -74,7 +74,7 @@ def read(root: Path, recordings: list[Recording], *defects: str, **options: Any)
 def test_any_shape_and_type_of_array(tmp_path: Path, shape: str, dtype: str) -> None:
     channels = 1 if shape == "(L,)" else 3
     whole_numbers = np.arange(40 * channels, dtype=np.float32).reshape(40, channels)
-    one = Recording("a", "u", "c", "r", whole_numbers, ("vibration",) * channels, 10.0, NORMAL)
+    one = Recording("a", "u", "c", "r", whole_numbers, ("vibration",) * channels, 1e4, NORMAL)
     written = files.write_files(tmp_path, [one], shape=shape, dtype=dtype)
     made = source(tmp_path, written)
     (found,) = made.recordings()
@@ -164,6 +164,8 @@ LINES = {
     "`rate_hz`",
     "rate of zero": "1 x a Sample_rate that is no rate: unknown; give `rates_hz:` or the field "
     "`rate_hz`",
+    "rate in kilohertz": "1 x a Sample_rate that is not plausible: used; `rates_hz:` corrects it, "
+    "where it is in kilohertz",
     "degrading": "1 x a record that is degrading (Label -1): no class; the record serves "
     "forecasts and the remaining life",
     "no label": "1 x a record without a Label: no class",

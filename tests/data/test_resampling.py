@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.signal import kaiser_beta
 
-from workflow_src.data.resampling import HALF, SUPPORT, TRANSITION, ratio, resampled
+from workflow_src.data import resampling
+from workflow_src.data.resampling import (
+    HALF,
+    MOST,
+    SUPPORT,
+    TRANSITION,
+    inexact,
+    ratio,
+    resampled,
+)
 
 SECONDS = 0.5
 RATES = [(20000, 12000), (51200, 12000), (48000, 12000), (12800, 12000), (12000, 12000)]
+RATES += [(48828, 12000), (48828.125, 12000), (20000, 11999)]  # terms of thousands
 
 
 def tone(rate: float, frequency: float, phase: float = 0.3) -> np.ndarray:
@@ -90,8 +102,7 @@ def test_the_ratio_is_exact_and_decides_the_length(rate, up, down, length):
     ("native", "common", "what"),
     [
         (12000.0, 20000.0, "above"),  # upsampling
-        (48000.0, 11999.0, "terms above"),
-        (16666.67, 12000.0, "terms above"),
+        (48000.0, 2.0, "below"),
     ],
 )
 def test_a_ratio_that_makes_no_sense_is_refused(native, common, what):
@@ -102,3 +113,72 @@ def test_a_ratio_that_makes_no_sense_is_refused(native, common, what):
 def test_rates_are_taken_as_they_are_written():
     assert ratio(97656.25, 19531.25) == Fraction(1, 5)
     assert ratio(0.3, 0.1) == Fraction(1, 3)  # of floats it would be 1 / 3.0000000000000004
+
+
+@given(native=st.floats(200, 1e6), share=st.floats(1e-3, 1))
+@settings(max_examples=300, deadline=None)
+def test_any_two_rates_have_a_ratio_that_is_near_enough(native, share):
+    """25 millionths, the most that the nearest fraction is off; one that is off is said."""
+    common = native * share
+    rates = ratio(native, common)
+    assert max(rates.numerator, rates.denominator) <= MOST
+    off = float(rates) * native / common - 1
+    assert abs(off) <= 0.5 / MOST * 1.0001
+    said = inexact([native], common)
+    assert len(said) == (rates != Fraction(repr(common)) / Fraction(repr(native)))
+
+
+def test_how_far_a_ratio_is_off_is_said():
+    assert inexact([48828.0, 48000.0, 48828.125], 12000.0) == []
+    (said,) = inexact([25600.3], 12800.0)
+    off = float(said.split(", ")[-1].split()[0])
+    assert off == pytest.approx(
+        1e6 * (float(ratio(25600.3, 12800.0)) * 25600.3 / 12800.0 - 1), 1e-2
+    )
+    assert "25600.3 Hz become" in said
+
+
+@pytest.mark.parametrize(
+    ("up", "down"), [(1000, 4069), (768, 3125), (11999, 20000), (3, 5), (1, 1)]
+)
+def test_it_is_the_windowed_sum_over_all_samples(up, down):
+    """Computed in another way: sample by sample, with the continuous kernel, without polyphase."""
+    signal = np.random.default_rng(3).standard_normal(9000).astype(np.float32)
+    made = resampled(signal[:, None], Fraction(up, down))[:, 0]
+    assert len(made) == math.ceil(Fraction(9000 * up, down))
+    mean = signal.mean(dtype=np.float64)
+    for sample in (0, 1, 77, len(made) // 2, len(made) - 1):
+        # Distance of every old sample from the new one, in periods of the new rate.
+        away = np.arange(9000) * up / down - sample
+        width = 1 - TRANSITION / 2
+        window = np.i0(kaiser_beta(80) * np.sqrt(np.clip(1 - (away / HALF) ** 2, 0, None)))
+        kernel = width * np.sinc(width * away) * window * (np.abs(away) <= HALF)
+        kernel *= up / down / np.i0(kaiser_beta(80))
+        expected = kernel @ (signal - mean) + mean
+        assert made[sample] == pytest.approx(expected, abs=2e-4)
+
+
+@given(
+    length=st.integers(1, 3000),
+    block=st.integers(1, 700),
+    terms=st.sampled_from([(1, 1), (1, 3), (7, 9), (250, 1017)]),
+)
+@settings(max_examples=60, deadline=None)
+def test_blocks_change_no_bit(length, block, terms):
+    signal = np.random.default_rng(length).standard_normal((length, 2)).astype(np.float32)
+    whole = resampled(signal, Fraction(*terms))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resampling, "BLOCK", block)
+        np.testing.assert_array_equal(resampled(signal, Fraction(*terms)), whole)
+
+
+@pytest.mark.parametrize(("native", "common"), [(48828, 12000), (20000, 11999), (48000, 12000)])
+def test_memory_does_not_grow_with_the_terms_or_the_length(native, common):
+    signal = np.zeros((2_000_000, 2), np.float32)
+    rates = ratio(native, common)
+    resampling._taps.cache_clear()
+    tracemalloc.start()
+    made = resampled(signal, rates)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - made.nbytes < 150e6

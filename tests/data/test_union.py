@@ -199,9 +199,14 @@ def test_a_rate_below_the_common_one_is_refused_with_one_that_works(tmp_path):
     refused(tmp_path, parts, "1000 Hz is above 800 Hz", "union: {rate_hz: 800.0}")
 
 
-def test_an_absurd_ratio_is_refused_with_one_that_works(tmp_path):
-    parts = {**GOOD, "two": a("normal", "inner", rate_hz=2000.7)}
-    refused(tmp_path, parts, "terms above", "rate_hz: 666.9")
+def test_a_ratio_of_large_terms_is_taken_and_what_it_is_off_is_noted(tmp_path):
+    parts = {**GOOD, "two": a("normal", "inner", rate_hz=48_828.0)}
+    source = union(tmp_path, parts)
+    assert len(list(source.recordings())[-1].signal) == 13  # ceil(600 * 1000 / 48828)
+    assert not any("millionths" in note for note in source.notes)
+    source = union(tmp_path, {**GOOD, "two": a("normal", "inner", rate_hz=2000.0007)})
+    assert {r.rate_hz for r in source.recordings()} == {1000.0}
+    assert sum("2000.0007 Hz become" in note for note in source.notes) == 1
 
 
 def test_too_few_channels_are_refused_and_what_there_is_named(tmp_path):

@@ -1,5 +1,6 @@
 """Every key that a user may set, how the files combine, and what is said when one is wrong."""
 
+from workflow_src.configuration.digests import digest
 from workflow_src.configuration.keys import (
     Dataset,
     Hardware,
@@ -10,7 +11,7 @@ from workflow_src.configuration.keys import (
     Split,
     Training,
 )
-from workflow_src.configuration.loading import REVISIONS, Configuration, digest, identity, load
+from workflow_src.configuration.loading import REVISIONS, Configuration, identity, load
 
 __all__ = [
     "REVISIONS",

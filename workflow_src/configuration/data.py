@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, get_args
 
-from pydantic import Field, model_validator
+from pydantic import Field, PositiveFloat, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
@@ -68,6 +68,12 @@ class Rig(Keys):
         "input.",
         examples=[True],
     )
+    common_rate_hz: PositiveFloat | None = Field(
+        None,
+        description="Rate to which recordings of several rates are brought, at most the lowest of "
+        "theirs; all pass the same low-pass filter: what lies above half of it is gone.",
+        examples=[12000],
+    )
     geometry: Geometry | None = Field(
         None,
         description="The bearing or gears: fault periods in a window, and marks on the rig's page.",
@@ -88,6 +94,9 @@ class Rig(Keys):
             example = type(self).model_fields[self.source].examples[0]  # type: ignore[index]
             what = f"A rig of source `{self.source}` needs the key `{self.source}`."
             raise Mistake(what, put={self.source: example})
+        if self.union is not None and self.common_rate_hz is not None:
+            what = "The common rate of a union is its key `union.rate_hz`."
+            raise Mistake(what, drop="common_rate_hz")
         if self.simulated is not None and self.geometry is not None:
             what = "The geometry of a simulated rig is what it simulates."
             raise Mistake(what, drop="geometry")

@@ -94,6 +94,14 @@ class FolderOptions(Keys):
         description="Sampling rate, or `unknown`; left out where each recording has its own.",
         examples=[20000],
     )
+    ignore_stated_rate: bool = Field(
+        default=False,
+        strict=True,
+        exclude_if=lambda ignored: not ignored,  # so that no rig of before is another one
+        description="Whether the rate that a file states, also by its `time_column`, is wrong and "
+        "not looked at; that the times rise evenly is checked all the same.",
+        examples=[True],
+    )
     time: TimeInLife | None = Field(
         default=None,
         description="Time in life of each recording, from its number.",
@@ -135,8 +143,8 @@ class FolderOptions(Keys):
     )
     time_column: int | str | None = Field(
         default=None,
-        description="Column with the time of each sample in seconds: no channel, but checked "
-        "against `rate_hz`.",
+        description="Column with the time of each sample in seconds: no channel, but it must rise "
+        "evenly and is checked against `rate_hz`.",
         examples=["t"],
     )
     encoding: str = Field(

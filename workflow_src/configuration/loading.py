@@ -16,6 +16,7 @@ from typing import Any
 
 from workflow_src.configuration.augmentation import refuse_scaling
 from workflow_src.configuration.base import repeated
+from workflow_src.configuration.digests import digest
 from workflow_src.configuration.keys import (
     BACKBONE_KEYS,
     Architecture,
@@ -350,28 +351,6 @@ def beside(rig: Rig) -> str | None:
     if rig.bearing_datasets is not None:
         return rig.bearing_datasets.definition
     return rig.folder.table if rig.folder is not None else None
-
-
-def digest(table: Path) -> str:
-    """SHA-256 of what a rig or a split names, so that an edit of it is one of the key.
-
-    That of a folder is of the names and contents of the files in it and below.
-    """
-    try:
-        if table.is_dir():
-            files = sorted(path for path in table.rglob("*") if path.is_file())
-            kept = [path.relative_to(table) for path in files if path.parent.name != "__pycache__"]
-            content = json.dumps({name.as_posix(): digest(table / name) for name in kept})
-            return hashlib.sha256(content.encode()).hexdigest()
-        return hashlib.sha256(table.read_bytes()).hexdigest()
-    except OSError as error:
-        raise UserError(
-            "A table that the configuration names cannot be read.",
-            where=shown(table),
-            found=str(error),
-            remedy="write it there, or correct `table:` or `definition:` of the rig, or `file:` of "
-            "the split",
-        ) from error
 
 
 def _classes(folder: Path) -> list[str]:

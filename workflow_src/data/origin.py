@@ -1,4 +1,4 @@
-"""Which rig a recording of a union comes from, and what its native rate gives away."""
+"""Which rig and rate a resampled recording comes from, and what its native rate gives away."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from workflow_src.data.resampling import SUPPORT
 from workflow_src.errors import UserError
 
 RIG, NATIVE_RATE = "rig", "native_rate_hz"  # attributes of a union's recordings
+RESAMPLED_FROM = "resampled_from_hz"  # attribute of those of one rig at a common rate
 
 
 def is_union(table: pd.DataFrame) -> bool:
@@ -26,10 +27,11 @@ def rate_tells_class(table: pd.DataFrame) -> list[str]:
     recording from a decimated one is then a feature of the class. `table` has a row a recording.
     """
     said = []
-    for rig, own in table.groupby(RIG, sort=False) if is_union(table) else ():
+    for rig, own in _origins(table):
         rates = {
-            str(fault): {float(rate) for rate in group[NATIVE_RATE]}
-            for fault, group in own.groupby("fault")
+            str(fault): {float(rate) for rate in group}
+            for fault, group in own.groupby("fault")["hz"]
+            if fault
         }
         everywhere = set[float]().union(*rates.values())
         partial = [
@@ -39,10 +41,20 @@ def rate_tells_class(table: pd.DataFrame) -> list[str]:
         ]
         if partial:
             said.append(
-                f"{rig}: the rate of origin predicts the class ({_listed(everywhere)} before "
+                f"{rig}the rate of origin predicts the class ({_listed(everywhere)} before "
                 f"resampling; {', '.join(partial)})"
             )
     return said
+
+
+def _origins(table: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """The resampled recordings by rig, with the rate that each was taken at as ``hz``."""
+    if is_union(table):
+        rigs = table.assign(hz=table[NATIVE_RATE]).groupby(RIG, sort=False)
+        return [(f"{rig}: ", own) for rig, own in rigs]
+    if RESAMPLED_FROM in table.columns:
+        return [("", table.assign(hz=table[RESAMPLED_FROM]))]
+    return []
 
 
 def _listed(rates: set[float]) -> str:
@@ -59,9 +71,10 @@ def rigs_in_test(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
 
 def require_gap(table: pd.DataFrame, dataset: Dataset, where: str) -> None:
     """Blocks of one resampled recording must lie further apart than the filter reaches."""
-    if is_union(table) and dataset.split.gap < SUPPORT:
+    filtered = is_union(table) or RESAMPLED_FROM in table.columns
+    if filtered and dataset.split.gap < SUPPORT:
         raise UserError(
-            "Recordings of a union passed a filter, and blocks cut from them are too near.",
+            "Resampled recordings passed a filter, and blocks cut from them are too near.",
             where=f"{where}, key `split.gap`",
             found=f"gap: {dataset.split.gap}",
             expected=f"at least {SUPPORT}, the samples behind one of the filter's",

@@ -14,6 +14,7 @@ from workflow_src.configuration import Dataset, Rig, digest
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.loading import beside
 from workflow_src.data.audit.report import as_text, audited, leak, write_report
+from workflow_src.data.common_rate import at_common_rate
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
@@ -27,6 +28,8 @@ from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store, write_store
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
+
+_FILTER = {"scipy": scipy.__version__}  # which makes resampled samples
 
 
 def prepare_rig(
@@ -47,6 +50,9 @@ def prepare_rig(
     facts["description"] = rig.description
     _require_same(config_folder, beside(rig), part["table"])
     recordings, own, report = _opened(rig, data_root, config_folder)
+    if rig.common_rate_hz is not None:
+        recordings = at_common_rate(recordings, rig.common_rate_hz, own.setdefault("notes", []))
+        own["versions"] = {**own.get("versions", {}), **_FILTER}
     manifest = write_store(recordings, rig_folder(name), facts | own)
     report.write(rig_folder(name), name, manifest["recordings"], manifest["notes"])
     files = f" of {len(manifest['files'])} files" if manifest["files"] else ""
@@ -73,8 +79,7 @@ def _opened(
         return built.recordings(), facts, DataReport()
     assert rig.union is not None
     parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
-    versions = {"scipy": scipy.__version__}  # its filter made the samples
-    union = {"files": parts.files, "notes": parts.notes, "versions": versions}
+    union = {"files": parts.files, "notes": parts.notes, "versions": _FILTER}
     return parts.recordings(), union, DataReport()
 
 

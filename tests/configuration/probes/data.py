@@ -88,6 +88,13 @@ def _wildcards(**names: str) -> Any:
     return type("Wildcards", (), {"rig": "bench", "dataset": "d", **names})
 
 
+def common_rate_hz(world: Any) -> None:
+    assert any(
+        "brought to 6000 Hz" in note for note in manifest(world, common_rate_hz=6000)["notes"]
+    )
+    assert manifest(world)["notes"] == []
+
+
 def amplitude_comparable(world: Any) -> None:
     for comparable, inputs in ((True, ["amplitude"]), (False, [])):
         cell = world.cell(rigs__bench={"amplitude_comparable": comparable})
@@ -340,6 +347,7 @@ PROBES = {
     "Rig.folder": folder,
     "Rig.unit": unit,
     "Rig.description": description,
+    "Rig.common_rate_hz": common_rate_hz,
     "Rig.amplitude_comparable": amplitude_comparable,
     "Span.window": window,
     "Span.horizon": horizon,

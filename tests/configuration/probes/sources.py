@@ -181,6 +181,14 @@ def time_column(world: Any) -> None:
     assert recordings(world, {"a.csv": TABLE}, time_column="t")[0].signal.shape[1] == 2
 
 
+def ignore_stated_rate(world: Any) -> None:
+    content = {"a.csv": TABLE.replace("0.5", "0.6").replace("\n1,", "\n1.2,")}
+    with pytest.raises(UserError):
+        recordings(world, content, time_column="t")
+    (made,) = recordings(world, content, time_column="t", ignore_stated_rate=True)
+    assert made.rate_hz == 2
+
+
 def encoding(world: Any) -> None:
     content = {"a.csv": "加速度\n1\n2\n".encode("gbk")}
     assert len(recordings(world, content, encoding="gbk")[0].signal) == 2
@@ -224,6 +232,7 @@ PROBES = {
     "FolderOptions.channels": channels,
     "FolderOptions.channel_kinds": channel_kinds,
     "FolderOptions.time_column": time_column,
+    "FolderOptions.ignore_stated_rate": ignore_stated_rate,
     "FolderOptions.encoding": encoding,
     "TimeInLife.from": time_from,
     "TimeInLife.first": time_first,

@@ -83,7 +83,11 @@ def look(path: Path, array: str | None) -> Look:
     along = "columns" if turned else "rows"
     names = tdms_names(path, array) if ending == ".tdms" else None
     names = parquet_names(path) if ending == ".parquet" else names
-    read = read_content(path, array, _anything(samples_along=along))
+    try:
+        read = read_content(path, array, _anything(samples_along=along))
+    except BadData:  # of a rate that is none, which the draft's own reading names
+        options = _anything(samples_along=along, ignore_stated_rate=True)
+        read = read_content(path, array, options)
     frame = pd.DataFrame(read.signal)
     return Look(frame, names, len(frame), shape, read.rate_hz, read.rate_place)
 

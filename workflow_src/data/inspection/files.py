@@ -10,6 +10,7 @@ from pathlib import Path
 
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.data.inspection.contents import arrays_in, look
+from workflow_src.data.sources.folder.listing import everything, list_below
 from workflow_src.data.sources.folder.readers import READERS, ending_of
 from workflow_src.errors import BadData, UserError, first_line
 
@@ -32,12 +33,11 @@ def choose_files(folder: Path) -> Chosen:
     """
     if not folder.is_dir():
         raise UserError("There is no such folder.", where=str(folder))
-    every = sorted(
-        (path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()),
-        key=natural_key,
-    )
+    listing = list_below(folder, everything())
+    every = listing.files
     readable = [file for file in every if ending_of(file) and (folder / file).stat().st_size]
     kinds, notes = _kinds(folder, readable)
+    notes += listing.notes()
     if not kinds:
         raise UserError(
             "The folder holds no file that can be read as a recording.",

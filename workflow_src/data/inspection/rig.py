@@ -11,6 +11,7 @@ from workflow_src.data.inspection.names import Names, Slot
 from workflow_src.data.inspection.roles import Roles
 from workflow_src.data.inspection.sample import Sample
 from workflow_src.data.inspection.words import kind_of, rate_in
+from workflow_src.data.sources.plausible import plausible
 
 Questions = dict[tuple[str, ...], str]
 Guess = dict[str, tuple[Any, str]]  # key -> its value, and why it is a guess ("" for a fact)
@@ -44,7 +45,8 @@ def _rate(path: str, files: Sequence[str], roles: Roles, sample: Sample) -> Gues
     rates = [c.rate_hz if c.rate_hz is None else usual(c.rate_hz) for c in sample.columns]
     stated = sorted({rate for rate in rates if rate is not None})
     if len(stated) == 1 and None not in rates:
-        return {"rate_hz": (_plain(stated[0]), f"by {sample.columns[0].rate_place}")}
+        doubt = "" if plausible(stated[0]) else ", but no rate of vibration; `ignore_stated_rate`?"
+        return {"rate_hz": (_plain(stated[0]), f"by {sample.columns[0].rate_place}{doubt}")}
     if stated:
         listed = ", ".join(f"{rate:g}" for rate in stated)
         lacking = "" if None not in rates else ", and some files state none"

@@ -14,9 +14,9 @@ import pandas as pd
 from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.union import UnionOptions
-from workflow_src.data.origin import NATIVE_RATE, RIG, rate_tells_class
+from workflow_src.data.origin import NATIVE_RATE, RESAMPLED_FROM, RIG, rate_tells_class
 from workflow_src.data.recordings import Recording
-from workflow_src.data.resampling import ratio, resampled
+from workflow_src.data.resampling import inexact, ratio, resampled
 from workflow_src.data.selection import listed, select
 from workflow_src.data.store import COLUMNS, Store
 from workflow_src.errors import BadData, UserError
@@ -48,6 +48,8 @@ class UnionSource:
         """
         used = self._common_classes({rig: self._selected(rig) for rig in self._folders})
         plans = {rig: self._plans(rig, table) for rig, table in used.items()}
+        natives = pd.concat(table["rate_hz"] for table in used.values())
+        self.notes += inexact(natives, self._options.rate_hz)
         self.notes += rate_tells_class(pd.concat(used.values()))
         for rig, folder in self._folders.items():
             with Store(folder) as store:
@@ -89,6 +91,8 @@ class UnionSource:
             )
         fault = used["fault"].map(lambda own: names.get(own, own))
         native = used["rate_hz"].map(lambda rate: f"{rate:g}")
+        if RESAMPLED_FROM in used.columns:  # by the rig itself
+            native = used[RESAMPLED_FROM]
         return used.assign(fault=fault, rig=rig, native_rate_hz=native)
 
     def _common_classes(self, tables: Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
@@ -145,7 +149,7 @@ class UnionSource:
                 "A recording cannot be brought to the common rate.",
                 where=where,
                 found=str(error),
-                expected="a rate that is not higher, in a ratio of small whole numbers",
+                expected="a rate that is not higher",
                 remedy=as_yaml(("union", "rate_hz"), lower)
                 + f"\nor leave it out under `select: {{{rig}: ...}}`",
             ) from error

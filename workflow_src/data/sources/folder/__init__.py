@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
+from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
+from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.patterns import template_names
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.data_root import below_data_root
+from workflow_src.data.sources.folder.clock import STEP_TOLERANCE
 from workflow_src.data.sources.folder.content import Content
+from workflow_src.data.sources.folder.rates import Declared, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
+from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import BadData, UserError
 
 __all__ = ["FolderOptions", "FolderSource"]
 
 _TIMED = 64  # places at which a channel is compared with a clock
-RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up differ by far more
 
 
 class FolderSource:
@@ -47,6 +50,8 @@ class FolderSource:
         self.files.clear()
         entries, self.notes[:] = list_entries(self._options, self._folder, self._config_folder)
         self._stated_rates.clear()
+        if isinstance(self._options.rate_hz, float) and not plausible(self._options.rate_hz):
+            self.notes.append(f"rate_hz is {self._options.rate_hz:g} Hz, by the rig: not in kHz?")
         for entry in entries:
             yield self._read(entry)  # held by no name here while the next one is read
         if self._stated_rates:
@@ -56,8 +61,7 @@ class FolderSource:
     def _read(self, entry: Entry) -> Recording:
         path = self._folder / entry.file
         if entry.file not in self.files:
-            with path.open("rb") as file:
-                self.files[entry.file] = hashlib.file_digest(file, "sha256").hexdigest()
+            self.files[entry.file] = _sha256(path)
         content = read_content(path, entry.array, self._options)
         if self._options.channels is None and self._options.channel_kinds is None:
             _refuse_time(path, content.signal)
@@ -84,15 +88,20 @@ class FolderSource:
             },
         )
 
-    def _declared_rate(self, entry: Entry) -> float | None:
-        """The rate that the rig declares, None for ``unknown``."""
-        if entry.fields.get("rate_hz", self._options.rate_hz) == "unknown":
-            return None
+    def _declared_rate(self, entry: Entry) -> Declared:
+        """The rate that the rig declares, and whether it is typed in its YAML."""
+        rule, text = self._options.fields.get("rate_hz"), entry.fields.get("rate_hz")
+        if (text or self._options.rate_hz) == "unknown":
+            return Declared(None, entry.where)
         own = number_of(entry, "rate_hz")
         if own is not None:
-            return own
+            typed = isinstance(rule, Lookup) or (rule is not None and not template_names(rule))
+            group = template_names(rule)[0] if isinstance(rule, str) and not typed else "rate_hz"
+            vouched = as_yaml(("fields", "rate_hz"), {"from": group, "values": {text: text}})
+            remedy = f"let it be in Hz, or say that it is right by\n{vouched}"
+            return Declared(own, entry.where, typed, remedy)
         if isinstance(self._options.rate_hz, float):
-            return self._options.rate_hz
+            return Declared(self._options.rate_hz, entry.where)
         raise UserError(
             "A recording has no sampling rate.",
             where=entry.where,
@@ -101,22 +110,25 @@ class FolderSource:
         )
 
     def _rate(self, entry: Entry, content: Content) -> float | None:
-        declared = self._declared_rate(entry)
-        if content.rate_hz is None:
-            return declared
-        if declared is None:
-            self._stated_rates.add(content.rate_hz)
-            return content.rate_hz
-        if not math.isclose(declared, content.rate_hz, rel_tol=RATE_TOLERANCE):
-            raise BadData(
-                "The sampling rate contradicts the file.",
-                where=str(self._folder / entry.file),
-                found=f"{content.rate_hz:g} Hz ({content.rate_place})",
-                expected=f"{declared:g} Hz (rate_hz of the rig, {entry.where})",
-                remedy=f"if the file is right, under `folder:` of the rig: "
-                f"`rate_hz: {content.rate_hz:g}`",
-            )
-        return declared
+        declared, stated = self._declared_rate(entry), (content.rate_hz, content.rate_place)
+        path = self._folder / entry.file
+        rate = rate_of_recording(self._options, declared, path, stated)
+        if declared.rate_hz is None and rate is not None:
+            self._stated_rates.add(rate)
+        return rate
+
+
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise UserError(
+            "A file cannot be read.",
+            where=str(path),
+            found=str(error.strerror),
+            remedy=f"give yourself the right to read it: chmod u+r {path}",
+        ) from error
 
 
 def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
@@ -129,11 +141,16 @@ def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
     line = first + (last - first) * (places / places[-1])[:, None]  # (_TIMED, C)
     # float32 rounds a value by 6e-8 of it; noise is off by a share of its range.
     off = np.abs(looked_at - line).max(0) / np.maximum(np.abs(last - first), 1e-300)
-    even = np.flatnonzero((off < 1e-4) & (np.ptp(looked_at, 0) > 0))
+    # A clock with gaps, or that starts again, leaves the line, and has equal steps all the same.
+    steps = signal[places[:-1] + 1] - looked_at[:-1]  # (_TIMED - 1, C)
+    step = np.median(steps, 0)
+    alike = (np.abs(steps - step) <= STEP_TOLERANCE * np.abs(step)).mean(0)
+    rises = ((off < 1e-4) & (np.ptp(looked_at, 0) > 0)) | ((alike > 0.9) & (step != 0))
+    even = np.flatnonzero(rises)
     if len(even):
         column = int(even[0])
         raise BadData(
-            "A channel rises or falls evenly from the first sample to the last: the time?",
+            "A channel rises or falls in even steps: the time?",
             where=f"{path}, column {column}",
             found=f"{first[column]:g} to {last[column]:g} in {len(signal)} samples",
             expected="a measured signal in each channel",

@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from scipy.io.matlab import MatReadError
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.clock import rate_of_clock
+from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed
 from workflow_src.errors import BadData, UserError
 
 # The first of them that a file has: `rate` comes last, as some say that of the shaft by it.
@@ -59,7 +61,7 @@ def from_array(
     where: str,
     samples: Samples,
     options: FolderOptions,
-    stated: tuple[float | None, str] = (None, ""),
+    stated: Stated = UNSTATED,
     *,
     reversed_axes: bool = False,
 ) -> Content:
@@ -88,7 +90,7 @@ def from_array(
         if clock is not None:
             times[part] = block[:, clock]
     if clock is not None:
-        stated = rate_of_clock(where, times)
+        stated = agreed(where, rate_of_clock(where, times), stated)
     return Content(signal, *stated)
 
 
@@ -137,19 +139,6 @@ def columns(
     if options.channels is None:
         return [column for column in range(count) if column != clock], clock
     return [position(column) for column in options.channels], clock
-
-
-def rate_of_clock(where: Path | str, times: NDArray[Any]) -> tuple[float, str]:
-    """The rate that the time column states: steps over the time from first to last sample."""
-    elapsed = float(times[-1]) - float(times[0]) if len(times) else 0.0
-    if not elapsed > 0:
-        raise BadData(
-            "The time column does not rise.",
-            where=str(where),
-            found=f"{elapsed} s from the first to the last of {len(times)} samples",
-            remedy="mend `time_column:` under `folder:` of the rig",
-        )
-    return (len(times) - 1) / elapsed, "time column"
 
 
 def of_matrix(

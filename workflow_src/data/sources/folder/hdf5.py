@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.content import (
@@ -15,6 +14,7 @@ from workflow_src.data.sources.folder.content import (
     from_array,
     rate_key,
 )
+from workflow_src.data.sources.folder.rates import UNSTATED, Stated, stated_rate
 
 
 def list_hdf5(path: Path) -> dict[str, tuple[int, ...]]:
@@ -28,7 +28,7 @@ def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
     with damage_named(path), h5py.File(path, "r", locking=False) as file:
         found = _data_sets(file)
         name = chosen(path, array, [key for key, item in found.items() if item.size != 1])
-        stated = _stated_rate(file, found[name], found)
+        stated = _stated_rate(path, file, found[name], found, options)
         return from_array(f"{path}, array {name!r}", found[name], options, stated)
 
 
@@ -41,14 +41,18 @@ def _data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
 
 
 def _stated_rate(
-    file: h5py.File, dataset: h5py.Dataset, found: dict[str, h5py.Dataset]
-) -> tuple[float | None, str]:
+    path: Path,
+    file: h5py.File,
+    dataset: h5py.Dataset,
+    found: dict[str, h5py.Dataset],
+    options: FolderOptions,
+) -> Stated:
     for owner, attributes in (("the array", dataset.attrs), ("the file", file.attrs)):
         key = rate_key(attributes)
         if key is not None:
-            return float(np.asarray(attributes[key]).item()), f"attribute {key!r} of {owner}"
+            return stated_rate(options, path, f"attribute {key!r} of {owner}", attributes[key])
     single = {name.replace("/", "."): name for name, item in found.items() if item.size == 1}
     key = rate_key(single)
     if key is None:
-        return None, ""
-    return float(np.asarray(found[single[key]][()]).item()), f"data set {single[key]!r}"
+        return UNSTATED
+    return stated_rate(options, path, f"data set {single[key]!r}", found[single[key]][()])

@@ -23,6 +23,7 @@ from workflow_src.data.sources.folder.content import (
     from_array,
     rate_key,
 )
+from workflow_src.data.sources.folder.rates import UNSTATED, stated_rate
 
 NUMERIC = (
     *("double", "single", "logical"),
@@ -60,7 +61,9 @@ def _read_leaf(
     single = [key for key, item in found.items() if np.prod(item.shape) == 1]
     beside = [key for key in single if key.rpartition(".")[0] == name.rpartition(".")[0]]
     key = rate_key(beside) or rate_key(key for key in single if "." not in key)
-    stated = (None, "") if key is None else (np.asarray(found[key][()]).item(), f"key {key!r}")
+    stated = UNSTATED
+    if key is not None:
+        stated = stated_rate(options, path, f"key {key!r}", found[key][()])
     where = f"{path}, array {name!r}"
     return from_array(where, samples, options, stated, reversed_axes=reversed_axes)
 

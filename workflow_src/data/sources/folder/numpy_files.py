@@ -17,6 +17,7 @@ from workflow_src.data.sources.folder.content import (
     from_array,
     rate_key,
 )
+from workflow_src.data.sources.folder.rates import UNSTATED, stated_rate
 from workflow_src.errors import BadData
 
 
@@ -48,7 +49,9 @@ def read_npz(path: Path, array: str | None, options: FolderOptions) -> Content:
     _refuse_objects(where, headers[name][1])
     rate = rate_key(n for n, (shape, _) in headers.items() if np.prod(shape) == 1)
     with damage_named(path), np.load(path, allow_pickle=False) as file:
-        stated = (float(file[rate].item()), f"array {rate!r}") if rate else (None, "")
+        stated = UNSTATED
+        if rate:
+            stated = stated_rate(options, path, f"array {rate!r}", file[rate])
         samples = file[name]
     return from_array(where, samples, options, stated)
 

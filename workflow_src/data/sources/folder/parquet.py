@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.content import (
     BLOCK,
     Content,
@@ -15,8 +16,8 @@ from workflow_src.data.sources.folder.content import (
     damage_named,
     package,
     rate_key,
-    rate_of_clock,
 )
+from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, stated_rate
 from workflow_src.errors import BadData
 
 PANDAS_INDEX = "__index_level_"  # a column that pandas adds for an index that counts no rows
@@ -45,12 +46,18 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
                 matrix[part, column] = held[column]
             if clock is not None:
                 times[part] = held[-1]
-        if clock is not None:
-            return Content(matrix, *rate_of_clock(path, times))
-        stated = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
-        key = rate_key(stated)
-        rate = (None, "") if key is None else (float(stated[key]), f"metadata {key!r}")
-    return Content(matrix, *rate)
+        stated = _stated_rate(path, file, options)
+    if clock is not None:
+        stated = agreed(path, rate_of_clock(path, times), stated)
+    return Content(matrix, *stated)
+
+
+def _stated_rate(path: Path, file: Any, options: FolderOptions) -> Stated:
+    held = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
+    key = rate_key(held)
+    if key is None:
+        return UNSTATED
+    return stated_rate(options, path, f"metadata {key!r}", held[key])
 
 
 def _opened(path: Path) -> Any:

@@ -11,6 +11,14 @@ from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
+from workflow_src.data.sources.folder.listing import (
+    Listing,
+    Wanted,
+    by_names,
+    by_pattern,
+    list_below,
+    shown,
+)
 from workflow_src.data.sources.folder.table_rows import table_rows
 from workflow_src.errors import BadData, UserError
 
@@ -31,20 +39,25 @@ def list_entries(
     options: FolderOptions, folder: Path, config_folder: Path
 ) -> tuple[list[Entry], list[str]]:
     """The recordings of a folder, by run, time and number, and notes on what was left out."""
-    present = _files_below(folder)
     if options.table is not None:
-        entries = _from_table(options, config_folder / options.table, present, folder)
+        table = config_folder / options.table
+        rows = table_rows(table, options.encoding)
+        listing = _listing(folder, by_names({row["file"] for _, row in rows}))
+        entries = _from_table(options, table.name, rows, listing, folder)
     else:
-        entries = _from_pattern(options, present, folder)
+        wanted = by_pattern(options.files or "")
+        listing = _listing(folder, wanted)
+        _refuse_unseen(listing, wanted, folder)
+        entries = _from_pattern(options, listing.files, folder)
     entries = _with_life([_with_time(options, entry) for entry in entries], options)
     _refuse_duplicates(entries)
     entries.sort(
         key=lambda e: (natural_key(e.fields["run_id"]), e.time_s or 0.0, natural_key(e.file))
     )
-    return entries, _ignored(present, entries)
+    return entries, _ignored(listing.files, entries) + listing.notes() + _falling(options, entries)
 
 
-def _files_below(folder: Path) -> list[str]:
+def _listing(folder: Path, wanted: Wanted) -> Listing:
     if not folder.is_dir():
         raise UserError(
             "The folder of a rig is missing.",
@@ -52,8 +65,21 @@ def _files_below(folder: Path) -> list[str]:
             remedy="mend `path:` under `folder:` of the rig, or `data_root:` of the config (or "
             "the environment variable PHM_DATA_ROOT)",
         )
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return sorted((path.relative_to(folder).as_posix() for path in files), key=natural_key)
+    return list_below(folder, wanted)
+
+
+def _refuse_unseen(listing: Listing, wanted: Wanted, folder: Path) -> None:
+    """Raise for a name that may be, or may hold, a recording and could not be looked at."""
+    unseen = [f"{n}: {why}" for n, why in listing.unseen.items() if wanted.on_the_way(n)]
+    if unseen:
+        raise BadData(
+            "Below the folder of a rig lies what `files:` may match, but cannot be looked at.",
+            where=str(folder),
+            found=shown(unseen),
+            expected="folders that can be read, and links that lead to a file or a folder",
+            remedy=f"give yourself the right to read it (chmod -R u+rX {folder}), mend the link,\n"
+            "or take what is no recording out of the folder",
+        )
 
 
 def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> list[Entry]:
@@ -75,16 +101,21 @@ def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> l
 
 
 def _from_table(
-    options: FolderOptions, table: Path, present: list[str], folder: Path
+    options: FolderOptions,
+    table: str,
+    rows: list[tuple[int, dict[str, str]]],
+    listing: Listing,
+    folder: Path,
 ) -> list[Entry]:
-    known, entries = set(present), []
-    for line, row in table_rows(table, options.encoding):
-        where, file = f"{table.name}, line {line}", row.pop("file")
+    known, entries = set(listing.files), []
+    for line, row in rows:
+        where, file = f"{table}, line {line}", row.pop("file")
         if file not in known:
+            near = f"the nearest name: {_nearest(file, listing.files)}"
             raise BadData(
                 "A file that a rig's table names is missing.",
                 where=where,
-                found=f"no {folder / file}; the nearest name: {_nearest(file, present)}",
+                found=f"no {folder / file}; {listing.reason(file) or near}",
                 remedy="mend the column `file`, or fetch the file",
             )
         own = {name: "{" + name + "}" for name in row if name != "array"}
@@ -153,9 +184,29 @@ def _index_time(options: FolderOptions, number: str, where: str) -> float:
             "The number of a snapshot is not a number.",
             where=where,
             found=f"{options.time.group} = {number!r}",
-            remedy="mend `time:` under `folder:` of the rig",
+            expected="digits, as `time:` counts snapshots by their number",
+            remedy="mend `time:` under `folder:` of the rig; for dates and times give a `table:`\n"
+            "with a column `time_s`, the seconds since the first snapshot of the run",
         )
     return (int(number) - options.time.first) * options.time.step_s
+
+
+def _falling(options: FolderOptions, entries: list[Entry]) -> list[str]:
+    """A note on the runs in which names go on, but the number that the time is made of falls."""
+    last: dict[str, Entry] = {}
+    found: list[str] = []
+    for entry in sorted(entries, key=lambda e: natural_key(e.file)) if options.time else ():
+        before = last.get(entry.fields["run_id"], entry)
+        if (entry.time_s or 0.0) < (before.time_s or 0.0):
+            found.append(f"{before.file}, then {entry.file}")
+        last[entry.fields["run_id"]] = entry
+    if not found or options.time is None:
+        return []
+    return [
+        f"the time in life, by `{options.time.group}` alone, falls {len(found)} times where names "
+        f"go on ({found[0]}): if the number starts again within a run, as minutes do, give a "
+        "`table:` with `time_s`"
+    ]
 
 
 def number_of(entry: Entry, name: str) -> float | None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
@@ -17,8 +18,8 @@ from workflow_src.data.sources.folder.content import (
     damage_named,
     package,
     rate_key,
-    rate_of_clock,
 )
+from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, stated_rate
 from workflow_src.errors import BadData
 
 RATE_TOLERANCE = 1e-6  # of one clock, stated for each channel
@@ -56,9 +57,10 @@ def read_tdms(path: Path, array: str | None, options: FolderOptions) -> Content:
         signal = np.empty((len(used[0]), len(channels)), np.float32)
         for column, channel in enumerate(used[: len(channels)]):
             signal[:, column] = channel[:]
+        stated = _stated_rate(where, file, used, options)
         if clock is not None:
-            return Content(signal, *rate_of_clock(where, np.asarray(used[-1][:], np.float64)))
-        return Content(signal, *_stated_rate(where, file, groups[name], used))
+            stated = agreed(where, rate_of_clock(where, used[-1][:]), stated)
+    return Content(signal, *stated)
 
 
 @contextmanager
@@ -95,9 +97,9 @@ def _require_one_length(where: str, channels: list[Any]) -> None:
         )
 
 
-def _stated_rate(
-    where: str, file: Any, channels: list[Any], used: list[Any]
-) -> tuple[float | None, str]:
+def _stated_rate(where: str, file: Any, used: list[Any], options: FolderOptions) -> Stated:
+    if options.ignore_stated_rate:
+        return UNSTATED
     steps = {c.name: float(c.properties.get("wf_increment", 0.0)) for c in used}
     first = next(iter(steps.values()))
     if any(abs(step - first) > RATE_TOLERANCE * abs(first) for step in steps.values()):
@@ -108,9 +110,10 @@ def _stated_rate(
             remedy="name those of one rate under `folder:` of the rig: `channels: [...]`",
         )
     if first > 0:
-        return 1.0 / first, "wf_increment of the channels"
+        return stated_rate(options, where, "wf_increment of the channels", 1.0 / first)
     for owner, held in (("the group", file[used[0].group_name]), ("the file", file)):
         key = rate_key(held.properties)
         if key is not None:
-            return float(held.properties[key]), f"property {key!r} of {owner}"
-    return None, ""
+            place = f"property {key!r} of {owner}"
+            return stated_rate(options, where, place, held.properties[key])
+    return UNSTATED

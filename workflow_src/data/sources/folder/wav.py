@@ -12,6 +12,7 @@ from scipy.io import wavfile
 
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.content import Content, damage_named, from_array
+from workflow_src.data.sources.folder.rates import stated_rate
 from workflow_src.errors import BadData
 
 
@@ -24,7 +25,8 @@ def read_wav(path: Path, _: str | None, options: FolderOptions) -> Content:
         rate_hz, samples = _read(path)
     if samples.dtype == np.uint8:
         samples = samples.astype(np.int16) - 128
-    return from_array(str(path), samples, options, (float(rate_hz), "header of the file"))
+    stated = stated_rate(options, path, "header of the file", rate_hz)
+    return from_array(str(path), samples, options, stated)
 
 
 def _read(path: Path) -> tuple[int, NDArray[Any]]:

@@ -23,6 +23,7 @@ from workflow_src.data.sources.phm_vibench.labels import PROXY, faults
 from workflow_src.data.sources.phm_vibench.lives import Life, lives
 from workflow_src.data.sources.phm_vibench.table import Row, read_table, select_rows, whole
 from workflow_src.data.sources.phm_vibench.views import View, require_channels, views_of
+from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import UserError
 
 __all__ = ["PhmVibenchOptions", "PhmVibenchSource"]
@@ -167,6 +168,9 @@ class PhmVibenchSource:
             done = "unknown; give `rates_hz:` or the field `rate_hz`"
             self.report.add("a Sample_rate that is no rate", done, where, f"table {found}")
             return None
+        if not plausible(said):
+            done = "used; `rates_hz:` corrects it, where it is in kilohertz"
+            self.report.add("a Sample_rate that is not plausible", done, where, f"table {found}")
         return said
 
 
