@@ -38,6 +38,7 @@ class FolderSource:
         self.files: dict[str, str] = {}
         self.notes: list[str] = []
         self._stated_rates: set[float] = set()  # of files whose rate the rig does not know
+        self._guessed: dict[str, list[str]] = {}  # files by what was guessed of them
 
     def recordings(self) -> Iterator[Recording]:
         """The recordings by run, time in life and number of the file.
@@ -47,11 +48,16 @@ class FolderSource:
         self.files.clear()
         entries, self.notes[:] = list_entries(self._options, self._folder, self._config_folder)
         self._stated_rates.clear()
+        self._guessed.clear()
         for entry in entries:
             yield self._read(entry)  # held by no name here while the next one is read
         if self._stated_rates:
             stated = ", ".join(f"{rate:g} Hz" for rate in sorted(self._stated_rates))
             self.notes.append(f"rate_hz is `unknown`, but files state it and it was used: {stated}")
+        self.notes += [
+            f"guessed in {len(files)} files, first {files[0]}: {guess}"
+            for guess, files in self._guessed.items()
+        ]
 
     def _read(self, entry: Entry) -> Recording:
         path = self._folder / entry.file
@@ -59,6 +65,8 @@ class FolderSource:
             with path.open("rb") as file:
                 self.files[entry.file] = hashlib.file_digest(file, "sha256").hexdigest()
         content = read_content(path, entry.array, self._options)
+        for guess in content.notes:
+            self._guessed.setdefault(guess, []).append(entry.file)
         if self._options.channels is None and self._options.channel_kinds is None:
             _refuse_time(path, content.signal)
         return self._recording(entry, content, self._rate(entry, content))

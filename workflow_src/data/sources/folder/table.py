@@ -59,7 +59,17 @@ def _files_below(folder: Path) -> list[str]:
 def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> list[Entry]:
     pattern = options.files or ""
     expression = compile_pattern(pattern)
-    matches = [match for file in present if (match := expression.fullmatch(file))]
+    excluded = [compile_pattern(one) for one in options.exclude or ()]
+    kept = [file for file in present if not any(one.fullmatch(file) for one in excluded)]
+    matches = [match for file in kept if (match := expression.fullmatch(file))]
+    if not matches and any(expression.fullmatch(file) for file in present):
+        raise UserError(
+            "`exclude` leaves no file that matches the pattern of a rig.",
+            where=str(folder),
+            found=f"exclude: {list(options.exclude or ())}",
+            expected=f"files: {pattern!r}",
+            remedy="mend `exclude:` under `folder:` of the rig",
+        )
     if not matches:
         raise UserError(
             "No file matches the pattern of a rig.",
@@ -111,7 +121,7 @@ def _entry(
                 where=where,
                 remedy=f"give `{name}` under `fields:` of the rig, or as a column of its table",
             )
-    fields.setdefault("recording_id", re.sub(r"(\.\w+)(\.gz)?$", "", file).replace("/", "."))
+    fields.setdefault("recording_id", re.sub(r"(\.[^\W\d]\w*)(\.gz)?$", "", file).replace("/", "."))
     number = groups.get(options.time.group, "") if options.time else ""
     time_s = _index_time(options, number, where) if options.time else None
     return Entry(file, fields, groups.get("array") or options.array, where, time_s)

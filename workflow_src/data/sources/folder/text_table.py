@@ -1,0 +1,220 @@
+"""A text of samples: where they stand, one check of the cells of each line, their numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.cells import (
+    NumberForm,
+    comma_key,
+    has_comma,
+    most_common_width,
+)
+from workflow_src.data.sources.folder.layout import MARKS, Layout, Row, find_layout
+from workflow_src.data.sources.folder.lines import Lines
+from workflow_src.data.sources.folder.misread import Misread
+from workflow_src.data.sources.folder.text import ONE_COLUMN, SPACES, separator, split
+from workflow_src.errors import BadData
+
+# A decimal comma in a text whose columns are parted by commas looks like two whole numbers.
+_PAIR = r"[+-]?(?:0|[1-9]\d*),\d+"
+_PAIRS = re.compile(rf"(?m)^ *{_PAIR}(?: *, *{_PAIR})*,? *$".encode())
+_FRACTION = re.compile(rb",0\d|(?m:^|,)-0,")
+_BLANK = re.compile(rb"(?m)^ *$")
+_ONE_DIGIT = re.compile(rb"(?m),(\d)\s*$")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A text of samples: its lines, the index of the first one, and how its cells are written."""
+
+    path: Path
+    lines: Lines
+    first: int
+    separator: str
+    form: NumberForm
+    layout: Layout
+
+    @property
+    def body(self) -> memoryview:
+        """The bytes of the samples, without the blank lines that follow."""
+        lines = self.lines
+        return memoryview(lines.raw)[lines.starts[self.first] : lines.ends[lines.count - 1]]
+
+    def frame(self, wanted: list[int] | None, dtype: type | None) -> pd.DataFrame:
+        """The columns ``wanted`` (None: all), a row for each line; a blank one is NaN."""
+        frame = pd.read_csv(
+            BytesIO(self.body),
+            sep=self.separator,
+            header=None,
+            index_col=False,
+            usecols=wanted,
+            dtype=dtype,
+            decimal=self.form.decimal,
+            thousands=self.form.thousands,
+            skipinitialspace=True,
+            skip_blank_lines=False,
+        )
+        if len(frame) != self.lines.count - self.first:
+            raise ValueError(f"{self.lines.count - self.first} lines gave {len(frame)} rows")
+        return frame
+
+
+def find_table(path: Path, text: str, options: FolderOptions) -> Table:
+    """Where the samples of a text stand, after a check of the cells of each line.
+
+    Raises ``BadData``, as ``Misread`` where other keys read it.
+    """
+    lines, form = Lines(path, text), NumberForm.of(options)
+    skipped = options.skip_lines or 0
+    if skipped >= lines.count:
+        raise BadData(
+            "`skip_lines` leaves no line of a file.", where=str(path), found=f"{lines.count} lines"
+        )
+    sample = lines.sample()
+    sep = separator(sample, form)
+    if sep == "," and options.decimal is None:
+        _refuse_pairs(lines, sample, path)
+    rows = [split(line, sep) for line in sample]
+    width = most_common_width(rows)
+    layout = find_layout(
+        str(path), _rows(lines, skipped, sep), [row for row in rows if len(row) == width], options
+    )
+    first = _index(lines, layout.first)
+    table = Table(path, lines, first, sep, form, layout)
+    require_width(table, (layout.width,))
+    _require_thousands(table)
+    return table
+
+
+def _index(lines: Lines, number: int) -> int:
+    index = number - 1
+    while lines.number(index) > number:  # a line within quotation marks has none of its own
+        index -= 1
+    return index
+
+
+def _rows(lines: Lines, first: int, sep: str) -> Iterator[Row]:
+    for index, text in lines.filled(first):
+        bare = text.strip()
+        mark = next((mark for mark in MARKS if bare.startswith(mark)), None)
+        cells = split(text, sep)
+        if mark is None or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
+            yield Row(lines.number(index), cells)
+        else:
+            yield Row(lines.number(index), split(bare.lstrip(mark).strip(), sep), comment=True)
+
+
+def numbers_of(table: Table, wanted: list[int]) -> NDArray[np.float64]:
+    """The columns ``wanted`` (L, wanted); ``BadData`` names the first cell that is no number."""
+    try:
+        return table.frame(wanted, np.float64).to_numpy()
+    except (ValueError, pd.errors.ParserError) as error:
+        raise _unread(table, wanted, str(error)) from error
+
+
+def require_width(table: Table, widths: tuple[int, ...]) -> None:
+    """Raise ``BadData`` naming the first line whose number of cells is none of ``widths``."""
+    lines = table.lines
+    odd = lines.odd_one(table.first, table.separator, widths)
+    if odd is None:
+        return
+    index, cells = odd
+    text = lines.text(index).strip()
+    where, found = f"{table.path}, line {lines.number(index)}", f"{cells} cells: {text[:80]}"
+    held = [line.strip() for line in [text, *lines.sample()]]
+    if table.separator == "," and all(has_comma(one) or one.isdigit() for one in held):
+        key, said = comma_key(held)
+        what = f"Numbers are written with {said}."
+        raise Misread(what, where=where, found=found, put=key)
+    raise BadData(
+        "A line has another number of cells than the others.",
+        where=where,
+        found=found,
+        expected=f"{widths[0]} cells separated by {_named(table.separator)}",
+        remedy="mend the line; where it is one of several before the samples, say so under "
+        "`folder:` of the rig: `skip_lines: NUMBER`",
+    )
+
+
+def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
+    """Refuse whole numbers in pairs that are numbers with decimal commas, by all that they show."""
+    begin = None if any("." in line for line in sample) else _PAIRS.search(lines.raw)
+    if begin is None or b"." in (raw := lines.raw[begin.start() :].rstrip(b", \n")):
+        return
+    width = begin[0].count(b",") + 1
+    digits = set(_ONE_DIGIT.findall(raw)) if width == 2 else set()
+    filled = raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
+    if not (_FRACTION.search(raw) or len(digits) > 7) or len(_PAIRS.findall(raw)) != filled:
+        return
+    line = lines.raw.count(b"\n", 0, begin.start()) + 1
+    if width == 2:
+        key, other = {"decimal": ","}, "if they are columns of whole numbers: `decimal: '.'`"
+    else:
+        key, other = {"decimal": "."}, "if they are columns of whole numbers; if not, export the "
+        other += "file with another separator of columns"
+    raise Misread(
+        "Whole numbers in pairs: numbers with a decimal comma?",
+        where=f"{path}, line {line}",
+        found=begin[0].decode()[:80],
+        put=key,
+        other=other,
+    )
+
+
+def _require_thousands(table: Table) -> None:
+    """pandas leaves the signs of thousands out wherever they stand; refuse any other place."""
+    sign = table.form.thousands
+    if sign is None:
+        return
+    mark, point = (re.escape(s).encode() for s in (sign, table.form.decimal))
+    wrong = rb"(?<=\d)%b(?!\d{3}(?!\d))(?=\d)|(?<!\d)\d{4,}%b(?=\d)|%b\d+%b(?=\d)"
+    found = re.search(wrong % (mark, mark, point, mark), bytes(table.body))
+    if found is not None:
+        before = bytes(table.body[: found.start()])
+        line = table.lines.number(table.first) + before.count(b"\n")
+        raise BadData(
+            f"A number has `{sign}` elsewhere than before three digits.",
+            where=f"{table.path}, line {line}",
+            found=table.lines.text(table.first + before.count(b"\n"))[:80],
+            remedy="mend `thousands:` or `decimal:` under `folder:` of the rig",
+        )
+
+
+def _unread(table: Table, wanted: list[int], said: str) -> BadData:
+    """The refusal of a text that pandas does not read: the first cell that is no number."""
+    for index, text in table.lines.filled(table.first):
+        cells = split(text, table.separator)
+        for column in wanted:
+            cell = cells[column] if column < len(cells) else ""
+            if table.form.kind(cell) == "text":
+                return _no_number(table, index, column, cell)
+    return BadData("A table of samples cannot be read.", where=str(table.path), found=said)
+
+
+def _no_number(table: Table, index: int, column: int, cell: str) -> BadData:
+    where = f"{table.path}, line {table.lines.number(index)}, column {column} (from 0)"
+    if has_comma(cell):
+        key, said = comma_key([cell])
+        return Misread(f"A number is written with {said}.", where=where, found=cell, put=key)
+    header = "" if table.layout.names else "not "
+    return BadData(
+        "A cell does not hold a number.",
+        where=where,
+        found=f"{cell!r} (columns separated by {_named(table.separator)}, header {header}present)",
+        remedy="mend the file, or `channels:` (columns that hold numbers), `header:`, `decimal:` "
+        "or `skip_lines:` under `folder:` of the rig",
+    )
+
+
+def _named(sep: str) -> str:
+    return "spaces" if sep == SPACES else "line ends alone" if sep == ONE_COLUMN else repr(sep)
