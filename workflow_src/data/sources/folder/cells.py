@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal
 
 from workflow_src.configuration.folder import FolderOptions
@@ -25,6 +26,14 @@ _WHOLE = re.compile(r"[+-]?\d+")
 _DIGITS = re.compile(r"[eE].*|\D")
 
 
+@cache
+def _number(decimal: str, thousands: str | None) -> re.Pattern[str]:
+    grouped = rf"\d{{1,3}}(?:{re.escape(thousands)}\d{{3}})+|" if thousands else ""
+    point = re.escape(decimal)
+    digits = rf"(?:(?:{grouped}\d+)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
+    return re.compile(rf"[+-]?(?:{digits}|inf|infinity)", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class NumberForm:
     """How a file writes numbers: its decimal sign, and what parts thousands (None: nothing)."""
@@ -37,18 +46,11 @@ class NumberForm:
         """The form that a rig declares."""
         return cls(options.decimal or ".", options.thousands)
 
-    @property
-    def _number(self) -> re.Pattern[str]:
-        grouped = rf"\d{{1,3}}(?:{re.escape(self.thousands)}\d{{3}})+|" if self.thousands else ""
-        point = re.escape(self.decimal)
-        digits = rf"(?:(?:{grouped}\d+)(?:{point}\d*)?|{point}\d+)(?:[eE][+-]?\d+)?"
-        return re.compile(rf"[+-]?(?:{digits}|inf|infinity)", re.IGNORECASE)  # `re` keeps it
-
     def kind(self, cell: str) -> Kind:
         """What a cell without spaces around it holds."""
         if cell in MISSING:
             return "missing"
-        return "number" if self._number.fullmatch(cell) else "text"
+        return "number" if _number(self.decimal, self.thousands).fullmatch(cell) else "text"
 
     def value(self, cell: str) -> float:
         """A cell as a number, NaN for a gap; ``ValueError`` for text."""

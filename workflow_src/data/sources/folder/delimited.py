@@ -22,6 +22,8 @@ def read_text(path: Path, _: str | None, options: FolderOptions) -> Content:
     wanted = sorted({*channels, *([] if clock is None else [clock]), *layout.blank})
     matrix = numbers_of(table, wanted)
     notes = layout.notes
+    if table.lines.has_blank_rows:
+        notes += ("rows of separators alone, behind the samples, are none",)
     if options.channels is None:
         held = {i: matrix[:, wanted.index(i)] for i in channels}
         channels, dropped = real_channels(layout.names, layout.blank, held)

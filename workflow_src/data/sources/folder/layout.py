@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -55,14 +55,20 @@ class Layout:
 
 
 def find_layout(
-    where: str, rows: Iterable[Row], body: Sequence[list[str]], options: FolderOptions
+    where: str,
+    rows: Iterable[Row],
+    body: Sequence[list[str]],
+    options: FolderOptions,
+    *,
+    as_typed: bool = True,
 ) -> Layout:
     """The layout of a table whose first rows are ``rows`` and of which ``body`` are samples.
 
-    Each row of ``body`` has the table's width. Raises ``BadData`` naming file, row and the key
+    Each row of ``body`` has the table's width; ``as_typed`` says that a number stands as it was
+    written, and not 3 for 3.0. Raises ``BadData`` naming file, row and the key
     that reads it.
     """
-    looked = _Body(where, body, options)
+    looked = _Body(where, body, options, as_typed)
     head: list[Row] = []
     for row in rows:
         if not row.comment and looked.is_samples(row.cells, options.header):
@@ -87,7 +93,10 @@ def find_layout(
 class _Body:
     """What rows from the middle of a table tell of its columns."""
 
-    def __init__(self, where: str, body: Sequence[list[str]], options: FolderOptions) -> None:
+    def __init__(
+        self, where: str, body: Sequence[list[str]], options: FolderOptions, as_typed: bool
+    ) -> None:
+        self.as_typed = as_typed
         self.where = where
         self.form = NumberForm.of(options)
         self.rows = body
@@ -181,7 +190,8 @@ def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) 
         _refuse_mixed(looked, plain[0])
     # A blank line between names and samples of several columns is none of samples.
     first = plain[-1].number + 1 if looked.width == 1 else samples.number
-    notes = [f"a row of names ({_said(names)})"] if options.header == "detect" else []
+    guessed = options.header == "detect" and not _texts(options) & set(names)
+    notes = [f"a row of names ({_said(names)})"] if guessed else []
     notes += [f"a row of units ({_said(plain[1].cells)})"] if units else []
     return looked.layout(names, first, *notes)
 
@@ -217,9 +227,9 @@ def _refuse_mixed(looked: _Body, row: Row) -> None:
 def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
     """No row stands before the samples; but the first of these may hold numbers of columns."""
     cells = first.cells
-    texts = {c for c in [*(options.channels or ()), options.time_column] if isinstance(c, str)}
+    texts = _texts(options)
     if texts and texts <= set(cells):
-        return replace(looked.layout(cells, first.number + 1))
+        return looked.layout(cells, first.number + 1)
     used = [i for i in looked.used if cells[i]]
     counted = cells[1:] if not cells[0] else cells  # pandas names no index
     ordered = counted == [str(i) for i in range(len(counted))] and len(counted) > 1
@@ -227,7 +237,7 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
     if not all(is_whole(cells[i]) for i in used):
         return looked.layout(None, first.number)
     others = [row[i] for row in looked.rows for i in used if looked.form.kind(row[i]) == "number"]
-    style = style_of(others, looked.form.decimal)
+    style = style_of(others, looked.form.decimal) if looked.as_typed else "plain"
     if style == "fixed" or (style == "repr" and ordered):
         note = f"a row of numbered names ({_said(cells)}), not written as the samples are"
         return looked.layout(cells, first.number + 1, note)
@@ -240,6 +250,12 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
             other="if it is none of samples; if it is one: `header: absent`",
         )
     return looked.layout(None, first.number)
+
+
+def _texts(options: FolderOptions) -> set[str]:
+    """The names of columns that a rig uses."""
+    named = [*(options.channels or ()), options.time_column]
+    return {column for column in named if isinstance(column, str)}
 
 
 def _preamble(looked: _Body, plain: list[Row], samples: Row) -> Misread:

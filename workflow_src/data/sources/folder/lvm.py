@@ -12,7 +12,7 @@ from workflow_src.data.sources.folder.cells import NumberForm
 from workflow_src.data.sources.folder.content import Content, columns, rate_of_clock, single
 from workflow_src.data.sources.folder.text_table import Table, numbers_of, require_width
 from workflow_src.data.sources.folder.layout import Layout
-from workflow_src.data.sources.folder.lines import Lines
+from workflow_src.data.sources.folder.lines import Line, Lines
 from workflow_src.data.sources.folder.text import split
 from workflow_src.errors import BadData
 
@@ -23,11 +23,11 @@ _X, _COMMENT = "X_Value", "Comment"
 
 @dataclass(frozen=True)
 class _Header:
-    """What the headers say: cells by their first one, and the index of the line behind them."""
+    """What the headers say: cells by their first one; the separator; the line of names."""
 
     said: dict[str, list[str]]
     separator: str
-    behind: int
+    names: Line
 
 
 def read_lvm(path: Path, text: str, options: FolderOptions) -> Content:
@@ -38,7 +38,8 @@ def read_lvm(path: Path, text: str, options: FolderOptions) -> Content:
     """
     lines = Lines(path, text)
     header = _header(path, lines)
-    table, names = _table(path, lines, header)
+    table = _table(path, lines, header)
+    names = table.layout.names or []
     xs = [i for i, name in enumerate(names) if name == _X]
     if options.channels is None:
         kept = tuple(i for i, name in enumerate(names) if name not in (_X, options.time_column))
@@ -57,51 +58,44 @@ def read_lvm(path: Path, text: str, options: FolderOptions) -> Content:
 
 
 def _header(path: Path, lines: Lines) -> _Header:
-    sep, ends, said = "\t", [], dict[str, list[str]]()
-    for index, line in lines.filled(0):
-        cells = split(line, sep)
-        if cells[0] == "Separator" or line.strip().lower() == "separator,comma":
-            sep = "," if "comma" in line.lower() else "\t"
-        elif cells[0] == _END:
-            ends.append(index)
-        elif len(ends) < 2:
+    """Up to two headers, of the file and of its only segment, and the line of names."""
+    sep, ends, said = "\t", 0, dict[str, list[str]]()
+    for line in lines.filled():
+        cells = split(line.text, sep)
+        if cells[0] == "Separator" or line.text.strip().lower() == "separator,comma":
+            sep = "," if "comma" in line.text.lower() else "\t"
+        if cells[0] == _END:
+            ends += 1
+        elif ends and _X in cells:
+            return _Header(said, sep, line)
+        elif ends < 2:
             said.setdefault(cells[0], [cell for cell in cells[1:] if cell])
-        if ends and len(ends) < 2 and index > ends[-1] and cells[0] == _X:
-            break  # no header of a segment
-        if len(ends) == 2:
+        else:
             break
-    if not ends:
-        raise BadData(f"A LabVIEW measurement has no line {_END}.", where=str(path))
-    further = [
-        index for index, line in lines.filled(ends[-1] + 1) if line.startswith(_END)
-    ]
-    if further:
+    raise BadData(
+        "A LabVIEW measurement has no line of names before its samples.",
+        where=str(path),
+        expected=f"a line {_END}, then {_X}, the names of the channels, {_COMMENT}",
+    )
+
+
+def _table(path: Path, lines: Lines, header: _Header) -> Table:
+    """The table behind the headers, without the column of comments."""
+    names = split(header.names.text, header.separator)
+    while not names[-1] or names[-1] == _COMMENT:
+        names.pop()
+    first = lines.at(header.names.number + 1)
+    further = lines.raw.find(_END.encode(), first.start)
+    if further >= 0:
         raise BadData(
             "A LabVIEW measurement has more than one segment.",
-            where=f"{path}, line {lines.number(further[0])}",
+            where=f"{path}, line {lines.raw.count(b'%c' % 10, 0, further) + 1}",
             remedy="export each segment to a file of its own",
         )
-    return _Header(said, sep, ends[-1] + 1)
-
-
-def _table(path: Path, lines: Lines, header: _Header) -> tuple[Table, list[str]]:
-    """The table behind the headers, and the names of its columns without the comment."""
-    named, line = next(lines.filled(header.behind), (lines.count, ""))
-    names = split(line, header.separator)
-    while names and not names[-1]:
-        names.pop()
-    if _X not in names:
-        raise BadData(
-            "A LabVIEW measurement has no line of names before its samples.",
-            where=f"{path}, line {lines.number(min(named, lines.count - 1))}",
-            expected=f"{_X}, the names of the channels, {_COMMENT}",
-        )
-    names = names[:-1] if names[-1] == _COMMENT else names
-    decimal = (header.said.get("Decimal_Separator") or ["."])[0]
-    layout = Layout(names, lines.number(named) + 1, len(names), ())
-    table = Table(path, lines, named + 1, header.separator, NumberForm(decimal), layout)
+    form = NumberForm((header.said.get("Decimal_Separator") or ["."])[0])
+    table = Table(path, lines, first, header.separator, form, Layout(names, first.number, len(names), ()))
     require_width(table, (len(names), len(names) + 1))  # a comment stands in some lines
-    return table, names
+    return table
 
 
 def _stated_rate(path: Path, header: _Header, form: NumberForm) -> tuple[float, str] | None:

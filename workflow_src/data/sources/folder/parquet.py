@@ -16,6 +16,8 @@ from workflow_src.data.sources.folder.content import (
     package,
     rate_key,
     rate_of_clock,
+    real_channels,
+    single,
 )
 from workflow_src.errors import BadData
 
@@ -45,12 +47,18 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
                 matrix[part, column] = held[column]
             if clock is not None:
                 times[part] = held[-1]
+        notes: tuple[str, ...] = ()
+        if options.channels is None:
+            held = {column: matrix[:, at] for at, column in enumerate(channels)}
+            kept, notes = real_channels(names, (), held)
+            if len(kept) < len(channels):
+                matrix = single(matrix[:, [channels.index(column) for column in kept]])
         if clock is not None:
-            return Content(matrix, *rate_of_clock(path, times))
+            return Content(matrix, *rate_of_clock(path, times), notes)
         stated = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
         key = rate_key(stated)
         rate = (None, "") if key is None else (float(stated[key]), f"metadata {key!r}")
-    return Content(matrix, *rate)
+    return Content(matrix, *rate, notes)
 
 
 def _opened(path: Path) -> Any:

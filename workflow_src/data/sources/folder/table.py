@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
+from workflow_src.data.sources.folder.cells import has_comma
 from workflow_src.data.sources.folder.table_rows import table_rows
 from workflow_src.errors import BadData, UserError
 
@@ -174,8 +175,12 @@ def number_of(entry: Entry, name: str) -> float | None:
     try:
         return None if text is None else float(text)
     except ValueError as error:
+        comma = text is not None and has_comma(text)
         raise BadData(
-            f"{name} is not a number.", where=entry.where, found=f"{name} = {text!r}"
+            f"{name} is not a number." + (" It has a decimal comma?" if comma else ""),
+            where=entry.where,
+            found=f"{name} = {text!r}",
+            remedy=f"write `{str(text).replace(',', '.')}`, if so" if comma else None,
         ) from error
 
 

@@ -20,7 +20,7 @@ from workflow_src.data.sources.folder.cells import (
     most_common_width,
 )
 from workflow_src.data.sources.folder.layout import MARKS, Layout, Row, find_layout
-from workflow_src.data.sources.folder.lines import Lines
+from workflow_src.data.sources.folder.lines import Line, Lines
 from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.data.sources.folder.text import ONE_COLUMN, SPACES, separator, split
 from workflow_src.errors import BadData
@@ -35,25 +35,26 @@ _ONE_DIGIT = re.compile(rb"(?m),(\d)\s*$")
 
 @dataclass(frozen=True)
 class Table:
-    """A text of samples: its lines, the index of the first one, and how its cells are written."""
+    """A text of samples: its lines, the first of samples, and how their cells are written."""
 
     path: Path
     lines: Lines
-    first: int
+    first: Line
     separator: str
     form: NumberForm
     layout: Layout
 
     @property
-    def body(self) -> memoryview:
+    def body(self) -> bytes:
         """The bytes of the samples, without the blank lines that follow."""
-        lines = self.lines
-        return memoryview(lines.raw)[lines.starts[self.first] : lines.ends[lines.count - 1]]
+        return self.lines.raw[self.first.start : self.lines.end]
 
     def frame(self, wanted: list[int] | None, dtype: type | None) -> pd.DataFrame:
         """The columns ``wanted`` (None: all), a row for each line; a blank one is NaN."""
+        held = BytesIO(self.lines.raw)  # without a copy
+        held.seek(self.first.start)
         frame = pd.read_csv(
-            BytesIO(self.body),
+            held,
             sep=self.separator,
             header=None,
             index_col=False,
@@ -64,8 +65,8 @@ class Table:
             skipinitialspace=True,
             skip_blank_lines=False,
         )
-        if len(frame) != self.lines.count - self.first:
-            raise ValueError(f"{self.lines.count - self.first} lines gave {len(frame)} rows")
+        if len(frame) != (count := self.lines.count(self.first.start)):
+            raise ValueError(f"{count} lines gave {len(frame)} rows")
         return frame
 
 
@@ -75,43 +76,34 @@ def find_table(path: Path, text: str, options: FolderOptions) -> Table:
     Raises ``BadData``, as ``Misread`` where other keys read it.
     """
     lines, form = Lines(path, text), NumberForm.of(options)
-    skipped = options.skip_lines or 0
-    if skipped >= lines.count:
-        raise BadData(
-            "`skip_lines` leaves no line of a file.", where=str(path), found=f"{lines.count} lines"
-        )
-    sample = lines.sample()
+    begin = next(lines.each(), Line(0, 1, ""))
+    if options.skip_lines is not None:
+        begin = lines.at(options.skip_lines + 1)
+        if begin.number <= options.skip_lines:
+            raise BadData("`skip_lines` leaves no line of a file.", where=str(path))
+    sample = lines.middle()
     sep = separator(sample, form)
     if sep == "," and options.decimal is None:
         _refuse_pairs(lines, sample, path)
-    rows = [split(line, sep) for line in sample]
-    width = most_common_width(rows)
-    layout = find_layout(
-        str(path), _rows(lines, skipped, sep), [row for row in rows if len(row) == width], options
-    )
-    first = _index(lines, layout.first)
-    table = Table(path, lines, first, sep, form, layout)
+    cells = [split(line, sep) for line in sample]
+    width = most_common_width(cells)
+    body = [row for row in cells if len(row) == width]
+    layout = find_layout(str(path), _rows(lines, begin, sep), body, options)
+    table = Table(path, lines, lines.at(layout.first), sep, form, layout)
     require_width(table, (layout.width,))
     _require_thousands(table)
     return table
 
 
-def _index(lines: Lines, number: int) -> int:
-    index = number - 1
-    while lines.number(index) > number:  # a line within quotation marks has none of its own
-        index -= 1
-    return index
-
-
-def _rows(lines: Lines, first: int, sep: str) -> Iterator[Row]:
-    for index, text in lines.filled(first):
+def _rows(lines: Lines, begin: Line, sep: str) -> Iterator[Row]:
+    for _, number, text in lines.filled(begin.start, begin.number):
         bare = text.strip()
         mark = next((mark for mark in MARKS if bare.startswith(mark)), None)
         cells = split(text, sep)
         if mark is None or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
-            yield Row(lines.number(index), cells)
+            yield Row(number, cells)
         else:
-            yield Row(lines.number(index), split(bare.lstrip(mark).strip(), sep), comment=True)
+            yield Row(number, split(bare.lstrip(mark).strip(), sep), comment=True)
 
 
 def numbers_of(table: Table, wanted: list[int]) -> NDArray[np.float64]:
@@ -128,10 +120,10 @@ def require_width(table: Table, widths: tuple[int, ...]) -> None:
     odd = lines.odd_one(table.first, table.separator, widths)
     if odd is None:
         return
-    index, cells = odd
-    text = lines.text(index).strip()
-    where, found = f"{table.path}, line {lines.number(index)}", f"{cells} cells: {text[:80]}"
-    held = [line.strip() for line in [text, *lines.sample()]]
+    line, cells = odd
+    text = line.text.strip()
+    where, found = f"{table.path}, line {line.number}", f"{cells} cells: {text[:80]}"
+    held = [text, *(line.strip() for line in lines.middle())]
     if table.separator == "," and all(has_comma(one) or one.isdigit() for one in held):
         key, said = comma_key(held)
         what = f"Numbers are written with {said}."
@@ -149,7 +141,7 @@ def require_width(table: Table, widths: tuple[int, ...]) -> None:
 def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
     """Refuse whole numbers in pairs that are numbers with decimal commas, by all that they show."""
     begin = None if any("." in line for line in sample) else _PAIRS.search(lines.raw)
-    if begin is None or b"." in (raw := lines.raw[begin.start() :].rstrip(b", \n")):
+    if begin is None or b"." in (raw := lines.raw[begin.start() : lines.end].rstrip(b", ")):
         return
     width = begin[0].count(b",") + 1
     digits = set(_ONE_DIGIT.findall(raw)) if width == 2 else set()
@@ -178,31 +170,30 @@ def _require_thousands(table: Table) -> None:
         return
     mark, point = (re.escape(s).encode() for s in (sign, table.form.decimal))
     wrong = rb"(?<=\d)%b(?!\d{3}(?!\d))(?=\d)|(?<!\d)\d{4,}%b(?=\d)|%b\d+%b(?=\d)"
-    found = re.search(wrong % (mark, mark, point, mark), bytes(table.body))
+    found = re.search(wrong % (mark, mark, point, mark), table.body)
     if found is not None:
-        before = bytes(table.body[: found.start()])
-        line = table.lines.number(table.first) + before.count(b"\n")
+        line = table.lines.at(table.first.number + table.body.count(b"\n", 0, found.start()))
         raise BadData(
             f"A number has `{sign}` elsewhere than before three digits.",
-            where=f"{table.path}, line {line}",
-            found=table.lines.text(table.first + before.count(b"\n"))[:80],
+            where=f"{table.path}, line {line.number}",
+            found=line.text[:80],
             remedy="mend `thousands:` or `decimal:` under `folder:` of the rig",
         )
 
 
 def _unread(table: Table, wanted: list[int], said: str) -> BadData:
     """The refusal of a text that pandas does not read: the first cell that is no number."""
-    for index, text in table.lines.filled(table.first):
-        cells = split(text, table.separator)
+    for line in table.lines.filled(table.first.start, table.first.number):
+        cells = split(line.text, table.separator)
         for column in wanted:
             cell = cells[column] if column < len(cells) else ""
             if table.form.kind(cell) == "text":
-                return _no_number(table, index, column, cell)
+                return _no_number(table, line, column, cell)
     return BadData("A table of samples cannot be read.", where=str(table.path), found=said)
 
 
-def _no_number(table: Table, index: int, column: int, cell: str) -> BadData:
-    where = f"{table.path}, line {table.lines.number(index)}, column {column} (from 0)"
+def _no_number(table: Table, line: Line, column: int, cell: str) -> BadData:
+    where = f"{table.path}, line {line.number}, column {column} (from 0)"
     if has_comma(cell):
         key, said = comma_key([cell])
         return Misread(f"A number is written with {said}.", where=where, found=cell, put=key)
