@@ -166,8 +166,10 @@ def of_matrix(
 ) -> Content:
     """The content of a table (L, wanted), whose columns are those at the positions ``wanted``."""
     signal = single(matrix[:, [wanted.index(column) for column in channels]])  # (L, C)
-    rate = (None, "") if clock is None else rate_of_clock(where, matrix[:, wanted.index(clock)])
-    return Content(signal, *rate, notes)
+    rate: tuple[float | None, str] = (None, "")
+    if clock is not None:
+        rate = rate_of_clock(where, matrix[:, wanted.index(clock)])
+    return Content(signal, rate[0], rate[1], notes)
 
 
 def real_channels(

@@ -8,7 +8,7 @@ from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.content import Content, columns, of_matrix, real_channels
 from workflow_src.data.sources.folder.lvm import BEGINNING, read_lvm
 from workflow_src.data.sources.folder.text import decode
-from workflow_src.data.sources.folder.text_table import find_table, numbers_of
+from workflow_src.data.sources.folder.text_table import find_table, numbers_of, require_blank
 
 
 def read_text(path: Path, _: str | None, options: FolderOptions) -> Content:
@@ -21,6 +21,7 @@ def read_text(path: Path, _: str | None, options: FolderOptions) -> Content:
     channels, clock = columns(path, layout.width, layout.names, options)
     wanted = sorted({*channels, *([] if clock is None else [clock]), *layout.blank})
     matrix = numbers_of(table, wanted)
+    require_blank(table, wanted, matrix)
     notes = layout.notes
     if table.lines.has_blank_rows:
         notes += ("rows of separators alone, behind the samples, are none",)

@@ -26,10 +26,14 @@ MARKS = ("#", "%", "//", "!")  # begin a comment
 _LONGEST_HEAD = 1000
 _BRACKETED = re.compile(r"[(\[{<].*[)\]}>]")
 _UNITS = frozenset(
-    ("s sec seconds ms us µs μs min h hz khz g gn mg m/s2 m/s² m/s^2 m/s**2 mm/s2 mm/s mm/s² mm um "
-     "µm μm m in v mv volt volts a ma amp pa kpa mpa bar n kn nm n·m n*m nm/s kg w kw rpm 1/min "
-     "deg ° rad rad/s °c c degc k % - db #").split()
-)  # fmt: skip
+    (
+        *("s", "sec", "seconds", "ms", "us", "µs", "μs", "min", "h", "hz", "khz", "rpm", "1/min"),
+        *("g", "gn", "mg", "m/s2", "m/s²", "m/s^2", "m/s**2", "mm/s2", "mm/s²", "mm/s", "um/s"),
+        *("m", "mm", "um", "µm", "μm", "in", "v", "mv", "volt", "volts", "a", "ma", "amp", "pa"),
+        *("kpa", "mpa", "bar", "n", "kn", "nm", "n·m", "n*m", "kg", "w", "kw", "db", "%", "-"),
+        *("deg", "°", "rad", "rad/s", "°c", "c", "degc", "k", "#"),
+    )
+)
 
 
 class Row(NamedTuple):
@@ -109,7 +113,8 @@ class _Body:
         wanted = {column for column in named if isinstance(column, int)}
         words = any(isinstance(column, str) for column in named)
         asked = range(self.width) if words or not options.channels else sorted(wanted)
-        for column in (columns[i] for i in asked if i < self.width):
+        declared = "," in (self.form.decimal, self.form.thousands)
+        for column in () if declared else (columns[i] for i in asked if i < self.width):
             if any(has_comma(cell) and self.form.kind(cell) == "text" for cell in column):
                 self._refuse_commas(column)
         self.used = [i for i in numeric if i in wanted] or numeric
@@ -178,7 +183,9 @@ def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) 
     plain = [row for row in head if not row.comment]
     if not plain and options.header == "detect":
         if head and (names := _names_in(looked, head[-1].cells)) is not None:
-            return looked.layout(names, samples.number, f"names are those of a comment ({_said(names)})")
+            return looked.layout(
+                names, samples.number, f"names are those of a comment ({_said(names)})"
+            )
         return _without_names(looked, samples, options)
     if not plain:
         return looked.layout(None, samples.number)

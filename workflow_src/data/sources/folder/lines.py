@@ -16,6 +16,7 @@ from workflow_src.errors import BadData
 
 _NEWLINE, _QUOTE, _SPACE = (ord(sign) for sign in '\n" ')
 _SAMPLED = 20  # lines from the middle of a file tell how its samples are written
+_SHORT = 1000  # bytes: all lines are looked at to find the middle of so few
 
 
 class Line(NamedTuple):
@@ -76,6 +77,9 @@ class Lines:
 
     def middle(self) -> list[str]:
         """Lines from the middle that are not blank; what stands before samples has ended there."""
+        if self.end < _SHORT:
+            lines = [line.text for line in self.filled()]
+            return lines[min(-(-len(lines) // 3), len(lines) - 1) :][:_SAMPLED]
         start = self._end_of(self.end // 2) + 1
         start = start if start < self.end else self.raw.rfind(b"\n", 0, self.end) + 1
         return [line.text for line in islice(self.filled(start), _SAMPLED)]
@@ -129,7 +133,7 @@ class Lines:
     @cached_property
     def _quoted(self) -> NDArray[np.uint8]:
         """1 for a byte within quotation marks; an overflow of the sum leaves its parity."""
-        return np.cumsum(self._bytes == _QUOTE, dtype=np.uint8) & 1
+        return np.cumsum(self._bytes == _QUOTE, dtype=np.uint8) & np.uint8(1)
 
     @cached_property
     def _ends(self) -> NDArray[np.int64]:

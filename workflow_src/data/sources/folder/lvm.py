@@ -10,10 +10,10 @@ import numpy as np
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.cells import NumberForm
 from workflow_src.data.sources.folder.content import Content, columns, rate_of_clock, single
-from workflow_src.data.sources.folder.text_table import Table, numbers_of, require_width
 from workflow_src.data.sources.folder.layout import Layout
 from workflow_src.data.sources.folder.lines import Line, Lines
 from workflow_src.data.sources.folder.text import split
+from workflow_src.data.sources.folder.text_table import Table, numbers_of, require_width
 from workflow_src.errors import BadData
 
 BEGINNING = "LabVIEW Measurement"
@@ -93,7 +93,9 @@ def _table(path: Path, lines: Lines, header: _Header) -> Table:
             remedy="export each segment to a file of its own",
         )
     form = NumberForm((header.said.get("Decimal_Separator") or ["."])[0])
-    table = Table(path, lines, first, header.separator, form, Layout(names, first.number, len(names), ()))
+    table = Table(
+        path, lines, first, header.separator, form, Layout(names, first.number, len(names), ())
+    )
     require_width(table, (len(names), len(names) + 1))  # a comment stands in some lines
     return table
 

@@ -49,8 +49,8 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
                 times[part] = held[-1]
         notes: tuple[str, ...] = ()
         if options.channels is None:
-            held = {column: matrix[:, at] for at, column in enumerate(channels)}
-            kept, notes = real_channels(names, (), held)
+            by_column = {column: matrix[:, at] for at, column in enumerate(channels)}
+            kept, notes = real_channels(names, (), by_column)
             if len(kept) < len(channels):
                 matrix = single(matrix[:, [channels.index(column) for column in kept]])
         if clock is not None:
@@ -58,7 +58,7 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
         stated = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
         key = rate_key(stated)
         rate = (None, "") if key is None else (float(stated[key]), f"metadata {key!r}")
-    return Content(matrix, *rate, notes)
+    return Content(matrix, rate[0], rate[1], notes)
 
 
 def _opened(path: Path) -> Any:

@@ -69,9 +69,7 @@ def read_sheet(path: Path, array: str | None, options: FolderOptions) -> Content
     return of_matrix(path, matrix, wanted, channels, clock, notes)
 
 
-def sheet_layout(
-    path: Path, top: Sequence[tuple[int, Row]], options: FolderOptions
-) -> Layout:
+def sheet_layout(path: Path, top: Sequence[tuple[int, Row]], options: FolderOptions) -> Layout:
     """The layout of a sheet by its first rows that hold a cell."""
     form = NumberForm.of(options)
     texts = [(number, [_text(cell, form) for cell in row]) for number, row in top]
@@ -82,9 +80,7 @@ def sheet_layout(
     return find_layout(str(path), padded, body, options, as_typed=False)
 
 
-def _skipped(
-    path: Path, rows: Iterator[tuple[int, Row]], count: int
-) -> Iterator[tuple[int, Row]]:
+def _skipped(path: Path, rows: Iterator[tuple[int, Row]], count: int) -> Iterator[tuple[int, Row]]:
     left = ((number, _trimmed(row)) for number, row in rows if number > count)
     first = next(left, None)
     if first is None:
@@ -139,7 +135,7 @@ class _Sheet:
             )
 
     def _number(self, number: int, column: int, row: Row) -> float:
-        cell = row[column] if column < len(row) else None
+        cell: Any = row[column] if column < len(row) else None
         if _is_number(cell):
             return float(cell)
         if column in self.layout.blank:

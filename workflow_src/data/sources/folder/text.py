@@ -76,21 +76,28 @@ def _decoded(path: Path, raw: bytes, encoding: str) -> str:
 def separator(lines: Sequence[str], form: NumberForm) -> str:
     """The separator of the columns of lines: ``;``, tab, comma, ``\\s+`` or ``ONE_COLUMN``.
 
-    It is the first that splits most lines into the same number of two or more parts, some of
-    them numbers. Semicolon and tab come first, for neither stands within a number.
+    Of those that split most lines into the same number of two or more parts it is the one by
+    which the largest share of these are numbers. Semicolon and tab come first, for neither
+    stands within a number.
     """
     quoted = all('"' in line for line in lines)
+    within = {form.decimal, form.thousands, SPACES if form.thousands == " " else None}
+    best, most = ONE_COLUMN, 0.0
     for candidate in (";", "\t", ",", SPACES):
-        within = (form.decimal, form.thousands, {" ": SPACES}.get(form.thousands or ""))
         if candidate in within and not quoted:
             continue
         rows = [split(line, candidate) for line in lines]
         width = most_common_width(rows)
         fitting = [row for row in rows if len(row) == width]
-        numbers = any(form.kind(c) == "number" or has_comma(c) for r in fitting for c in r if c)
-        if width > 1 and len(fitting) >= _MOST * len(rows) and numbers:
-            return candidate
-    return ONE_COLUMN
+        cells = [cell for row in fitting for cell in row if cell]
+        if width == 1 or len(fitting) < _MOST * len(rows) or not cells:
+            continue
+        share = sum(form.kind(c) == "number" or has_comma(c) for c in cells) / len(cells)
+        if share > most:
+            best, most = candidate, share
+        if most == 1:
+            break
+    return best
 
 
 def split(line: str, sep: str) -> list[str]:

@@ -28,6 +28,8 @@ from workflow_src.errors import BadData
 # A decimal comma in a text whose columns are parted by commas looks like two whole numbers.
 _PAIR = r"[+-]?(?:0|[1-9]\d*),\d+"
 _PAIRS = re.compile(rf"(?m)^ *{_PAIR}(?: *, *{_PAIR})*,? *$".encode())
+_WHOLE = re.compile(rb"(?m)^ *[+-]?\d+(?: *, *[+-]?\d+)+,? *$")
+_GROUPS = re.compile(rb"(?m)^ *[+-]?[1-9]\d{0,2}(?:,\d{3})+ *$")
 _FRACTION = re.compile(rb",0\d|(?m:^|,)-0,")
 _BLANK = re.compile(rb"(?m)^ *$")
 _ONE_DIGIT = re.compile(rb"(?m),(\d)\s*$")
@@ -139,24 +141,32 @@ def require_width(table: Table, widths: tuple[int, ...]) -> None:
 
 
 def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
-    """Refuse whole numbers in pairs that are numbers with decimal commas, by all that they show."""
-    begin = None if any("." in line for line in sample) else _PAIRS.search(lines.raw)
+    """Refuse what seems to be columns of whole numbers, but is numbers with commas within.
+
+    Signs of it are zeros before other digits, a negative zero, decimals of all ten digits and
+    groups of three.
+    """
+    begin = None if any("." in line for line in sample) else _WHOLE.search(lines.raw)
     if begin is None or b"." in (raw := lines.raw[begin.start() : lines.end].rstrip(b", ")):
         return
-    width = begin[0].count(b",") + 1
-    digits = set(_ONE_DIGIT.findall(raw)) if width == 2 else set()
+    width = begin[0].rstrip(b", ").count(b",") + 1
     filled = raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
-    if not (_FRACTION.search(raw) or len(digits) > 7) or len(_PAIRS.findall(raw)) != filled:
+    digits = set(_ONE_DIGIT.findall(raw)) if width == 2 else set()
+    zeros = _FRACTION.search(raw) is not None
+    key, other = {"decimal": "."}, "if they are columns of whole numbers"
+    if (zeros or width > 2) and len(_GROUPS.findall(raw)) == filled:
+        key, other = {"thousands": ","}, "if so; if they are decimals: `decimal: ','`; if columns "
+        other += "of whole numbers: `decimal: '.'`"
+    elif not (zeros or len(digits) > 7) or len(_WHOLE.findall(raw)) != filled:
         return
-    line = lines.raw.count(b"\n", 0, begin.start()) + 1
-    if width == 2:
+    elif width == 2 and len(_PAIRS.findall(raw)) == filled:
         key, other = {"decimal": ","}, "if they are columns of whole numbers: `decimal: '.'`"
     else:
-        key, other = {"decimal": "."}, "if they are columns of whole numbers; if not, export the "
-        other += "file with another separator of columns"
+        other += "; if not, export the file with another separator of columns"
+    what = "thousands" if "thousands" in key else "a decimal comma"
     raise Misread(
-        "Whole numbers in pairs: numbers with a decimal comma?",
-        where=f"{path}, line {line}",
+        f"Whole numbers in columns: or numbers with {what}?",
+        where=f"{path}, line {lines.raw.count(bytes([10]), 0, begin.start()) + 1}",
         found=begin[0].decode()[:80],
         put=key,
         other=other,
@@ -179,6 +189,20 @@ def _require_thousands(table: Table) -> None:
             found=line.text[:80],
             remedy="mend `thousands:` or `decimal:` under `folder:` of the rig",
         )
+
+
+def require_blank(table: Table, wanted: list[int], matrix: NDArray[np.float64]) -> None:
+    """Refuse a number in a column that is blank elsewhere: the cells before it were moved."""
+    for column in table.layout.blank:
+        held = np.flatnonzero(~np.isnan(matrix[:, wanted.index(column)]))
+        if 0 < len(held) < len(matrix):
+            number = table.first.number + int(held[0])
+            raise BadData(
+                "A cell stands in a column without a name that is blank in other lines.",
+                where=f"{table.path}, line {number}, column {column} (from 0)",
+                found=table.lines.at(number).text[:80],
+                remedy="mend the line",
+            )
 
 
 def _unread(table: Table, wanted: list[int], said: str) -> BadData:
