@@ -166,11 +166,11 @@ class _Body:
             end -= 1
         if len(cells) == self.width or len(given) == end:
             return (given + [""] * self.width)[: self.width]
-        if len(given) == end - 1 and self._counts(0):
+        if len(given) == end - 1 and self.counts(0):
             return (["", *given] + [""] * self.width)[: self.width]
         return None
 
-    def _counts(self, column: int) -> bool:
+    def counts(self, column: int) -> bool:
         """Whether a column numbers the rows, as far as it was looked at, or holds their names."""
         cells = [row[column] for row in self.rows]
         if not all(is_whole(cell) for cell in cells):
@@ -238,14 +238,15 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
     if texts and texts <= set(cells):
         return looked.layout(cells, first.number + 1)
     used = [i for i in looked.used if cells[i]]
-    counted = cells[1:] if not cells[0] else cells  # pandas names no index
-    ordered = counted == [str(i) for i in range(len(counted))] and len(counted) > 1
-    ordered |= counted == [str(i + 1) for i in range(len(counted))] and len(counted) > 2
     if not all(is_whole(cells[i]) for i in used):
         return looked.layout(None, first.number)
+    indexed = not cells[0] and looked.counts(0)  # pandas names no index
+    counted = [cell for i, cell in enumerate(cells) if i not in looked.blank][indexed:]
+    ordered = counted == [str(i) for i in range(len(counted))] and len(counted) > 1 - indexed
+    ordered |= counted == [str(i + 1) for i in range(len(counted))] and len(counted) > 2
     others = [row[i] for row in looked.rows for i in used if looked.form.kind(row[i]) == "number"]
     style = style_of(others, looked.form.decimal) if looked.as_typed else "plain"
-    if style == "fixed" or (style == "repr" and ordered):
+    if style == "fixed" or (ordered and (indexed or style == "repr")):
         note = f"a row of numbered names ({_said(cells)}), not written as the samples are"
         return looked.layout(cells, first.number + 1, note)
     if style == "repr" or ordered:

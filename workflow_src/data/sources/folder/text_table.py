@@ -26,9 +26,9 @@ from workflow_src.data.sources.folder.text import ONE_COLUMN, SPACES, separator,
 from workflow_src.errors import BadData
 
 # A decimal comma in a text whose columns are parted by commas looks like two whole numbers.
-_PAIR = r"[+-]?(?:0|[1-9]\d*),\d+"
+_PAIR = r"[+-]?(?:0|[1-9]\d*),\d+(?:[eE][+-]?\d+)?"
 _PAIRS = re.compile(rf"(?m)^ *{_PAIR}(?: *, *{_PAIR})*,? *$".encode())
-_WHOLE = re.compile(rb"(?m)^ *[+-]?\d+(?: *, *[+-]?\d+)+,? *$")
+_WHOLE = re.compile(rb"(?m)^ *[+-]?\d+(?: *, *[+-]?\d+(?:[eE][+-]?\d+)?)+,? *$")
 _GROUPS = re.compile(rb"(?m)^ *[+-]?[1-9]\d{0,2}(?:,\d{3})+ *$")
 _FRACTION = re.compile(rb",0\d|(?m:^|,)-0,")
 _BLANK = re.compile(rb"(?m)^ *$")
