@@ -207,8 +207,8 @@ def test_text_among_the_samples(tmp_path, data):
 
 
 def test_a_line_that_lacks_a_cell(tmp_path, data):
-    (data / "u1.csv").write_text("1,2\n3,4\n5")
-    refused(tmp_path, ".csv", "u1", "nan at sample 2 of channel 1")
+    (data / "u1.csv").write_text("1.5,2\n" * 30 + "5\n" + "1.5,2\n" * 30)
+    refused(tmp_path, ".csv", "u1.csv, line 31", "1 cells: 5", "2 cells separated by ','")
 
 
 def test_a_missing_file_of_a_table(tmp_path, data, samples):

@@ -174,7 +174,7 @@ def test_what_is_written_comes_back_with_its_rate(
 def test_every_reader_is_tried():
     tried = {ending.removeprefix("73") for ending in FORMATS}
     same = {".tsv": ".csv", ".txt": ".csv", ".tsv.gz": ".csv.gz", ".txt.gz": ".csv.gz"}
-    same[".hdf5"] = ".h5"
+    same |= {".hdf5": ".h5", ".lvm": ".csv"}
     assert {same.get(ending, ending) for ending in READERS} == tried
     assert all(READERS[one] is READERS[other] for one, other in same.items())
 

@@ -6,13 +6,15 @@ import difflib
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake
 from workflow_src.configuration.patterns import group_names, template_names
 
 ChannelKind = Literal["vibration", "current", "encoder", "tacho", "load", "temperature", "acoustic"]
 CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
+
+FileFormat = Literal["text", "mat", "npy", "npz", "h5", "parquet", "xlsx", "wav", "tdms"]
 
 OWN_FIELDS = (
     "recording_id",
@@ -76,6 +78,13 @@ class FolderOptions(Keys):
         "digits, a repeated name the same text again, * any text that needs no name.",
         examples=["Data/{code}_{speed}/{code}_{speed}_{part:d}.mat"],
     )
+    exclude: tuple[str, ...] | None = Field(
+        default=None,
+        min_length=1,
+        description="Patterns, as `files` is one, of files that are no recordings though `files` "
+        "matches them.",
+        examples=[["*_old.csv", "backup/*"]],
+    )
     table: str | None = Field(
         default=None,
         description="Instead of `files`: a table beside the rig's YAML (.csv, .xlsx or .parquet), "
@@ -124,10 +133,23 @@ class FolderOptions(Keys):
         description="Whether time runs along the rows or the columns of an array.",
         examples=["columns"],
     )
+    format: FileFormat | None = Field(
+        default=None,
+        description=f"What the files hold, of {', '.join(get_args(FileFormat))}; left out: what "
+        "the ending of their names says.",
+        examples=["text"],
+    )
+    skip_lines: PositiveInt | None = Field(
+        default=None,
+        description="Lines of a text file, or rows of a sheet, before the names of the columns or, "
+        "where there are none, before the samples; none of them is read.",
+        examples=[7],
+    )
     header: Literal["detect", "present", "absent"] = Field(
         default="detect",
         description="Whether the first line of a text file or of a sheet names the columns; "
-        "`detect`: it does if it holds something other than numbers.",
+        "`detect`: by the columns that are used and the lines further down, and noted in the "
+        "manifest. A line of units may follow.",
         examples=["absent"],
     )
     channels: tuple[int | str, ...] | None = Field(
@@ -147,6 +169,17 @@ class FolderOptions(Keys):
         "evenly and is checked against `rate_hz`.",
         examples=["t"],
     )
+    decimal: Literal[".", ","] | None = Field(
+        default=None,
+        description="Sign before the decimals of numbers in text; left out: a point, and numbers "
+        "that seem to have a comma are an error.",
+        examples=[","],
+    )
+    thousands: Literal[",", ".", " ", "'"] | None = Field(
+        default=None,
+        description="Sign between the thousands of numbers in text, e.g. of 1,234; left out: none.",
+        examples=[","],
+    )
     encoding: str = Field(
         default="utf-8",
         description="Encoding of text files and of a `table` that is text.",
@@ -161,14 +194,29 @@ class FolderOptions(Keys):
         for key, other, given in (
             ("files", "table", self.table is not None),
             ("time", "fields: time_s", "time_s" in self.fields),
+            ("exclude", "table", self.table is not None),
             ("ends_in_failure", "fields: life_s", "life_s" in self.fields),
             ("rate_hz", "fields: rate_hz", "rate_hz" in self.fields),
         ):
             if getattr(self, key) and given:
                 raise Mistake(f"Give either `{key}` or `{other}`, and not both.", drop=key)
+        if self.thousands == (self.decimal or "."):
+            what = f"`thousands` and the decimal sign are both {self.thousands!r}."
+            other_sign = "," if self.thousands == "." else "."
+            raise Mistake(what, put={"decimal": other_sign})
+        for pattern in self.exclude or ():
+            self._require_pattern(pattern)
         if self.files is not None:
             self._check_names(self.files)
         return self
+
+    def _require_pattern(self, pattern: str) -> None:
+        try:
+            group_names(pattern)
+        except ValueError as error:
+            plain = re.sub(r"\{[^{}]*\}?|[{}]", "*", pattern)
+            corrected = [plain if one == pattern else one for one in self.exclude or ()]
+            raise Mistake(f"`exclude`: {error}.", put={"exclude": corrected}) from None
 
     def _check_names(self, files: str) -> None:
         try:

@@ -196,6 +196,32 @@ def encoding(world: Any) -> None:
         recordings(world, content)
 
 
+def exclude(world: Any) -> None:
+    both = {"a.csv": "1\n2\n", "b.csv": "1\n2\n"}
+    assert [r.unit_id for r in recordings(world, both, exclude=["b*"])] == ["a"]
+
+
+def file_format(world: Any) -> None:
+    keys = {"files": "{unit}.dat", "format": "text"}
+    assert recordings(world, {"a.dat": "1\n2\n"}, **keys)[0].signal.tolist() == [[1], [2]]
+    with pytest.raises(UserError):
+        recordings(world, {"a.dat": "1\n2\n"}, files="{unit}.dat")
+
+
+def skip_lines(world: Any) -> None:
+    assert len(recordings(world, {"a.csv": "5\n6\n7\n"}, skip_lines=2)[0].signal) == 1
+
+
+def decimal(world: Any) -> None:
+    (made,) = recordings(world, {"a.csv": "1,5;2\n2,5;3\n"}, decimal=",")
+    assert made.signal.tolist() == [[1.5, 2], [2.5, 3]]
+
+
+def thousands(world: Any) -> None:
+    (made,) = recordings(world, {"a.csv": "1,500;2\n2,500;3\n"}, thousands=",")
+    assert made.signal.tolist() == [[1500, 2], [2500, 3]]
+
+
 def looked_up(world: Any, **rule: Any) -> Any:
     lookup = {"from": "code", "values": {"N": "normal", "M": "moved"}, **rule}
     keys = {"files": "{code}_{unit}.csv", "fields": {**FIELDS, "fault": lookup}}
@@ -234,6 +260,11 @@ PROBES = {
     "FolderOptions.time_column": time_column,
     "FolderOptions.ignore_stated_rate": ignore_stated_rate,
     "FolderOptions.encoding": encoding,
+    "FolderOptions.exclude": exclude,
+    "FolderOptions.format": file_format,
+    "FolderOptions.skip_lines": skip_lines,
+    "FolderOptions.decimal": decimal,
+    "FolderOptions.thousands": thousands,
     "TimeInLife.from": time_from,
     "TimeInLife.first": time_first,
     "TimeInLife.step_s": time_step_s,

@@ -4,27 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
-from io import StringIO
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
 
 from workflow_src.configuration.folder import FolderOptions
-from workflow_src.data.sources.folder.delimited import first_cells, is_number
+from workflow_src.data.sources.folder import lvm
+from workflow_src.data.sources.folder.delimited import read_text
 from workflow_src.data.sources.folder.hdf5 import list_hdf5
+from workflow_src.data.sources.folder.layout import Layout
 from workflow_src.data.sources.folder.matlab import list_mat
+from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.data.sources.folder.numpy_files import list_npz, shape_of_npy
 from workflow_src.data.sources.folder.parquet import parquet_names
-from workflow_src.data.sources.folder.readers import ending_of, read_content
-from workflow_src.data.sources.folder.spreadsheet import list_sheets, sheet_rows
+from workflow_src.data.sources.folder.readers import READERS, ending_of, read_content
+from workflow_src.data.sources.folder.spreadsheet import list_sheets, sheet_layout, sheet_rows
 from workflow_src.data.sources.folder.tdms import list_tdms, tdms_names
-from workflow_src.data.sources.folder.text import decode, separator
+from workflow_src.data.sources.folder.text import decode
+from workflow_src.data.sources.folder.text_table import find_table
 from workflow_src.errors import BadData
 
 ENCODINGS = ("utf-8", "gbk", "latin-1")
+T = TypeVar("T")
 LOOKED_AT = 20_000  # samples of a sheet: more say no more
 
 ARRAYS: Mapping[str, Callable[[Path], Mapping[str, tuple[int, ...]]]] = {
@@ -41,7 +46,8 @@ class Look:
     """What was seen of a file; ``frame`` is (length, columns), or the first rows of it.
 
     ``names`` are those of the columns, None where the file has none; ``numeric`` the positions of
-    those that hold numbers; ``shape`` that of the array as the file holds it.
+    those that hold numbers; ``shape`` that of the array as the file holds it; ``keys`` what
+    `folder:` must say for the file to be read.
     """
 
     frame: pd.DataFrame
@@ -50,7 +56,7 @@ class Look:
     shape: tuple[int, ...] = ()
     rate_hz: float | None = None
     rate_place: str = ""
-    encoding: str = "utf-8"
+    keys: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def numeric(self) -> list[int]:
@@ -72,7 +78,7 @@ def arrays_in(path: Path) -> dict[str, tuple[int, ...]]:
 def look(path: Path, array: str | None) -> Look:
     """Look at a file, or at one array of it. ``BadData`` where it cannot be read."""
     ending = ending_of(path.name) or ""
-    if ending.startswith((".csv", ".tsv", ".txt")):
+    if READERS.get(ending) is read_text:
         return _look_at_text(path)
     if ending == ".xlsx":
         return _look_at_sheet(path, array)
@@ -99,16 +105,29 @@ def _anything(**options: object) -> FolderOptions:
 
 def _look_at_text(path: Path) -> Look:
     text, encoding = _decoded(path)
-    sep = separator(text)
-    cells = first_cells(text, sep)
-    named = not all(is_number(cell) for cell in cells)
+    if text.startswith(lvm.BEGINNING):
+        read = read_content(path, None, _anything(encoding=encoding))
+        frame = pd.DataFrame(read.signal)
+        return Look(frame, None, len(frame), (), read.rate_hz, read.rate_place)
+    table, keys = _with_keys(lambda options: find_table(path, text, options))
     try:
-        frame = pd.read_csv(
-            StringIO(text), sep=sep, header=None, skiprows=int(named), skipinitialspace=True
-        )
+        frame = table.frame(None, None)
     except (ValueError, pd.errors.ParserError) as error:
         raise BadData("This is no table of samples.", where=str(path), found=str(error)) from error
-    return Look(frame, cells if named else None, len(frame), encoding=encoding)
+    keys |= {} if encoding == "utf-8" else {"encoding": encoding}
+    return Look(frame, table.layout.names, len(frame), keys=keys)
+
+
+def _with_keys(read: Callable[[FolderOptions], T]) -> tuple[T, dict[str, Any]]:
+    """What is read with the keys that errors name until there is none, and these keys."""
+    keys: dict[str, Any] = {}
+    while True:
+        try:
+            return read(_anything(**keys)), keys
+        except Misread as error:
+            if set(error.put) <= set(keys):
+                raise
+            keys |= error.put
 
 
 def _decoded(path: Path) -> tuple[str, str]:
@@ -120,8 +139,13 @@ def _decoded(path: Path) -> tuple[str, str]:
 
 
 def _look_at_sheet(path: Path, sheet: str | None) -> Look:
-    rows = [row for _, row in islice(sheet_rows(path, sheet), LOOKED_AT)]
-    named = not all(isinstance(cell, int | float) for cell in rows[0])
-    frame = pd.DataFrame(rows[1:] if named else rows).infer_objects()
-    names = ["" if cell is None else str(cell) for cell in rows[0]] if named else None
-    return Look(frame, names, len(frame))
+    rows = [(number, row) for number, row in islice(sheet_rows(path, sheet), LOOKED_AT)]
+
+    def of_rows(options: FolderOptions) -> Layout:
+        left = [(number, row) for number, row in rows if number > (options.skip_lines or 0)]
+        return sheet_layout(path, left, options)
+
+    layout, keys = _with_keys(of_rows)
+    samples = [row for number, row in rows if number >= layout.first]
+    frame = pd.DataFrame(samples).infer_objects()
+    return Look(frame, layout.names, len(frame), keys=keys)

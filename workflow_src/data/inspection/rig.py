@@ -14,6 +14,13 @@ from workflow_src.data.inspection.words import kind_of, rate_in
 from workflow_src.data.sources.plausible import plausible
 
 Questions = dict[tuple[str, ...], str]
+_KEYS = {  # why a file is read so
+    "encoding": "the first that fits; what do its names say?",
+    "decimal": "numbers have a comma: of decimals?",
+    "thousands": "numbers have a sign before three digits: of thousands?",
+    "skip_lines": "lines before the names or the samples; is no sample among them?",
+    "header": "the first line is not written as those below; is it no sample?",
+}
 Guess = dict[str, tuple[Any, str]]  # key -> its value, and why it is a guess ("" for a fact)
 
 
@@ -75,8 +82,8 @@ def _reading(sample: Sample) -> Guess:
         guess["array"] = (sample.array, sample.array_question or "")
     if any(len(s.shape) > 1 and s.shape[-1] > s.shape[0] > 1 for s in sample.looks):
         guess["samples_along"] = ("columns", f"the array is {first.shape}")
-    if first.encoding != "utf-8":
-        guess["encoding"] = (first.encoding, "the first that fits; what do its names say?")
+    keys = {key: value for seen in reversed(sample.looks) for key, value in seen.keys.items()}
+    guess |= {key: (value, _KEYS[key]) for key, value in keys.items()}
     label: dict[int, int | str] = {i: i for i in range(first.frame.shape[1])}
     names = first.names or []
     if all(seen.names == first.names for seen in sample.looks):

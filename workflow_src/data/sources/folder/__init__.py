@@ -41,6 +41,7 @@ class FolderSource:
         self.files: dict[str, str] = {}
         self.notes: list[str] = []
         self._stated_rates: set[float] = set()  # of files whose rate the rig does not know
+        self._guessed: dict[str, list[str]] = {}  # files by what was guessed of them
 
     def recordings(self) -> Iterator[Recording]:
         """The recordings by run, time in life and number of the file.
@@ -52,17 +53,24 @@ class FolderSource:
         self._stated_rates.clear()
         if isinstance(self._options.rate_hz, float) and not plausible(self._options.rate_hz):
             self.notes.append(f"rate_hz is {self._options.rate_hz:g} Hz, by the rig: not in kHz?")
+        self._guessed.clear()
         for entry in entries:
             yield self._read(entry)  # held by no name here while the next one is read
         if self._stated_rates:
             stated = ", ".join(f"{rate:g} Hz" for rate in sorted(self._stated_rates))
             self.notes.append(f"rate_hz is `unknown`, but files state it and it was used: {stated}")
+        self.notes += [
+            f"guessed in {len(files)} files, first {files[0]}: {guess}"
+            for guess, files in self._guessed.items()
+        ]
 
     def _read(self, entry: Entry) -> Recording:
         path = self._folder / entry.file
         if entry.file not in self.files:
             self.files[entry.file] = _sha256(path)
         content = read_content(path, entry.array, self._options)
+        for guess in content.notes:
+            self._guessed.setdefault(guess, []).append(entry.file)
         if self._options.channels is None and self._options.channel_kinds is None:
             _refuse_time(path, content.signal)
         return self._recording(entry, content, self._rate(entry, content))

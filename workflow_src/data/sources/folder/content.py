@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -36,11 +36,15 @@ _BROKEN = (
 
 @dataclass(frozen=True)
 class Content:
-    """What a file holds: signal (L, C) float32, and the rate it states, with where it does."""
+    """What a file holds: signal (L, C) float32, and the rate it states, with where it does.
+
+    ``notes`` tell what was guessed of its first rows and columns.
+    """
 
     signal: NDArray[np.float32]
     rate_hz: float | None = None
     rate_place: str = ""
+    notes: tuple[str, ...] = ()
 
 
 class Samples(Protocol):
@@ -142,13 +146,46 @@ def columns(
 
 
 def of_matrix(
-    where: Path | str, matrix: NDArray[Any], wanted: list[int], channels: list[int], clock: Any
+    where: Path | str,
+    matrix: NDArray[Any],
+    wanted: list[int],
+    channels: list[int],
+    clock: int | None,
+    notes: tuple[str, ...] = (),
 ) -> Content:
     """The content of a table (L, wanted), whose columns are those at the positions ``wanted``."""
     signal = single(matrix[:, [wanted.index(column) for column in channels]])  # (L, C)
-    if clock is None:
-        return Content(signal)
-    return Content(signal, *rate_of_clock(where, matrix[:, wanted.index(clock)]))
+    rate: tuple[float | None, str] = (None, "")
+    if clock is not None:
+        rate = rate_of_clock(where, matrix[:, wanted.index(clock)])
+    return Content(signal, rate[0], rate[1], notes)
+
+
+def real_channels(
+    names: Sequence[str] | None, blank: Sequence[int], held: Mapping[int, NDArray[Any]]
+) -> tuple[list[int], tuple[str, ...]]:
+    """The columns of ``held`` that can be channels, and notes on the others.
+
+    No channels are columns without name and cell (``blank`` as far as was looked), and the index
+    that pandas or R writes before the others: without a name, it counts the rows.
+    """
+    channels, notes = [], []
+    for column, values in held.items():
+        name = None if names is None else names[column]
+        if column in blank and bool(np.isnan(values).all()):
+            notes.append(f"column {column} is blank: no channel")
+        elif column == 0 and name is not None and _counts_rows(name, values):
+            notes.append("column 0 counts the rows, without a name: an index and no channel")
+        else:
+            channels.append(column)
+    return channels, tuple(notes)
+
+
+def _counts_rows(name: str, values: NDArray[Any]) -> bool:
+    unnamed = not name or name.startswith("Unnamed: ")  # as pandas names it when it reads it
+    if not unnamed or len(values) < 2 or values[0] not in (0, 1):
+        return False
+    return bool(np.array_equal(values, np.arange(len(values)) + values[0]))
 
 
 def single(samples: NDArray[Any]) -> NDArray[np.float32]:

@@ -16,6 +16,8 @@ from workflow_src.data.sources.folder.content import (
     damage_named,
     package,
     rate_key,
+    real_channels,
+    single,
 )
 from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, stated_rate
 from workflow_src.errors import BadData
@@ -47,9 +49,15 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
             if clock is not None:
                 times[part] = held[-1]
         stated = _stated_rate(path, file, options)
+    notes: tuple[str, ...] = ()
+    if options.channels is None:
+        by_column = {column: matrix[:, at] for at, column in enumerate(channels)}
+        kept, notes = real_channels(names, (), by_column)
+        if len(kept) < len(channels):
+            matrix = single(matrix[:, [channels.index(column) for column in kept]])
     if clock is not None:
         stated = agreed(path, rate_of_clock(path, times), stated)
-    return Content(matrix, *stated)
+    return Content(matrix, *stated, notes)
 
 
 def _stated_rate(path: Path, file: Any, options: FolderOptions) -> Stated:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
-from workflow_src.configuration.folder import FolderOptions
+from workflow_src.configuration.folder import FileFormat, FolderOptions
 from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.delimited import read_text
 from workflow_src.data.sources.folder.hdf5 import read_hdf5
@@ -24,6 +25,7 @@ READERS: dict[str, Callable[[Path, str | None, FolderOptions], Content]] = {
     ".tsv.gz": read_text,
     ".txt": read_text,
     ".txt.gz": read_text,
+    ".lvm": read_text,
     ".mat": read_mat,
     ".npy": read_npy,
     ".npz": read_npz,
@@ -35,6 +37,11 @@ READERS: dict[str, Callable[[Path, str | None, FolderOptions], Content]] = {
     ".tdms": read_tdms,
 }
 
+# What `format` means, by an ending of its files.
+FORMATS: dict[FileFormat, str] = {
+    name: ".txt" if name == "text" else f".{name}" for name in get_args(FileFormat)
+}
+
 
 def ending_of(name: str) -> str | None:
     """The ending of a file's name that a reader knows, None if none does."""
@@ -42,7 +49,7 @@ def ending_of(name: str) -> str | None:
 
 
 def read_content(path: Path, array: str | None, options: FolderOptions) -> Content:
-    """Read the channels of one file.
+    """Read the channels of one file, by its ending or as ``format`` says.
 
     ``array`` names the array of a .mat, .h5 or .npz file, the group of a .tdms or the sheet of an
     .xlsx (``*`` for any text), None the only one. Raises ``BadData`` naming the file if it is
@@ -50,11 +57,13 @@ def read_content(path: Path, array: str | None, options: FolderOptions) -> Conte
     """
     if path.stat().st_size == 0:
         raise BadData("A file is empty.", where=str(path), remedy="fetch the file again")
-    ending = ending_of(path.name)
+    ending = ending_of(path.name) if options.format is None else FORMATS[options.format]
     if ending is None:
         raise BadData(
             "No reader for this kind of file.",
             where=str(path),
             expected=f"a name that ends in {', '.join(READERS)}",
+            remedy=f"say what it holds under `folder:` of the rig, one of {', '.join(FORMATS)}:\n"
+            "format: text",
         )
     return READERS[ending](path, array, options)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
+from workflow_src.data.sources.folder.cells import has_comma
 from workflow_src.data.sources.folder.listing import (
     Listing,
     Wanted,
@@ -85,7 +86,17 @@ def _refuse_unseen(listing: Listing, wanted: Wanted, folder: Path) -> None:
 def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> list[Entry]:
     pattern = options.files or ""
     expression = compile_pattern(pattern)
-    matches = [match for file in present if (match := expression.fullmatch(file))]
+    excluded = [compile_pattern(one) for one in options.exclude or ()]
+    kept = [file for file in present if not any(one.fullmatch(file) for one in excluded)]
+    matches = [match for file in kept if (match := expression.fullmatch(file))]
+    if not matches and any(expression.fullmatch(file) for file in present):
+        raise UserError(
+            "`exclude` leaves no file that matches the pattern of a rig.",
+            where=str(folder),
+            found=f"exclude: {list(options.exclude or ())}",
+            expected=f"files: {pattern!r}",
+            remedy="mend `exclude:` under `folder:` of the rig",
+        )
     if not matches:
         raise UserError(
             "No file matches the pattern of a rig.",
@@ -142,7 +153,7 @@ def _entry(
                 where=where,
                 remedy=f"give `{name}` under `fields:` of the rig, or as a column of its table",
             )
-    fields.setdefault("recording_id", re.sub(r"(\.\w+)(\.gz)?$", "", file).replace("/", "."))
+    fields.setdefault("recording_id", re.sub(r"(\.[^\W\d]\w*)(\.gz)?$", "", file).replace("/", "."))
     number = groups.get(options.time.group, "") if options.time else ""
     time_s = _index_time(options, number, where) if options.time else None
     return Entry(file, fields, groups.get("array") or options.array, where, time_s)
@@ -215,8 +226,12 @@ def number_of(entry: Entry, name: str) -> float | None:
     try:
         return None if text is None else float(text)
     except ValueError as error:
+        comma = text is not None and has_comma(text)
         raise BadData(
-            f"{name} is not a number.", where=entry.where, found=f"{name} = {text!r}"
+            f"{name} is not a number." + (" It has a decimal comma?" if comma else ""),
+            where=entry.where,
+            found=f"{name} = {text!r}",
+            remedy=f"write `{str(text).replace(',', '.')}`, if so" if comma else None,
         ) from error
 
 

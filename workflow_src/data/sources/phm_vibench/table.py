@@ -5,14 +5,16 @@ from __future__ import annotations
 import difflib
 import math
 import zipfile
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from io import BytesIO
+from io import StringIO
 from pathlib import Path
 
 import pandas as pd
 
 from workflow_src.data.report import DataReport
+from workflow_src.data.sources.folder.table_rows import text_lines
 from workflow_src.errors import BadData, UserError
 
 ENCODINGS = ("utf-8-sig", "gbk")
@@ -41,8 +43,8 @@ class Row:
 def read_table(path: Path) -> pd.DataFrame:
     """All cells of the table as text, stripped, "" for an empty one or for NaN.
 
-    Raises ``UserError`` for a missing table, ``BadData`` for one that cannot be read or lacks the
-    columns Id, Dataset_id or Label.
+    Raises ``UserError`` for a missing table, ``BadData`` for one that cannot be read, has lines of
+    different widths or lacks the columns Id, Dataset_id or Label.
     """
     if not path.is_file():
         raise UserError(
@@ -78,10 +80,11 @@ def _frame(path: Path) -> pd.DataFrame:
     raw = path.read_bytes()
     for encoding in ENCODINGS:
         try:
-            raw.decode(encoding)
+            text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-        return pd.read_csv(BytesIO(raw), dtype=str, na_filter=False, encoding=encoding)
+        deque(text_lines(path, text), maxlen=0)  # pandas would move the cells of a longer line
+        return pd.read_csv(StringIO(text), dtype=str, na_filter=False, index_col=False)
     raise ValueError("neither UTF-8 nor GBK")
 
 

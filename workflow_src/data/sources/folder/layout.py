@@ -1,0 +1,289 @@
+"""Which of a table's first rows are samples, and which are names, units or a preamble.
+
+The same for text and for sheets: rows come as text cells. A guess is told in `Layout.notes`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
+
+from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.sources.folder.cells import (
+    NumberForm,
+    comma_key,
+    has_comma,
+    is_whole,
+    style_of,
+)
+from workflow_src.data.sources.folder.misread import Misread
+from workflow_src.errors import BadData
+
+MARKS = ("#", "%", "//", "!")  # begin a comment
+_LONGEST_HEAD = 1000
+_BRACKETED = re.compile(r"[(\[{<].*[)\]}>]")
+_UNITS = frozenset(
+    (
+        *("s", "sec", "seconds", "ms", "us", "µs", "μs", "min", "h", "hz", "khz", "rpm", "1/min"),
+        *("g", "gn", "mg", "m/s2", "m/s²", "m/s^2", "m/s**2", "mm/s2", "mm/s²", "mm/s", "um/s"),
+        *("m", "mm", "um", "µm", "μm", "in", "v", "mv", "volt", "volts", "a", "ma", "amp", "pa"),
+        *("kpa", "mpa", "bar", "n", "kn", "nm", "n·m", "n*m", "kg", "w", "kw", "db", "%", "-"),
+        *("deg", "°", "rad", "rad/s", "°c", "c", "degc", "k", "#"),
+    )
+)
+
+
+class Row(NamedTuple):
+    """A row that holds a cell: its number as editors count it, and whether it is a comment."""
+
+    number: int
+    cells: list[str]
+    comment: bool = False
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of the columns, None for none; the number of the first row of samples; the guesses.
+
+    ``blank`` are columns without a name and, as far as was looked, without a cell.
+    """
+
+    names: list[str] | None
+    first: int
+    width: int
+    blank: tuple[int, ...]
+    notes: tuple[str, ...] = ()
+
+
+def find_layout(
+    where: str,
+    rows: Iterable[Row],
+    body: Sequence[list[str]],
+    options: FolderOptions,
+    *,
+    as_typed: bool = True,
+) -> Layout:
+    """The layout of a table whose first rows are ``rows`` and of which ``body`` are samples.
+
+    Each row of ``body`` has the table's width; ``as_typed`` says that a number stands as it was
+    written, and not 3 for 3.0. Raises ``BadData`` naming file, row and the key
+    that reads it.
+    """
+    looked = _Body(where, body, options, as_typed)
+    head: list[Row] = []
+    for row in rows:
+        if not row.comment and looked.is_samples(row.cells, options.header):
+            if options.header == "present" and not any(not r.comment for r in head):
+                head.append(row)  # names that are numbers
+                continue
+            return _told(looked, head, row, options)
+        head.append(row)
+        if options.header == "absent" and not row.comment:
+            return looked.layout(None, row.number)
+        if len(head) > _LONGEST_HEAD:
+            break
+    raise BadData(
+        "A table has no row of samples among its first ones.",
+        where=where,
+        found=f"{looked.width} columns in the middle of it, and no such row in the first "
+        f"{len(head)}",
+        remedy="name the lines before the samples under `folder:` of the rig: `skip_lines: NUMBER`",
+    )
+
+
+class _Body:
+    """What rows from the middle of a table tell of its columns."""
+
+    def __init__(
+        self, where: str, body: Sequence[list[str]], options: FolderOptions, as_typed: bool
+    ) -> None:
+        self.as_typed = as_typed
+        self.where = where
+        self.form = NumberForm.of(options)
+        self.rows = body
+        self.width = len(body[0])
+        columns = list(zip(*body, strict=True))
+        kinds = [[self.form.kind(cell) for cell in column] for column in columns]
+        self.blank = tuple(i for i, column in enumerate(columns) if not any(column))
+        numeric = [i for i, k in enumerate(kinds) if k.count("number") > k.count("text")]
+        named = [*(options.channels or ()), options.time_column]
+        wanted = {column for column in named if isinstance(column, int)}
+        words = any(isinstance(column, str) for column in named)
+        asked = range(self.width) if words or not options.channels else sorted(wanted)
+        declared = "," in (self.form.decimal, self.form.thousands)
+        for column in () if declared else (columns[i] for i in asked if i < self.width):
+            if any(has_comma(cell) and self.form.kind(cell) == "text" for cell in column):
+                self._refuse_commas(column)
+        self.used = [i for i in numeric if i in wanted] or numeric
+        if not self.used:
+            raise BadData(
+                "No column of a table holds numbers.",
+                where=where,
+                found=f"rows such as {list(body[0])}",
+                remedy="mend the file, or name another separator of decimals or the lines before "
+                "the samples under `folder:` of the rig: `decimal:`, `skip_lines:`",
+            )
+
+    def _refuse_commas(self, column: Sequence[str]) -> None:
+        key, said = comma_key(column)
+        commas = [cell for cell in column if has_comma(cell)]
+        raise Misread(
+            f"Numbers are written with {said}.",
+            where=self.where,
+            found=", ".join(commas[:3]),
+            expected=f"numbers with `{self.form.decimal}` before the decimals",
+            put=key,
+        )
+
+    def layout(self, names: list[str] | None, first: int, *notes: str) -> Layout:
+        blank = tuple(i for i in self.blank if names is None or not names[i])
+        return Layout(names, first, self.width, blank, notes)
+
+    def kinds(self, cells: Sequence[str]) -> list[str]:
+        """What the used columns of a row hold."""
+        return [self.form.kind(cells[i]) for i in self.used if i < len(cells)]
+
+    def is_samples(self, cells: Sequence[str], header: str) -> bool:
+        """Whether a row is one of samples: numbers, or gaps, in each used column."""
+        kinds = self.kinds(cells)
+        held = any(cells[i] for i in self.used if i < len(cells))
+        return len(cells) == self.width and held and "text" not in kinds
+
+    def fitted(self, cells: Sequence[str]) -> list[str] | None:
+        """The names of all columns from a row of names, None where it has not as many.
+
+        A program may leave out or add names of blank columns at the end. R gives the column of
+        row names, which comes first, no name: a name less than there are columns.
+        """
+        given = list(cells)
+        while given and not given[-1]:
+            given.pop()
+        end = self.width
+        while end and end - 1 in self.blank:
+            end -= 1
+        if len(cells) == self.width or len(given) == end:
+            return (given + [""] * self.width)[: self.width]
+        if len(given) == end - 1 and self.counts(0):
+            return (["", *given] + [""] * self.width)[: self.width]
+        return None
+
+    def counts(self, column: int) -> bool:
+        """Whether a column numbers the rows, as far as it was looked at, or holds their names."""
+        cells = [row[column] for row in self.rows]
+        if not all(is_whole(cell) for cell in cells):
+            return all(self.form.kind(cell) == "text" for cell in cells)
+        return all(int(b) == int(a) + 1 for a, b in pairwise(cells))
+
+
+def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) -> Layout:
+    """The layout, from the rows before the samples and the first one of these."""
+    plain = [row for row in head if not row.comment]
+    if not plain and options.header == "detect":
+        if head and (names := _names_in(looked, head[-1].cells)) is not None:
+            return looked.layout(
+                names, samples.number, f"names are those of a comment ({_said(names)})"
+            )
+        return _without_names(looked, samples, options)
+    if not plain:
+        return looked.layout(None, samples.number)
+    names = looked.fitted(plain[0].cells)
+    units = len(plain) == 2 and _are_units(looked, plain[1].cells)
+    if names is None or not (len(plain) == 1 or units):
+        raise _preamble(looked, plain, samples)
+    if options.header == "detect":
+        _refuse_mixed(looked, plain[0])
+    # A blank line between names and samples of several columns is none of samples.
+    first = plain[-1].number + 1 if looked.width == 1 else samples.number
+    guessed = options.header == "detect" and not _texts(options) & set(names)
+    notes = [f"a row of names ({_said(names)})"] if guessed else []
+    notes += [f"a row of units ({_said(plain[1].cells)})"] if units else []
+    return looked.layout(names, first, *notes)
+
+
+def _names_in(looked: _Body, cells: list[str]) -> list[str] | None:
+    names = looked.fitted(cells)
+    return names if names and set(looked.kinds(names)) == {"text"} else None
+
+
+def _are_units(looked: _Body, cells: list[str]) -> bool:
+    held = [cell for cell in cells if cell]
+    fits = looked.fitted(cells) is not None and "number" not in looked.kinds(cells)
+    return fits and all(_BRACKETED.fullmatch(c) or c.lower() in _UNITS for c in held)
+
+
+def _refuse_mixed(looked: _Body, row: Row) -> None:
+    """Names among which are numbers may be samples among which is text."""
+    numbers = [c for c in row.cells if looked.form.kind(c) == "number"]
+    counted = all(is_whole(c) for c in numbers) and all(
+        int(b) == int(a) + 1 for a, b in pairwise(numbers)
+    )
+    gaps = [c for c in row.cells if c and looked.form.kind(c) == "missing"]
+    if gaps or not counted:
+        raise Misread(
+            "The first row holds words and numbers: names of columns, or samples?",
+            where=f"{looked.where}, line {row.number}",
+            found=", ".join(row.cells),
+            put={"header": "present"},
+            other="if it holds names; otherwise mend the file, or `header: absent`",
+        )
+
+
+def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
+    """No row stands before the samples; but the first of these may hold numbers of columns."""
+    cells = first.cells
+    texts = _texts(options)
+    if texts and texts <= set(cells):
+        return looked.layout(cells, first.number + 1)
+    used = [i for i in looked.used if cells[i]]
+    if not all(is_whole(cells[i]) for i in used):
+        return looked.layout(None, first.number)
+    indexed = not cells[0] and looked.counts(0)  # pandas names no index
+    counted = [cell for i, cell in enumerate(cells) if i not in looked.blank][indexed:]
+    ordered = counted == [str(i) for i in range(len(counted))] and len(counted) > 1 - indexed
+    ordered |= counted == [str(i + 1) for i in range(len(counted))] and len(counted) > 2
+    others = [row[i] for row in looked.rows for i in used if looked.form.kind(row[i]) == "number"]
+    style = style_of(others, looked.form.decimal) if looked.as_typed else "plain"
+    if style == "fixed" or (ordered and (indexed or style == "repr")):
+        note = f"a row of numbered names ({_said(cells)}), not written as the samples are"
+        return looked.layout(cells, first.number + 1, note)
+    if style == "repr" or ordered:
+        raise Misread(
+            "The first row holds whole numbers: of columns, of samples, or samples?",
+            where=f"{looked.where}, line {first.number}",
+            found=f"{', '.join(cells)}; further down {', '.join(looked.rows[0])}",
+            put={"header": "present"},
+            other="if it is none of samples; if it is one: `header: absent`",
+        )
+    return looked.layout(None, first.number)
+
+
+def _texts(options: FolderOptions) -> set[str]:
+    """The names of columns that a rig uses."""
+    named = [*(options.channels or ()), options.time_column]
+    return {column for column in named if isinstance(column, str)}
+
+
+def _preamble(looked: _Body, plain: list[Row], samples: Row) -> Misread:
+    """The refusal of lines before the samples that are not names and units alone."""
+    last = plain[-1]
+    names = last
+    if len(plain) > 1 and _are_units(looked, last.cells):
+        names = plain[-2]
+    named = looked.fitted(names.cells) is not None and "number" not in looked.kinds(names.cells)
+    skipped = names.number - 1 if named else samples.number - 1
+    return Misread(
+        "Lines that are no samples stand before the samples.",
+        where=f"{looked.where}, line {plain[0].number}",
+        found=f"{len(plain)} lines, the first: {_said(plain[0].cells)}; samples of "
+        f"{looked.width} columns from line {samples.number} on",
+        expected="at most a row of names and one of units",
+        put={"skip_lines": skipped},
+        other="if no sample is among them",
+    )
+
+
+def _said(cells: Sequence[str]) -> str:
+    return ", ".join(cells[:8]) + (", ..." if len(cells) > 8 else "")
