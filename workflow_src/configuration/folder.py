@@ -6,13 +6,15 @@ import difflib
 import re
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PositiveFloat, model_validator
+from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake
 from workflow_src.configuration.patterns import group_names, template_names
 
 ChannelKind = Literal["vibration", "current", "encoder", "tacho", "load", "temperature", "acoustic"]
 CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
+
+MOST_COLUMNS = 32  # few rigs have more channels, and few windows are shorter
 
 OWN_FIELDS = (
     "recording_id",
@@ -61,6 +63,25 @@ class TimeInLife(Keys):
     first: int = Field(default=0, description="Number of a run's first snapshot.", examples=[1])
     step_s: PositiveFloat = Field(
         description="Seconds from one snapshot's start to the next one's.", examples=[10.0]
+    )
+
+
+class StackedWindows(Keys):
+    """Windows that one array or table holds, all of one length, in place of one long signal."""
+
+    along: Literal["rows", "columns"] = Field(
+        default="rows",
+        description="Whether each row (first axis of an array) or each column (last axis) is a "
+        "window. What is left of an array is (samples,), (samples, channels) or, by "
+        "`samples_along: columns`, (channels, samples).",
+        examples=["columns"],
+    )
+    gaps: Literal["unknown", "none"] = Field(
+        default="unknown",
+        description="unknown: each window is a recording of its own, as nothing says how the next "
+        "one follows; all bear the run_id of their file. none: the windows follow each other "
+        "without a gap and without overlap, and are one recording.",
+        examples=["none"],
     )
 
 
@@ -116,6 +137,18 @@ class FolderOptions(Keys):
         description="Whether time runs along the rows or the columns of an array.",
         examples=["columns"],
     )
+    column_count: PositiveInt | None = Field(
+        default=None,
+        description="How many columns each file or array has, chosen or not. It is checked; more "
+        f"than {MOST_COLUMNS} have to be declared so, as windows that are stacked would pass for "
+        "channels.",
+        examples=[64],
+    )
+    stacked: StackedWindows | None = Field(
+        default=None,
+        description="The array or table of each file holds windows, (windows, samples).",
+        examples=[{"along": "rows", "gaps": "unknown"}],
+    )
     header: Literal["detect", "present", "absent"] = Field(
         default="detect",
         description="Whether the first line of a text file or of a sheet names the columns; "
@@ -158,6 +191,8 @@ class FolderOptions(Keys):
         ):
             if getattr(self, key) and given:
                 raise Mistake(f"Give either `{key}` or `{other}`, and not both.", drop=key)
+        if self.stacked is not None and self.time_column is not None:
+            raise Mistake("Windows that are stacked have no time column.", drop="time_column")
         if self.files is not None:
             self._check_names(self.files)
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.readers import read_content
+from workflow_src.data.sources.folder.stacks import parted
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.errors import BadData, UserError
 
@@ -48,12 +50,13 @@ class FolderSource:
         entries, self.notes[:] = list_entries(self._options, self._folder, self._config_folder)
         self._stated_rates.clear()
         for entry in entries:
-            yield self._read(entry)  # held by no name here while the next one is read
+            yield from self._read(entry)
         if self._stated_rates:
             stated = ", ".join(f"{rate:g} Hz" for rate in sorted(self._stated_rates))
             self.notes.append(f"rate_hz is `unknown`, but files state it and it was used: {stated}")
 
-    def _read(self, entry: Entry) -> Recording:
+    def _read(self, entry: Entry) -> Iterator[Recording]:
+        """The recording of a file, or those of the windows that it holds."""
         path = self._folder / entry.file
         if entry.file not in self.files:
             with path.open("rb") as file:
@@ -61,7 +64,15 @@ class FolderSource:
         content = read_content(path, entry.array, self._options)
         if self._options.channels is None and self._options.channel_kinds is None:
             _refuse_time(path, content.signal)
-        return self._recording(entry, content, self._rate(entry, content))
+        rate_hz = self._rate(entry, content)
+        if self._options.stacked is None or self._options.stacked.gaps == "none":
+            yield self._recording(entry, content, rate_hz)
+            return
+        digits = len(str(content.windows - 1))
+        for window, own in enumerate(parted(content)):
+            name = f"{entry.fields['recording_id']}.w{window:0{digits}d}"
+            fields = {**entry.fields, "recording_id": name, "window": str(window)}
+            yield self._recording(replace(entry, fields=fields), own, rate_hz)
 
     def _recording(self, entry: Entry, content: Content, rate_hz: float | None) -> Recording:
         fields = entry.fields

@@ -12,9 +12,9 @@ from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
     damage_named,
-    from_array,
     rate_key,
 )
+from workflow_src.data.sources.folder.stacks import from_array_or_stack
 
 
 def list_hdf5(path: Path) -> dict[str, tuple[int, ...]]:
@@ -29,7 +29,7 @@ def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
         found = _data_sets(file)
         name = chosen(path, array, [key for key, item in found.items() if item.size != 1])
         stated = _stated_rate(file, found[name], found)
-        return from_array(f"{path}, array {name!r}", found[name], options, stated)
+        return from_array_or_stack(f"{path}, array {name!r}", found[name], options, stated)
 
 
 def _data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:

@@ -20,9 +20,9 @@ from workflow_src.data.sources.folder.content import (
     Samples,
     chosen,
     damage_named,
-    from_array,
     rate_key,
 )
+from workflow_src.data.sources.folder.stacks import from_array_or_stack
 
 NUMERIC = (
     *("double", "single", "logical"),
@@ -62,7 +62,7 @@ def _read_leaf(
     key = rate_key(beside) or rate_key(key for key in single if "." not in key)
     stated = (None, "") if key is None else (np.asarray(found[key][()]).item(), f"key {key!r}")
     where = f"{path}, array {name!r}"
-    return from_array(where, samples, options, stated, reversed_axes=reversed_axes)
+    return from_array_or_stack(where, samples, options, stated, reversed_axes=reversed_axes)
 
 
 # -- version 5 ------------------------------------------------------------------------------------

@@ -14,9 +14,9 @@ from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
     damage_named,
-    from_array,
     rate_key,
 )
+from workflow_src.data.sources.folder.stacks import from_array_or_stack
 from workflow_src.errors import BadData
 
 
@@ -26,7 +26,7 @@ def read_npy(path: Path, _: str | None, options: FolderOptions) -> Content:
         with path.open("rb") as file:
             _refuse_objects(str(path), _header(file)[1])
         samples = np.load(path, mmap_mode="r", allow_pickle=False)
-        return from_array(str(path), samples, options)
+        return from_array_or_stack(str(path), samples, options)
 
 
 def shape_of_npy(path: Path) -> tuple[int, ...]:
@@ -50,7 +50,7 @@ def read_npz(path: Path, array: str | None, options: FolderOptions) -> Content:
     with damage_named(path), np.load(path, allow_pickle=False) as file:
         stated = (float(file[rate].item()), f"array {rate!r}") if rate else (None, "")
         samples = file[name]
-    return from_array(where, samples, options, stated)
+    return from_array_or_stack(where, samples, options, stated)
 
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:

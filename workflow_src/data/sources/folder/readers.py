@@ -13,6 +13,7 @@ from workflow_src.data.sources.folder.matlab import read_mat
 from workflow_src.data.sources.folder.numpy_files import read_npy, read_npz
 from workflow_src.data.sources.folder.parquet import read_parquet
 from workflow_src.data.sources.folder.spreadsheet import read_sheet
+from workflow_src.data.sources.folder.stacks import stack_of_table
 from workflow_src.data.sources.folder.tdms import read_tdms
 from workflow_src.data.sources.folder.wav import read_wav
 from workflow_src.errors import BadData
@@ -34,6 +35,7 @@ READERS: dict[str, Callable[[Path, str | None, FolderOptions], Content]] = {
     ".wav": read_wav,
     ".tdms": read_tdms,
 }
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".xlsx")
 
 
 def ending_of(name: str) -> str | None:
@@ -57,4 +59,11 @@ def read_content(path: Path, array: str | None, options: FolderOptions) -> Conte
             where=str(path),
             expected=f"a name that ends in {', '.join(READERS)}",
         )
-    return READERS[ending](path, array, options)
+    if options.stacked is not None and ending in (".wav", ".tdms"):
+        raise BadData(
+            f"A file that ends in {ending} holds channels, and no stacked windows.",
+            where=str(path),
+            remedy="remove `stacked:` under `folder:` of the rig",
+        )
+    content = READERS[ending](path, array, options)
+    return stack_of_table(content, options) if ending in TABLES else content
