@@ -61,7 +61,7 @@ def _opened(
         return simulate(rig.simulated), {}, DataReport()
     if rig.folder is not None:
         folder = FolderSource(rig.folder, data_root, config_folder)
-        return folder.recordings(), {"files": folder.files, "notes": folder.notes}, DataReport()
+        return folder.recordings(), {"files": folder.files, "notes": folder.notes}, folder.report
     if rig.phm_vibench is not None:
         vibench = PhmVibenchSource(rig.phm_vibench, data_root)
         own = {"files": vibench.files, "notes": vibench.notes}
@@ -70,7 +70,7 @@ def _opened(
         built = BearingDatasetsSource(rig.bearing_datasets, rig.unit, data_root, config_folder)
         facts = {"files": built.files, "notes": built.notes, "versions": built.versions}
         facts["description"] = rig.description or built.description
-        return built.recordings(), facts, DataReport()
+        return built.recordings(), facts, built.report
     assert rig.union is not None
     parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
     versions = {"scipy": scipy.__version__}  # its filter made the samples

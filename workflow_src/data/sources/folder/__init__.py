@@ -12,7 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions
+from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
+from workflow_src.data.report import DataReport
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.readers import read_content
@@ -29,7 +31,8 @@ RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up 
 class FolderSource:
     """The recordings of a folder, one in memory at a time.
 
-    ``files`` (name below the folder -> sha256) and ``notes`` grow while ``recordings`` is read.
+    ``files`` (name below the folder -> sha256), ``notes`` and ``report`` grow while ``recordings``
+    is read.
     ``data_root`` is None where none is set; ``config_folder`` holds the rig's YAML and table.
     """
 
@@ -39,6 +42,7 @@ class FolderSource:
         self._config_folder = config_folder
         self.files: dict[str, str] = {}
         self.notes: list[str] = []
+        self.report = DataReport()
         self._stated_rates: set[float] = set()  # of files whose rate the rig does not know
 
     def recordings(self) -> Iterator[Recording]:
@@ -49,8 +53,12 @@ class FolderSource:
         self.files.clear()
         entries, self.notes[:] = list_entries(self._options, self._folder, self._config_folder)
         self._stated_rates.clear()
+        self.report.clear()
         for entry in entries:
-            yield from self._read(entry)
+            for recording in self._read(entry):
+                yield watched(recording, self.report)
+                del recording  # before the next one is read
+        self.notes += self.report.told
         if self._stated_rates:
             stated = ", ".join(f"{rate:g} Hz" for rate in sorted(self._stated_rates))
             self.notes.append(f"rate_hz is `unknown`, but files state it and it was used: {stated}")

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
+from workflow_src.data.constancy import watched
 from workflow_src.data.linked import Place
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.report import DataReport
@@ -83,7 +84,9 @@ class PhmVibenchSource:
             for row in compare_keys(set(file), known, rows, self.report):
                 signal = read_signal(file, row, self.report)
                 if signal is not None:
-                    yield from self._recordings(entries[row.id], signal)
+                    for recording in self._recordings(entries[row.id], signal):
+                        yield watched(recording, self.report)
+                        del recording
                 del signal  # before the next one is read
         if self._options.labels == "unit":
             self.notes.append(PROXY)
