@@ -8,6 +8,7 @@ import h5py
 import numpy as np
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.own_samples import external_links, own_member, require_own
 from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
@@ -24,10 +25,17 @@ def list_hdf5(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
-    """One data set, and the rate that an attribute or a data set of one number states."""
+    """One data set, and the rate that an attribute or a data set of one number states.
+
+    Raises ``BadData`` for one whose samples lie in another file.
+    """
     with damage_named(path), h5py.File(path, "r", locking=False) as file:
         found = _data_sets(file)
-        name = chosen(path, array, [key for key, item in found.items() if item.size != 1])
+        held = [key for key, item in found.items() if item.size != 1]
+        if array is not None or not held:  # a link is no array, unless it is asked for
+            held += external_links(file)
+        name = chosen(path, array, held)
+        own_member(file, name)
         stated = _stated_rate(file, found[name], found)
         return from_array_or_stack(f"{path}, array {name!r}", found[name], options, stated)
 
@@ -51,4 +59,5 @@ def _stated_rate(
     key = rate_key(single)
     if key is None:
         return None, ""
-    return float(np.asarray(found[single[key]][()]).item()), f"data set {single[key]!r}"
+    stated = require_own(found[single[key]])[()]
+    return float(np.asarray(stated).item()), f"data set {single[key]!r}"

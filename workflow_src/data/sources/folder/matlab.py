@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.io.matlab import MatlabOpaque, MatReadWarning
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.own_samples import own_items, require_own
 from workflow_src.data.sources.folder.content import (
     Content,
     Samples,
@@ -159,7 +160,7 @@ def _leaves_of_value(name: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]
 def _leaves_of_hdf5(file: h5py.File) -> dict[str, h5py.Dataset]:
     found: dict[str, h5py.Dataset] = {}
     objects: dict[str, str] = {}
-    for key, item in file.items():
+    for key, item in own_items(file):
         if key.startswith("#"):  # `#refs#` holds what cells, structs and objects refer to
             continue
         if _OBJECT in item.attrs:
@@ -177,13 +178,13 @@ def _leaves_of_item(name: str, item: Any) -> Iterator[tuple[str, h5py.Dataset]]:
             yield from _leaves_of_struct(name, item)
     elif item.dtype == h5py.ref_dtype:
         for number, reference in enumerate(item[()].ravel(), start=1):
-            yield from _leaves_of_item(f"{name}{{{number}}}", item.file[reference])
+            yield from _leaves_of_item(f"{name}{{{number}}}", require_own(item.file[reference]))
     elif kind in NUMERIC and "MATLAB_empty" not in item.attrs:
         yield name, item
 
 
 def _leaves_of_struct(name: str, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    for field, item in group.items():
+    for field, item in own_items(group):
         array_of_structs = (
             isinstance(item, h5py.Dataset)
             and item.dtype == h5py.ref_dtype
@@ -193,7 +194,9 @@ def _leaves_of_struct(name: str, group: h5py.Group) -> Iterator[tuple[str, h5py.
             yield from _leaves_of_item(f"{name}.{field}", item)
             continue
         for number, reference in enumerate(item[()].ravel(), start=1):
-            yield from _leaves_of_item(f"{name}({number}).{field}", item.file[reference])
+            yield from _leaves_of_item(
+                f"{name}({number}).{field}", require_own(item.file[reference])
+            )
 
 
 def _class_of(item: Any) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.data.linked import as_signal
+from workflow_src.data.own_samples import own_member
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.phm_vibench.axes import time_axis
 from workflow_src.data.sources.phm_vibench.table import Row
@@ -56,9 +57,10 @@ def read_record(file: h5py.File, row: Row, report: DataReport) -> Record | None:
     """The samples of a row; None, reported, where they cannot be used.
 
     The array decides on length and channels; where the table says otherwise, that is reported.
-    Where the shape is unusual the table decides which axis is time.
+    Where the shape is unusual the table decides which axis is time. Raises ``BadData`` where the
+    file is damaged, and for a record whose samples lie in another file.
     """
-    where, dataset = f"Id {row.id}", file[row.id]
+    where, dataset = f"Id {row.id}", own_member(file, row.id)
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iuf":
         found = f"dtype {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
         report.add("a record that holds no numbers", LEFT_OUT, where, found)
