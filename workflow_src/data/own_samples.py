@@ -44,7 +44,7 @@ def own_member(group: h5py.Group, name: str) -> Any:
 
 
 def require_own(item: Any) -> Any:
-    """A group or a data set as it is; ``BadData`` if its samples lie in other data sets or files."""
+    """A group or data set as it is; ``BadData`` if its samples lie in other data sets or files."""
     if not isinstance(item, h5py.Dataset):
         return item
     if item.is_virtual:

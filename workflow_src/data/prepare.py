@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.split_files import write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Store, remove_unfinished, write_store
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 
@@ -36,18 +36,21 @@ def prepare_rig(
     description: str,
     data_root: Path | None,
     config_folder: Path,
+    before_landing: Callable[[], object] = lambda: None,
 ) -> None:
     """Write `data/<name>/`: recordings.h5, recordings.csv, manifest.json, data-report.md.
 
     ``part`` is what the configuration says decides the recordings (`Configuration.rig_part`);
-    ``config_folder`` holds the rig's table, where there is one.
+    ``config_folder`` holds the rig's table, where there is one. No other process may be at it;
+    ``before_landing`` raises if one is, after all.
     """
     rig = Rig.model_validate({**part["rig"], "description": description})
     facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
     facts["description"] = rig.description
     _require_same(config_folder, beside(rig), part["table"])
     recordings, own, report = _opened(rig, data_root, config_folder)
-    manifest = write_store(recordings, rig_folder(name), facts | own)
+    remove_unfinished(rig_folder(name))
+    manifest = write_store(recordings, rig_folder(name), facts | own, before_landing)
     report.write(rig_folder(name), name, manifest["recordings"], manifest["notes"])
     files = f" of {len(manifest['files'])} files" if manifest["files"] else ""
     print(f"{manifest['recordings']} recordings{files}", *manifest["notes"], sep="\n")
@@ -97,13 +100,20 @@ def prepare_built(
     print(manifest["citation"].strip())
 
 
-def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:
+def prepare_split(
+    name: str,
+    part: Mapping[str, Any],
+    *,
+    config_folder: Path,
+    before_landing: Callable[[], object] = lambda: None,
+) -> None:
     """Write `data/<name>/`: split.csv, split.json, audit.json; print what a sample of it holds.
 
     Raises ``BadData`` where parts share content; nothing is written then.
 
     ``part`` is what the configuration says decides the split (`Configuration.split_part`);
-    ``config_folder`` holds the tables that the split names.
+    ``config_folder`` holds the tables that the split names. ``before_landing`` is that of
+    `prepare_rig`.
     """
     dataset = Dataset.model_validate(part["dataset"])
     _require_same(config_folder, dataset.split.file, part["table"])
@@ -118,6 +128,7 @@ def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) ->
     print(as_text(report))
     if (error := leak(report)) is not None:
         raise error
+    before_landing()
     write_split(split, split_folder(name))
     write_report(report, split_folder(name))
 
