@@ -23,16 +23,20 @@ if TYPE_CHECKING:
 
 
 def _recordings(options: argparse.Namespace) -> Cause:
+    from workflow_src.cells import rig_folder
     from workflow_src.data.prepare import prepare_rig
+    from workflow_src.scheduling.holding import held
 
     kept = _kept()  # Words are not part of --rig: others must not make the store anew.
-    prepare_rig(
-        options.name,
-        json.loads(options.rig),
-        description=kept.rigs[options.name].description if kept else "",
-        data_root=options.data_root,
-        config_folder=options.config_folder / "rigs",
-    )
+    with held(rig_folder(options.name)) as require_held:
+        prepare_rig(
+            options.name,
+            json.loads(options.rig),
+            description=kept.rigs[options.name].description if kept else "",
+            data_root=options.data_root,
+            config_folder=options.config_folder / "rigs",
+            before_landing=require_held,
+        )
     return Cause.DONE
 
 
@@ -49,10 +53,13 @@ def _built(options: argparse.Namespace) -> Cause:
 
 
 def _split(options: argparse.Namespace) -> Cause:
+    from workflow_src.cells import split_folder
     from workflow_src.data.prepare import prepare_split
+    from workflow_src.scheduling.holding import held
 
-    folder = options.config_folder / "datasets"
-    prepare_split(options.name, json.loads(options.dataset), config_folder=folder)
+    folder, part = options.config_folder / "datasets", json.loads(options.dataset)
+    with held(split_folder(options.name)) as require_held:
+        prepare_split(options.name, part, config_folder=folder, before_landing=require_held)
     return Cause.DONE
 
 

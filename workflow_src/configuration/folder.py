@@ -15,6 +15,7 @@ ChannelKind = Literal["vibration", "current", "encoder", "tacho", "load", "tempe
 CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
 
 FileFormat = Literal["text", "mat", "npy", "npz", "h5", "parquet", "xlsx", "wav", "tdms"]
+MOST_COLUMNS = 32  # few rigs have more channels, and few windows are shorter
 
 OWN_FIELDS = (
     "recording_id",
@@ -63,6 +64,25 @@ class TimeInLife(Keys):
     first: int = Field(default=0, description="Number of a run's first snapshot.", examples=[1])
     step_s: PositiveFloat = Field(
         description="Seconds from one snapshot's start to the next one's.", examples=[10.0]
+    )
+
+
+class StackedWindows(Keys):
+    """Windows that one array or table holds, all of one length, in place of one long signal."""
+
+    along: Literal["rows", "columns"] = Field(
+        default="rows",
+        description="Whether each row (first axis of an array) or each column (last axis) is a "
+        "window. What is left of an array is (samples,), (samples, channels) or, by "
+        "`samples_along: columns`, (channels, samples).",
+        examples=["columns"],
+    )
+    gaps: Literal["unknown", "none"] = Field(
+        default="unknown",
+        description="unknown: each window is a recording of its own, as nothing says how the next "
+        "one follows; all bear the run_id of their file. none: the windows follow each other "
+        "without a gap and without overlap, and are one recording.",
+        examples=["none"],
     )
 
 
@@ -145,6 +165,18 @@ class FolderOptions(Keys):
         "where there are none, before the samples; none of them is read.",
         examples=[7],
     )
+    column_count: PositiveInt | None = Field(
+        default=None,
+        description="How many columns each file or array has, chosen or not. It is checked; more "
+        f"than {MOST_COLUMNS} have to be declared so, as windows that are stacked would pass for "
+        "channels.",
+        examples=[64],
+    )
+    stacked: StackedWindows | None = Field(
+        default=None,
+        description="The array or table of each file holds windows, (windows, samples).",
+        examples=[{"along": "rows", "gaps": "unknown"}],
+    )
     header: Literal["detect", "present", "absent"] = Field(
         default="detect",
         description="Whether the first line of a text file or of a sheet names the columns; "
@@ -206,6 +238,8 @@ class FolderOptions(Keys):
             raise Mistake(what, put={"decimal": other_sign})
         for pattern in self.exclude or ():
             self._require_pattern(pattern)
+        if self.stacked is not None and self.time_column is not None:
+            raise Mistake("Windows that are stacked have no time column.", drop="time_column")
         if self.files is not None:
             self._check_names(self.files)
         return self

@@ -204,12 +204,14 @@ class DirectReads:
 
     def _open(self) -> None:
         self._forget()
-        self._opened_by = os.getpid()
         try:
-            self._file = h5py.File(self._store.folder / SIGNALS, "r", locking=False)
+            file = h5py.File(self._store.folder / SIGNALS, "r", locking=False)
         except OSError:  # Store.read, which is asked next, says what is wrong
+            self._opened_by = os.getpid()
             self._rows = array("q", [_GENERAL]) * len(self._names)
             return
+        self._store.require_manifest(file)
+        self._file, self._opened_by = file, os.getpid()
         self._descriptor = self._file.id.get_vfd_handle()
         # What describes recordings, of which each is asked once: HDF5 would keep up to 32 MB of it,
         # which take more than ten times as much in memory.

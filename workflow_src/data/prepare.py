@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,7 @@ from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.split_files import write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Store, remove_unfinished, write_store
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 
@@ -39,11 +39,13 @@ def prepare_rig(
     description: str,
     data_root: Path | None,
     config_folder: Path,
+    before_landing: Callable[[], object] = lambda: None,
 ) -> None:
     """Write `data/<name>/`: recordings.h5, recordings.csv, manifest.json, data-report.md.
 
     ``part`` is what the configuration says decides the recordings (`Configuration.rig_part`);
-    ``config_folder`` holds the rig's table, where there is one.
+    ``config_folder`` holds the rig's table, where there is one. No other process may be at it;
+    ``before_landing`` raises if one is, after all.
     """
     rig = Rig.model_validate({**part["rig"], "description": description})
     facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
@@ -53,7 +55,8 @@ def prepare_rig(
     if rig.common_rate_hz is not None:
         recordings = at_common_rate(recordings, rig.common_rate_hz, own.setdefault("notes", []))
         own["versions"] = {**own.get("versions", {}), **_FILTER}
-    manifest = write_store(recordings, rig_folder(name), facts | own)
+    remove_unfinished(rig_folder(name))
+    manifest = write_store(recordings, rig_folder(name), facts | own, before_landing)
     report.write(rig_folder(name), name, manifest["recordings"], manifest["notes"])
     files = f" of {len(manifest['files'])} files" if manifest["files"] else ""
     print(f"{manifest['recordings']} recordings{files}", *manifest["notes"], sep="\n")
@@ -67,7 +70,7 @@ def _opened(
         return simulate(rig.simulated), {}, DataReport()
     if rig.folder is not None:
         folder = FolderSource(rig.folder, data_root, config_folder)
-        return folder.recordings(), {"files": folder.files, "notes": folder.notes}, DataReport()
+        return folder.recordings(), {"files": folder.files, "notes": folder.notes}, folder.report
     if rig.phm_vibench is not None:
         vibench = PhmVibenchSource(rig.phm_vibench, data_root)
         own = {"files": vibench.files, "notes": vibench.notes}
@@ -76,7 +79,7 @@ def _opened(
         built = BearingDatasetsSource(rig.bearing_datasets, rig.unit, data_root, config_folder)
         facts = {"files": built.files, "notes": built.notes, "versions": built.versions}
         facts["description"] = rig.description or built.description
-        return built.recordings(), facts, DataReport()
+        return built.recordings(), facts, built.report
     assert rig.union is not None
     parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
     union = {"files": parts.files, "notes": parts.notes, "versions": _FILTER}
@@ -102,13 +105,20 @@ def prepare_built(
     print(manifest["citation"].strip())
 
 
-def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) -> None:
+def prepare_split(
+    name: str,
+    part: Mapping[str, Any],
+    *,
+    config_folder: Path,
+    before_landing: Callable[[], object] = lambda: None,
+) -> None:
     """Write `data/<name>/`: split.csv, split.json, audit.json; print what a sample of it holds.
 
     Raises ``BadData`` where parts share content; nothing is written then.
 
     ``part`` is what the configuration says decides the split (`Configuration.split_part`);
-    ``config_folder`` holds the tables that the split names.
+    ``config_folder`` holds the tables that the split names. ``before_landing`` is that of
+    `prepare_rig`.
     """
     dataset = Dataset.model_validate(part["dataset"])
     _require_same(config_folder, dataset.split.file, part["table"])
@@ -123,6 +133,7 @@ def prepare_split(name: str, part: Mapping[str, Any], *, config_folder: Path) ->
     print(as_text(report))
     if (error := leak(report)) is not None:
         raise error
+    before_landing()
     write_split(split, split_folder(name))
     write_report(report, split_folder(name))
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from workflow_src.files import write_text
 
 REPORT = "data-report.md"
+_TOLD = 3  # of a kind, in one line
 
 
 @dataclass
@@ -27,10 +28,23 @@ class DataReport:
         self.kinds.setdefault(kind, []).append((what, detail))
         self.done[kind] = done
 
+    def clear(self) -> None:
+        """Forget all."""
+        self.kinds.clear()
+        self.done.clear()
+
     @property
     def lines(self) -> list[str]:
         """One line a kind: its count and what became of it."""
         return [f"{len(of)} x {kind}: {self.done[kind]}" for kind, of in self.kinds.items()]
+
+    @property
+    def told(self) -> list[str]:
+        """The lines, each with the first that it counts."""
+        return [
+            f"{line} ({_first(of)})"
+            for line, of in zip(self.lines, self.kinds.values(), strict=True)
+        ]
 
     def text(self, rig: str, recordings: int, notes: Iterable[str] = ()) -> str:
         """The report as Markdown: a table of counts, the notes, then each disagreement."""
@@ -41,15 +55,22 @@ class DataReport:
             parts.append("\n".join(head + rows))
         else:
             parts.append("No disagreement.")
-        more = [f"- {note}" for note in notes if note not in self.lines]  # those are in the table
+        known = (*self.lines, *self.told)  # those are in the table
+        more = [f"- {note}" for note in notes if note not in known]
         parts += ["\n".join(["Notes:", "", *more])] if more else []
         for kind, of in self.kinds.items():
-            listed = "\n".join(
-                f"- {what}: {detail}" if detail else f"- {what}" for what, detail in of
-            )
+            listed = "\n".join(f"- {_one(*one)}" for one in of)
             parts.append(f"## {kind} ({len(of)})\n\n{listed}")
         return "\n\n".join(parts) + "\n"
 
     def write(self, folder: Path, rig: str, recordings: int, notes: Iterable[str] = ()) -> None:
         """Write ``data-report.md``, whole or not at all."""
         write_text(folder / REPORT, self.text(rig, recordings, notes))
+
+
+def _one(what: str, detail: str) -> str:
+    return f"{what}: {detail}" if detail else what
+
+
+def _first(of: Sequence[tuple[str, str]]) -> str:
+    return "; ".join([*(_one(*one) for one in of[:_TOLD]), *(["..."] if len(of) > _TOLD else [])])

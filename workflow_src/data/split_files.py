@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import file_digest, sha256
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from workflow_src.files import write_text
 
 _TEXTS = ("recording_id", "unit_id", "run_id", "condition", "part")
 ROW_COLUMNS = ("span", "recording_id", "unit_id", "run_id", "condition", "start", "part")
-_TABLE, _FACTS = "split.csv", "split.json"
+_TABLE, _FACTS, _SUMS = "split.csv", "split.json", "sha256"
 _AT_ONCE = 1 << 15  # rows that are text for a moment
 
 
@@ -42,20 +43,28 @@ def truncation_facts(facts: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write_split(split: SplitTable, folder: Path) -> None:
-    """Write ``split.csv`` and ``split.json`` to `folder`, each complete or not at all."""
+    """Write ``split.csv`` and ``split.json`` to `folder`, each complete or not at all.
+
+    ``split.json`` holds the SHA-256 of the rows and of the other facts as well.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    write_text(folder / _TABLE, split.rows.to_csv(index=False, lineterminator="\n"))
-    write_text(folder / _FACTS, json.dumps(split.facts, indent=1) + "\n")
+    rows = split.rows.to_csv(index=False, lineterminator="\n")
+    sums = {"rows": sha256(rows.encode()).hexdigest(), "facts": _sum_of(split.facts)}
+    write_text(folder / _TABLE, rows)
+    write_text(folder / _FACTS, json.dumps({**split.facts, _SUMS: sums}, indent=1) + "\n")
 
 
 def read_split(folder: Path) -> SplitTable:
-    """Read what ``write_split`` wrote; missing or damaged files are ``BadData``.
+    """Read what ``write_split`` wrote; missing, damaged or edited files are ``BadData``.
 
     Texts are categories: a row takes some 30 bytes, not hundreds, of which there may be millions.
     """
     try:
-        rows = _read_rows(folder / _TABLE)
         facts: dict[str, Any] = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
+        sums = facts.get(_SUMS, {})
+        facts = whole_facts(facts)
+        _require_sum(folder / _TABLE, sums.get("rows"))
+        rows = _read_rows(folder / _TABLE)
         if len(rows) != sum(facts["spans"].values()):
             raise ValueError(f"{len(rows)} rows, {facts['spans']} spans")
     except (OSError, KeyError, ValueError) as error:
@@ -66,6 +75,27 @@ def read_split(folder: Path) -> SplitTable:
             remedy=f"rm {folder / _TABLE} {folder / _FACTS}   # the next run makes it again",
         ) from error
     return SplitTable(rows, facts)
+
+
+def whole_facts(content: Mapping[str, Any]) -> dict[str, Any]:
+    """The facts of ``split.json``, without its sums; ``ValueError`` if they were edited.
+
+    A split of before there were sums is taken as it is.
+    """
+    facts = {name: value for name, value in content.items() if name != _SUMS}
+    if _SUMS in content and content[_SUMS]["facts"] != _sum_of(facts):
+        raise ValueError(f"{_FACTS} is not what was written: its SHA-256 is another")
+    return facts
+
+
+def _sum_of(facts: Mapping[str, Any]) -> str:
+    return sha256(json.dumps(facts, indent=1).encode()).hexdigest()
+
+
+def _require_sum(path: Path, expected: str | None) -> None:
+    with path.open("rb") as file:
+        if expected is not None and file_digest(file, "sha256").hexdigest() != expected:
+            raise ValueError(f"{path.name} is not what was written: its SHA-256 is another")
 
 
 def _read_rows(path: Path) -> pd.DataFrame:

@@ -7,10 +7,11 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from functools import cached_property
-from io import StringIO
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ from workflow_src.errors import BadData
 from workflow_src.files import disk_full, is_disk_full
 
 SIGNALS, TABLE, MANIFEST = "recordings.h5", "recordings.csv", "manifest.json"
+_UNFINISHED = ".partial"  # the end of a temporary name
 TEXT_COLUMNS = ("recording_id", "unit_id", "condition", "run_id", "fault")
 NUMBER_COLUMNS = ("rate_hz", "length", "channels")
 TIME_COLUMNS = ("time_s", "life_s", "onset_s")
@@ -39,7 +41,10 @@ CHUNK_BYTES = 1 << 16  # some windows long; a read touches at most two chunks mo
 
 
 def write_store(
-    recordings: Iterable[Recording], folder: Path, facts: Mapping[str, Any]
+    recordings: Iterable[Recording],
+    folder: Path,
+    facts: Mapping[str, Any],
+    before_landing: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """Check the recordings, write the three files, complete or not at all; return the manifest.
 
@@ -48,16 +53,17 @@ def write_store(
     perhaps ``unit``, ``description``, ``versions``, ``files`` (name -> sha256) and ``notes``; it
     is read after the last recording, so that a source may fill these while it is read. The
     manifest adds ``recordings`` (count), ``bytes`` (of samples), ``sha256`` of the content
-    (identifiers, shapes, samples, table) and ``links`` (file read in place -> size and time of
-    change).
+    (identifiers, shapes, samples, table), ``table_sha256`` of recordings.csv and ``links`` (file
+    read in place -> size and time of change). ``before_landing`` is called when all is written and
+    may raise: then what was there before stays.
 
     Raises ``BadData`` for a recording that fails ``check``, for two of one name and for none at
     all; ``UserError`` for a full disk.
     """
     folder.mkdir(parents=True, exist_ok=True)
     names = (SIGNALS, TABLE, MANIFEST)
-    # One name for every attempt: what a killed writer left is overwritten by the next.
-    temporary = {name: folder / f".{name}.partial" for name in names}
+    own = uuid.uuid4().hex  # another process may write the same store, of other settings
+    temporary = {name: folder / f".{name}.{own}{_UNFINISHED}" for name in names}
     try:
         with _full_disk_named(folder):
             rows, table, sha256, links = _write_signals(recordings, temporary[SIGNALS])
@@ -70,12 +76,14 @@ def write_store(
                 "recordings": len(rows),
                 "bytes": sum(4 * row["length"] * row["channels"] for row in rows),
                 "sha256": sha256,
+                "table_sha256": hashlib.sha256(table.encode()).hexdigest(),
                 "files": dict(facts.get("files", {})),
                 "links": links,
                 "notes": list(facts.get("notes", [])),
             }
             _write_text(temporary[TABLE], table)
             _write_text(temporary[MANIFEST], json.dumps(manifest, indent=1) + "\n")
+            before_landing()
             # The manifest goes first and comes last: a store without it was never finished.
             (folder / MANIFEST).unlink(missing_ok=True)
             for name in names:
@@ -85,6 +93,13 @@ def write_store(
         for path in temporary.values():
             path.unlink(missing_ok=True)
     return manifest
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Remove what killed writers left in `folder`; nobody else may be writing there."""
+    for name in (SIGNALS, TABLE, MANIFEST):
+        for path in folder.glob(f".{name}.*{_UNFINISHED}"):
+            path.unlink(missing_ok=True)
 
 
 def _write_signals(
@@ -253,6 +268,9 @@ def _full_disk_named(folder: Path) -> Iterator[None]:
 class Store:
     """A rig's recordings, read by span.
 
+    The table, and the content that the file of the signals states, are compared with the manifest
+    when they are first read; the signals have a checksum a chunk.
+
     HDF5 is opened without a lock at the first read, anew in each process, so that a store may be
     pickled or inherited by a worker.
     """
@@ -276,8 +294,9 @@ class Store:
     def table(self) -> pd.DataFrame:
         """One row a recording; text as str with "" for missing, numbers with NaN for missing."""
         path = self._existing(TABLE)
+        raw = path.read_bytes()
         try:
-            frame = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+            frame = pd.read_csv(BytesIO(raw), dtype=str, keep_default_na=False, encoding="utf-8")
             for name in (*NUMBER_COLUMNS, *TIME_COLUMNS):
                 frame[name] = pd.to_numeric(frame[name]).astype("float64")
             frame = frame.astype({"length": "int64", "channels": "int64"})
@@ -285,6 +304,11 @@ class Store:
             raise self._damaged(path, str(error)) from error
         if len(frame) != self.manifest["recordings"]:
             found = f"{len(frame)} rows for {self.manifest['recordings']} recordings"
+            raise self._damaged(path, found)
+        # Stores that were made before there were these sums are taken as they are.
+        digest = hashlib.sha256(raw).hexdigest()
+        if self.manifest.get("table_sha256", digest) != digest:
+            found = f"it was edited, or is another store's: its SHA-256 is not that of {MANIFEST}"
             raise self._damaged(path, found)
         return frame
 
@@ -311,6 +335,12 @@ class Store:
             raise self._damaged(path, str(error)) from error
         return span
 
+    def require_manifest(self, signals: h5py.File) -> None:
+        """Raise ``BadData`` unless the manifest is that of this file of signals."""
+        if signals.attrs.get("sha256", self.manifest["sha256"]) != self.manifest["sha256"]:
+            found = f"it is another store's: its content is not that of {MANIFEST}"
+            raise self._damaged(self.folder / SIGNALS, found)
+
     def close(self) -> None:
         """Close HDF5; a later read opens it again."""
         if self._file is not None and self._opened_by == os.getpid():
@@ -330,8 +360,9 @@ class Store:
         if self._file is None or self._opened_by != os.getpid():
             self._existing(MANIFEST)
             require_unchanged(self.manifest.get("links", {}), self.remedy())
-            self._file = h5py.File(self._existing(SIGNALS), "r", locking=False)
-            self._opened_by = os.getpid()
+            file = h5py.File(self._existing(SIGNALS), "r", locking=False)
+            self.require_manifest(file)
+            self._file, self._opened_by = file, os.getpid()
         return self._file
 
     def _existing(self, name: str) -> Path:

@@ -12,6 +12,7 @@ import pandas as pd
 
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
+from workflow_src.data.split_files import whole_facts
 from workflow_src.errors import BadData
 from workflow_src.files import write_text
 from workflow_src.scheduling.journal import Cause, Journal
@@ -88,9 +89,10 @@ def read_results(
             raise _lacking(folder / "metrics.json", _STALE)
     for dataset in sorted({cell.dataset for cell in cells}):
         for file, kept in (("split.json", found.splits), ("audit.json", found.audits)):
-            content = _read_json(paths.split_folder(dataset) / file, optional=partial)
+            path = paths.split_folder(dataset) / file
+            content = _read_json(path, optional=partial)
             if content is not None:
-                kept[dataset] = content
+                kept[dataset] = _facts(content, path) if file == "split.json" else content
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"fold": "Int64", "value": "float64"})
     found.frame = frame.sort_values(KEY, ignore_index=True)
     return found
@@ -116,6 +118,13 @@ def collect(
     found = read_results(cells, study, partial=partial, identity_of=identity_of)
     write_text(results_file(study, partial), found.frame.to_csv(index=False))
     return found
+
+
+def _facts(content: dict[str, Any], path: Path) -> dict[str, Any]:
+    try:
+        return whole_facts(content)
+    except ValueError as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _read_json(path: Path, *, optional: bool) -> dict[str, Any] | None:

@@ -159,6 +159,32 @@ def samples_along(world: Any) -> None:
         assert made.signal.shape == (50, 3)
 
 
+def column_count(world: Any) -> None:
+    wide = {"a.npy": np.random.default_rng(0).standard_normal((50, 40))}
+    (made,) = recordings(world, wide, files="{unit}.npy", column_count=40)
+    assert made.signal.shape == (50, 40)
+    for declared in ({}, {"column_count": 39}):
+        with pytest.raises(UserError):
+            recordings(world, wide, files="{unit}.npy", **declared)
+
+
+def stacked(world: Any, **keys: Any) -> list[Any]:
+    samples = {"a.npy": np.random.default_rng(0).standard_normal((3, 5))}
+    return [
+        one.signal.shape for one in recordings(world, samples, files="{unit}.npy", stacked=keys)
+    ]
+
+
+def stacked_along(world: Any) -> None:
+    assert stacked(world, along="rows") == [(5, 1)] * 3
+    assert stacked(world, along="columns") == [(3, 1)] * 5
+
+
+def stacked_gaps(world: Any) -> None:
+    assert stacked(world, gaps="unknown") == [(5, 1)] * 3
+    assert stacked(world, gaps="none") == [(15, 1)]
+
+
 def header(world: Any) -> None:
     content = {"a.csv": "5\n6\n7\n"}
     for words, length in (("absent", 3), ("detect", 3), ("present", 2)):
@@ -254,6 +280,10 @@ PROBES = {
     "FolderOptions.ends_in_failure": ends_in_failure,
     "FolderOptions.array": array,
     "FolderOptions.samples_along": samples_along,
+    "FolderOptions.column_count": column_count,
+    "FolderOptions.stacked": stacked_gaps,
+    "StackedWindows.along": stacked_along,
+    "StackedWindows.gaps": stacked_gaps,
     "FolderOptions.header": header,
     "FolderOptions.channels": channels,
     "FolderOptions.channel_kinds": channel_kinds,

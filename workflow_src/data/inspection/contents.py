@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
-from workflow_src.configuration.folder import FolderOptions
+from workflow_src.configuration.folder import MOST_COLUMNS, FolderOptions
 from workflow_src.data.sources.folder import lvm
 from workflow_src.data.sources.folder.delimited import read_text
 from workflow_src.data.sources.folder.hdf5 import list_hdf5
@@ -86,16 +86,24 @@ def look(path: Path, array: str | None) -> Look:
     if ending in ARRAYS and ending != ".tdms" and array is not None:
         shape = arrays_in(path)[array]
     turned = len([n for n in shape if n != 1]) == 2 and shape[-1] > shape[0]
-    along = "columns" if turned else "rows"
+    options: dict[str, object] = {"samples_along": "columns" if turned else "rows"}
+    if stacked := is_stacked(shape):
+        options = {"stacked": {"along": "rows"}}
     names = tdms_names(path, array) if ending == ".tdms" else None
     names = parquet_names(path) if ending == ".parquet" else names
     try:
-        read = read_content(path, array, _anything(samples_along=along))
+        read = read_content(path, array, _anything(**options))
     except BadData:  # of a rate that is none, which the draft's own reading names
-        options = _anything(samples_along=along, ignore_stated_rate=True)
-        read = read_content(path, array, options)
+        read = read_content(path, array, _anything(**options, ignore_stated_rate=True))
     frame = pd.DataFrame(read.signal)
-    return Look(frame, names, len(frame), shape, read.rate_hz, read.rate_place)
+    length = len(frame) // read.windows
+    return Look(frame, None if stacked else names, length, shape, read.rate_hz, read.rate_place)
+
+
+def is_stacked(shape: tuple[int, ...]) -> bool:
+    """Whether neither axis of an array can be that of the channels of one recording."""
+    long = [n for n in shape if n != 1]
+    return len(long) == 2 and min(long) > MOST_COLUMNS
 
 
 def _anything(**options: object) -> FolderOptions:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_src.data.inspection.columns import step_of_snapshots, usual
+from workflow_src.data.inspection.contents import is_stacked
 from workflow_src.data.inspection.names import Names, Slot
 from workflow_src.data.inspection.roles import Roles
 from workflow_src.data.inspection.sample import Sample
@@ -80,7 +81,10 @@ def _reading(sample: Sample) -> Guess:
     guess: Guess = {}
     if sample.array is not None:
         guess["array"] = (sample.array, sample.array_question or "")
-    if any(len(s.shape) > 1 and s.shape[-1] > s.shape[0] > 1 for s in sample.looks):
+    if any(is_stacked(seen.shape) for seen in sample.looks):
+        why = f"the array is {first.shape}: each row a window, or `column_count: {first.shape[-1]}`"
+        guess["stacked"] = ({"along": "rows"}, f"{why} channels?")
+    elif any(len(s.shape) > 1 and s.shape[-1] > s.shape[0] > 1 for s in sample.looks):
         guess["samples_along"] = ("columns", f"the array is {first.shape}")
     keys = {key: value for seen in reversed(sample.looks) for key, value in seen.keys.items()}
     guess |= {key: (value, _KEYS[key]) for key, value in keys.items()}

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
 from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.configuration.messages import as_yaml
+from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
+from workflow_src.data.report import DataReport
 from workflow_src.data.sources.bearing_datasets.building import Building
 from workflow_src.data.sources.bearing_datasets.definitions import KIND_OF
 from workflow_src.data.sources.bearing_datasets.fields import Facts, Fields, fields_of
@@ -27,8 +29,9 @@ class BearingDatasetsSource:
     """The recordings of a built dataset, one in memory at a time.
 
     Vibration is converted to ``unit`` unless that is ``unknown``. ``files`` (raw file -> sha256),
-    ``versions`` and ``description`` are the package's own; ``notes`` grows while ``recordings`` is
-    read. ``data_root`` is None where none is set; ``config_folder`` holds the rig's YAML.
+    ``versions`` and ``description`` are the package's own; ``notes`` and ``report`` grow while
+    ``recordings`` is read. ``data_root`` is None where none is set; ``config_folder`` holds the
+    rig's YAML.
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class BearingDatasetsSource:
         self._options = options
         self._unit = unit
         self.notes: list[str] = []
+        self.report = DataReport()
 
     @cached_property
     def _manifest(self) -> dict[str, Any]:
@@ -72,6 +76,7 @@ class BearingDatasetsSource:
         import bearing_datasets
 
         self.notes.clear()
+        self.report.clear()
         self._building.manifest()  # what is built is what the rig asks for
         dataset = bearing_datasets.open(self._building.folder.name, root=self._building.root)
         without, channel_names, units = 0, Counter[str](), Counter[str]()
@@ -88,8 +93,9 @@ class BearingDatasetsSource:
                 if kind == "vibration":
                     units[facts.get("unit", "unknown")] += 1
             fields = fields_of(channels, self._options.fields, f"recording {recording!r}")
-            yield self._recording(dataset, channels, kinds, fields)
+            yield watched(self._recording(dataset, channels, kinds, fields), self.report)
         self._note(without, channel_names, units)
+        self.notes += self.report.told
 
     def _require_channels(self, present: list[str]) -> None:
         """A channel that no recording has is a slip of the pen, which would leave it out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,15 @@ from numpy.typing import NDArray
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.patterns import template_names
+from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
+from workflow_src.data.report import DataReport
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.clock import STEP_TOLERANCE
 from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.rates import Declared, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
+from workflow_src.data.sources.folder.stacks import parted
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import BadData, UserError
@@ -30,7 +34,8 @@ _TIMED = 64  # places at which a channel is compared with a clock
 class FolderSource:
     """The recordings of a folder, one in memory at a time.
 
-    ``files`` (name below the folder -> sha256) and ``notes`` grow while ``recordings`` is read.
+    ``files`` (name below the folder -> sha256), ``notes`` and ``report`` grow while ``recordings``
+    is read.
     ``data_root`` is None where none is set; ``config_folder`` holds the rig's YAML and table.
     """
 
@@ -40,6 +45,7 @@ class FolderSource:
         self._config_folder = config_folder
         self.files: dict[str, str] = {}
         self.notes: list[str] = []
+        self.report = DataReport()
         self._stated_rates: set[float] = set()  # of files whose rate the rig does not know
         self._guessed: dict[str, list[str]] = {}  # files by what was guessed of them
 
@@ -54,8 +60,12 @@ class FolderSource:
         if isinstance(self._options.rate_hz, float) and not plausible(self._options.rate_hz):
             self.notes.append(f"rate_hz is {self._options.rate_hz:g} Hz, by the rig: not in kHz?")
         self._guessed.clear()
+        self.report.clear()
         for entry in entries:
-            yield self._read(entry)  # held by no name here while the next one is read
+            for recording in self._read(entry):
+                yield watched(recording, self.report)
+                del recording  # before the next one is read
+        self.notes += self.report.told
         if self._stated_rates:
             stated = ", ".join(f"{rate:g} Hz" for rate in sorted(self._stated_rates))
             self.notes.append(f"rate_hz is `unknown`, but files state it and it was used: {stated}")
@@ -64,7 +74,8 @@ class FolderSource:
             for guess, files in self._guessed.items()
         ]
 
-    def _read(self, entry: Entry) -> Recording:
+    def _read(self, entry: Entry) -> Iterator[Recording]:
+        """The recording of a file, or those of the windows that it holds."""
         path = self._folder / entry.file
         if entry.file not in self.files:
             self.files[entry.file] = _sha256(path)
@@ -73,7 +84,15 @@ class FolderSource:
             self._guessed.setdefault(guess, []).append(entry.file)
         if self._options.channels is None and self._options.channel_kinds is None:
             _refuse_time(path, content.signal)
-        return self._recording(entry, content, self._rate(entry, content))
+        rate_hz = self._rate(entry, content)
+        if self._options.stacked is None or self._options.stacked.gaps == "none":
+            yield self._recording(entry, content, rate_hz)
+            return
+        digits = len(str(content.windows - 1))
+        for window, own in enumerate(parted(content)):
+            name = f"{entry.fields['recording_id']}.w{window:0{digits}d}"
+            fields = {**entry.fields, "recording_id": name, "window": str(window)}
+            yield self._recording(replace(entry, fields=fields), own, rate_hz)
 
     def _recording(self, entry: Entry, content: Content, rate_hz: float | None) -> Recording:
         fields = entry.fields

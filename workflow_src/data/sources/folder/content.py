@@ -21,6 +21,7 @@ from scipy.io.matlab import MatReadError
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed
+from workflow_src.data.sources.folder.widths import OF_STACKED, require_width
 from workflow_src.errors import BadData, UserError
 
 # The first of them that a file has: `rate` comes last, as some say that of the shaft by it.
@@ -39,12 +40,15 @@ class Content:
     """What a file holds: signal (L, C) float32, and the rate it states, with where it does.
 
     ``notes`` tell what was guessed of its first rows and columns.
+    ``signal`` is that of ``windows`` windows of one length, of which nothing says how one follows
+    the other; of 1 where it is in one piece.
     """
 
     signal: NDArray[np.float32]
     rate_hz: float | None = None
     rate_place: str = ""
     notes: tuple[str, ...] = ()
+    windows: int = 1
 
 
 class Samples(Protocol):
@@ -79,7 +83,9 @@ def from_array(
     time = axes[0 if forward else -1]
     length = samples.shape[time] if samples.shape else 0
     width = samples.shape[axes[-1 if forward else 0]] if len(axes) == 2 else 1
-    _require_recording(where, samples, options, len(axes) < 3 and length >= width)
+    require_real(where, samples)
+    if len(axes) > 2 or length < width:
+        raise _no_recording(where, samples, options)
     channels, clock = columns(where, width, None, options)
     signal = np.empty((length, len(channels)), np.float32)
     times = np.empty(length if clock is not None else 0, np.float64)
@@ -98,22 +104,24 @@ def from_array(
     return Content(signal, *stated)
 
 
-def _require_recording(
-    where: str, samples: Samples, options: FolderOptions, has_shape: bool
-) -> None:
+def require_real(where: str, samples: Samples) -> None:
+    """Raise ``BadData`` unless an array holds integers or floating-point numbers."""
     if samples.dtype.kind not in "iuf":
         raise BadData(
             "An array does not hold real numbers.", where=where, found=f"dtype {samples.dtype}"
         )
-    if not has_shape:
-        raise BadData(
-            "An array has not the shape of a recording.",
-            where=where,
-            found=f"shape {samples.shape}, time along the {options.samples_along}",
-            expected="(samples, channels), with more samples than channels",
-            remedy="say which way time runs, under `folder:` of the rig: "
-            "`samples_along: rows` or `samples_along: columns`",
-        )
+
+
+def _no_recording(where: str, samples: Samples, options: FolderOptions) -> BadData:
+    other = "columns" if options.samples_along == "rows" else "rows"
+    return BadData(
+        "An array has not the shape of a recording.",
+        where=where,
+        found=f"shape {samples.shape}, time along the {options.samples_along}",
+        expected="(samples, channels), with more samples than channels",
+        remedy="where time runs along the other axis, under `folder:` of the rig:\n"
+        f"  samples_along: {other}\n{OF_STACKED}",
+    )
 
 
 def _rows_at_once(samples: Samples, time: int) -> int:
@@ -125,7 +133,11 @@ def _rows_at_once(samples: Samples, time: int) -> int:
 def columns(
     where: Path | str, count: int, names: Sequence[str] | None, options: FolderOptions
 ) -> tuple[list[int], int | None]:
-    """Positions of the channels and of the time column, None if there is none."""
+    """Positions of the channels and of the time column, None if there is none.
+
+    Raises ``BadData`` for one that there is not, and for columns that nobody has declared.
+    """
+    require_width(where, count, names, options)
 
     def position(column: int | str) -> int:
         if isinstance(column, str) and names is not None and list(names).count(column) == 1:

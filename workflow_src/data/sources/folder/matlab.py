@@ -5,7 +5,8 @@ Arrays within structs and cells are named as MATLAB names them: ``s.x``, ``s(2).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import warnings
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,18 +14,22 @@ import h5py
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
+from scipy.io.matlab import MatlabOpaque, MatReadWarning
 
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.data.own_samples import own_items, require_own
 from workflow_src.data.sources.folder.content import (
     Content,
     Samples,
     chosen,
     damage_named,
-    from_array,
     rate_key,
 )
 from workflow_src.data.sources.folder.rates import UNSTATED, stated_rate
+from workflow_src.data.sources.folder.stacks import from_array_or_stack
+from workflow_src.errors import BadData
 
+_OBJECT = "MATLAB_object_decode"
 NUMERIC = (
     *("double", "single", "logical"),
     *(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)),
@@ -36,7 +41,7 @@ def list_mat(path: Path) -> dict[str, tuple[int, ...]]:
     with damage_named(path):
         if h5py.is_hdf5(path):
             with h5py.File(path, "r", locking=False) as file:
-                return {name: item.shape[::-1] for name, item in _leaves_of_hdf5(file)}
+                return {name: item.shape[::-1] for name, item in _leaves_of_hdf5(file).items()}
         return {name: item.shape for name, item in _leaves_of_version_5(path, None).items()}
 
 
@@ -50,7 +55,7 @@ def read_mat(path: Path, array: str | None, options: FolderOptions) -> Content:
         if not h5py.is_hdf5(path):
             return _read_leaf(path, array, options, _leaves_of_version_5(path, array), False)
         with h5py.File(path, "r", locking=False) as file:
-            return _read_leaf(path, array, options, dict(_leaves_of_hdf5(file)), True)
+            return _read_leaf(path, array, options, _leaves_of_hdf5(file), True)
 
 
 def _read_leaf(
@@ -65,7 +70,7 @@ def _read_leaf(
     if key is not None:
         stated = stated_rate(options, path, f"key {key!r}", found[key][()])
     where = f"{path}, array {name!r}"
-    return from_array(where, samples, options, stated, reversed_axes=reversed_axes)
+    return from_array_or_stack(where, samples, options, stated, reversed_axes=reversed_axes)
 
 
 # -- version 5 ------------------------------------------------------------------------------------
@@ -93,7 +98,10 @@ class _Unread:
 
 def _leaves_of_version_5(path: Path, array: str | None) -> dict[str, Samples]:
     """Arrays by name; what lies in structs and cells only where it is needed."""
-    listed = scipy.io.whosmat(path)
+    try:
+        listed = scipy.io.whosmat(path)
+    except TypeError:  # of what scipy says where an object of MATLAB stands among the arrays
+        return _leaves_beside_objects(path)
     found: dict[str, Samples] = {
         name: _Unread(path, name, shape) for name, shape, kind in listed if kind in NUMERIC
     }
@@ -105,8 +113,37 @@ def _leaves_of_version_5(path: Path, array: str | None) -> dict[str, Samples]:
     return found
 
 
+def _leaves_beside_objects(path: Path) -> dict[str, Samples]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MatReadWarning)  # it has one name for all objects
+        held = scipy.io.loadmat(path)
+    found: dict[str, Samples] = {}
+    objects: dict[str, str] = {}
+    for name, value in held.items():
+        if isinstance(value, MatlabOpaque):
+            objects[value["s0"].item().decode()] = value["s2"].item().decode()
+        elif not name.startswith("__"):
+            found |= _leaves_of_value(name, value)
+    _require_arrays(path, found, objects)
+    return found
+
+
+def _require_arrays(path: Path, found: Mapping[str, Any], objects: Mapping[str, str]) -> None:
+    """Raise ``BadData`` where objects of MATLAB are all that there is."""
+    if objects and not found:
+        name = next(iter(objects))
+        raise BadData(
+            "The file holds objects of MATLAB, which only MATLAB can read, and no array.",
+            where=str(path),
+            found=", ".join(f"{name} ({kind})" for name, kind in objects.items()),
+            expected="an array of numbers",
+            remedy=f"in MATLAB, of a table or timetable: x = {name}.Variables; "
+            f"save('{path.name}', 'x', '-v7.3')",
+        )
+
+
 def _leaves_of_value(name: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]]:
-    if not isinstance(value, np.ndarray):
+    if not isinstance(value, np.ndarray) or isinstance(value, MatlabOpaque):
         return
     if value.dtype.names:
         for number, element in enumerate(value.ravel("F"), start=1):
@@ -123,10 +160,18 @@ def _leaves_of_value(name: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]
 # -- version 7.3 ----------------------------------------------------------------------------------
 
 
-def _leaves_of_hdf5(file: h5py.File) -> Iterator[tuple[str, h5py.Dataset]]:
-    for key, item in file.items():
-        if not key.startswith("#"):  # `#refs#` holds what cells and structs refer to
-            yield from _leaves_of_item(key, item)
+def _leaves_of_hdf5(file: h5py.File) -> dict[str, h5py.Dataset]:
+    found: dict[str, h5py.Dataset] = {}
+    objects: dict[str, str] = {}
+    for key, item in own_items(file):
+        if key.startswith("#"):  # `#refs#` holds what cells, structs and objects refer to
+            continue
+        if _OBJECT in item.attrs:
+            objects[key] = _class_of(item)
+        else:
+            found |= _leaves_of_item(key, item)
+    _require_arrays(Path(file.filename), found, objects)
+    return found
 
 
 def _leaves_of_item(name: str, item: Any) -> Iterator[tuple[str, h5py.Dataset]]:
@@ -136,13 +181,13 @@ def _leaves_of_item(name: str, item: Any) -> Iterator[tuple[str, h5py.Dataset]]:
             yield from _leaves_of_struct(name, item)
     elif item.dtype == h5py.ref_dtype:
         for number, reference in enumerate(item[()].ravel(), start=1):
-            yield from _leaves_of_item(f"{name}{{{number}}}", item.file[reference])
+            yield from _leaves_of_item(f"{name}{{{number}}}", require_own(item.file[reference]))
     elif kind in NUMERIC and "MATLAB_empty" not in item.attrs:
         yield name, item
 
 
 def _leaves_of_struct(name: str, group: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
-    for field, item in group.items():
+    for field, item in own_items(group):
         array_of_structs = (
             isinstance(item, h5py.Dataset)
             and item.dtype == h5py.ref_dtype
@@ -152,7 +197,9 @@ def _leaves_of_struct(name: str, group: h5py.Group) -> Iterator[tuple[str, h5py.
             yield from _leaves_of_item(f"{name}.{field}", item)
             continue
         for number, reference in enumerate(item[()].ravel(), start=1):
-            yield from _leaves_of_item(f"{name}({number}).{field}", item.file[reference])
+            yield from _leaves_of_item(
+                f"{name}({number}).{field}", require_own(item.file[reference])
+            )
 
 
 def _class_of(item: Any) -> str:

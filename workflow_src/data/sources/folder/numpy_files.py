@@ -14,10 +14,10 @@ from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
     damage_named,
-    from_array,
     rate_key,
 )
 from workflow_src.data.sources.folder.rates import UNSTATED, stated_rate
+from workflow_src.data.sources.folder.stacks import from_array_or_stack
 from workflow_src.errors import BadData
 
 
@@ -27,7 +27,7 @@ def read_npy(path: Path, _: str | None, options: FolderOptions) -> Content:
         with path.open("rb") as file:
             _refuse_objects(str(path), _header(file)[1])
         samples = np.load(path, mmap_mode="r", allow_pickle=False)
-        return from_array(str(path), samples, options)
+        return from_array_or_stack(str(path), samples, options)
 
 
 def shape_of_npy(path: Path) -> tuple[int, ...]:
@@ -53,7 +53,7 @@ def read_npz(path: Path, array: str | None, options: FolderOptions) -> Content:
         if rate:
             stated = stated_rate(options, path, f"array {rate!r}", file[rate])
         samples = file[name]
-    return from_array(where, samples, options, stated)
+    return from_array_or_stack(where, samples, options, stated)
 
 
 def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:

@@ -14,6 +14,7 @@ from workflow_src.data.sources.folder.matlab import read_mat
 from workflow_src.data.sources.folder.numpy_files import read_npy, read_npz
 from workflow_src.data.sources.folder.parquet import read_parquet
 from workflow_src.data.sources.folder.spreadsheet import read_sheet
+from workflow_src.data.sources.folder.stacks import stack_of_table
 from workflow_src.data.sources.folder.tdms import read_tdms
 from workflow_src.data.sources.folder.wav import read_wav
 from workflow_src.errors import BadData
@@ -36,6 +37,7 @@ READERS: dict[str, Callable[[Path, str | None, FolderOptions], Content]] = {
     ".wav": read_wav,
     ".tdms": read_tdms,
 }
+TABLES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".txt", ".txt.gz", ".parquet", ".xlsx")
 
 # What `format` means, by an ending of its files.
 FORMATS: dict[FileFormat, str] = {
@@ -66,4 +68,11 @@ def read_content(path: Path, array: str | None, options: FolderOptions) -> Conte
             remedy=f"say what it holds under `folder:` of the rig, one of {', '.join(FORMATS)}:\n"
             "format: text",
         )
-    return READERS[ending](path, array, options)
+    if options.stacked is not None and ending in (".wav", ".tdms"):
+        raise BadData(
+            f"A file that ends in {ending} holds channels, and no stacked windows.",
+            where=str(path),
+            remedy="remove `stacked:` under `folder:` of the rig",
+        )
+    content = READERS[ending](path, array, options)
+    return stack_of_table(content, options) if ending in TABLES else content

@@ -13,11 +13,12 @@ from numpy.typing import NDArray
 
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
+from workflow_src.data.constancy import watched
 from workflow_src.data.linked import Place
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.data_root import below_data_root
-from workflow_src.data.sources.phm_vibench.arrays import compare_keys, opened, read_signal
+from workflow_src.data.sources.phm_vibench.arrays import Record, compare_keys, opened, read_record
 from workflow_src.data.sources.phm_vibench.fields import compare_domains, fields_of, texts_of
 from workflow_src.data.sources.phm_vibench.labels import PROXY, faults
 from workflow_src.data.sources.phm_vibench.lives import Life, lives
@@ -82,10 +83,12 @@ class PhmVibenchSource:
         with opened(self._file) as file:
             rows = [entry.row for entry in entries.values()]
             for row in compare_keys(set(file), known, rows, self.report):
-                signal = read_signal(file, row, self.report)
-                if signal is not None:
-                    yield from self._recordings(entries[row.id], signal)
-                del signal  # before the next one is read
+                record = read_record(file, row, self.report)
+                if record is not None:
+                    for recording in self._recordings(entries[row.id], record):
+                        yield watched(recording, self.report)
+                        del recording
+                del record  # before the next one is read
         if self._options.labels == "unit":
             self.notes.append(PROXY)
         self.notes += self.report.lines
@@ -116,25 +119,31 @@ class PhmVibenchSource:
             for row in rows
         }
 
-    def _recordings(self, entry: _Entry, signal: NDArray[np.float32]) -> Iterator[Recording]:
-        """The recordings that a record (L, C) holds: itself, or one a bearing."""
+    def _recordings(self, entry: _Entry, record: Record) -> Iterator[Recording]:
+        """The recordings that a record holds: itself, or one a bearing."""
         rate_hz = self._rate(entry)
         for view in entry.views:
+            signal = record.signal
             require_channels(view, signal.shape[1], entry.row)
             own = signal if view.channels is None else signal[:, list(view.channels)]
-            yield self._recording(entry, view, own, rate_hz)
+            place = None if record.turned else Place(self._file, entry.row.id, view.channels)
+            yield self._recording(entry, view, own, rate_hz, place)
         if not entry.views:
             self.report.add(
                 "a record of a run of which `bearings` names none", "left out", f"Id {entry.row.id}"
             )
 
     def _recording(
-        self, entry: _Entry, view: View, signal: NDArray[np.float32], rate_hz: float | None
+        self,
+        entry: _Entry,
+        view: View,
+        signal: NDArray[np.float32],
+        rate_hz: float | None,
+        place: Place | None,
     ) -> Recording:
         """One recording; a bearing that does not fail has no life, and no class but normal."""
         fields, end = entry.fields, f"_{view.name}" if view.name else ""
         fault = entry.fault if view.fails or entry.fault == NORMAL else None
-        copied = self._options.copy_samples
         texts = {name: entry.texts[column] for name, column in ATTRIBUTES.items()}
         return Recording(
             recording_id=entry.row.id + end,
@@ -149,7 +158,7 @@ class PhmVibenchSource:
             life_s=entry.life.life_s if view.fails else None,
             attributes=texts
             | {name: text for name, text in fields.items() if name not in OWN_FIELDS},
-            place=None if copied else Place(self._file, entry.row.id, view.channels),
+            place=None if self._options.copy_samples else place,
         )
 
     def _rate(self, entry: _Entry) -> float | None:

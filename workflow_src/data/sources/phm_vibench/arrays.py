@@ -5,17 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.data.linked import as_signal
+from workflow_src.data.own_samples import own_member
 from workflow_src.data.report import DataReport
+from workflow_src.data.sources.phm_vibench.axes import time_axis
 from workflow_src.data.sources.phm_vibench.table import Row
 from workflow_src.errors import BadData, UserError
 
 LEFT_OUT = "left out"
+SWAPPED = "a record (C, L), as the table says"
+UNTOLD = "a record of which neither shape nor table says which axis is time"
 
 
 @contextmanager
@@ -41,12 +46,21 @@ def opened(path: Path) -> Iterator[h5py.File]:
         yield file
 
 
-def read_signal(file: h5py.File, row: Row, report: DataReport) -> NDArray[np.float32] | None:
-    """The samples of a row as (L, C) float32; None, reported, where they cannot be used.
+class Record(NamedTuple):
+    """The samples of a row, (L, C) float32; ``turned`` if the file holds them as (C, L)."""
+
+    signal: NDArray[np.float32]
+    turned: bool
+
+
+def read_record(file: h5py.File, row: Row, report: DataReport) -> Record | None:
+    """The samples of a row; None, reported, where they cannot be used.
 
     The array decides on length and channels; where the table says otherwise, that is reported.
+    Where the shape is unusual the table decides which axis is time. Raises ``BadData`` where the
+    file is damaged, and for a record whose samples lie in another file.
     """
-    where, dataset = f"Id {row.id}", file[row.id]
+    where, dataset = f"Id {row.id}", own_member(file, row.id)
     if not isinstance(dataset, h5py.Dataset) or dataset.dtype.kind not in "iuf":
         found = f"dtype {dataset.dtype}" if isinstance(dataset, h5py.Dataset) else "a group"
         report.add("a record that holds no numbers", LEFT_OUT, where, found)
@@ -59,6 +73,11 @@ def read_signal(file: h5py.File, row: Row, report: DataReport) -> NDArray[np.flo
     if 0 in shape:
         what = "samples" if shape[0] == 0 else "channels"
         report.add(f"a record with zero {what}", LEFT_OUT, where, f"shape {shape}")
+        return None
+    axis = time_axis(shape, row)
+    if axis is None:
+        said = f"table Sample_lenth {row.length}, Channel {row.channels}"
+        report.add(UNTOLD, LEFT_OUT, where, f"shape {shape}, {said}")
         return None
     try:
         signal = as_signal(dataset[()], None)
@@ -74,8 +93,11 @@ def read_signal(file: h5py.File, row: Row, report: DataReport) -> NDArray[np.flo
         kind = "a record with samples that are not finite"
         report.add(kind, LEFT_OUT, where, f"{count} of {signal.size}")
         return None
+    if axis == "second":
+        signal = np.ascontiguousarray(signal.T)  # (C, L) -> (L, C)
+        report.add(SWAPPED, "its samples are copied, (L, C)", where, f"shape {shape}")
     _compare(row, signal.shape[0], signal.shape[1], report)
-    return signal
+    return Record(signal, axis == "second")
 
 
 def _compare(row: Row, length: int, channels: int, report: DataReport) -> None:
