@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from workflow_src.configuration.messages import as_flow
 from workflow_src.configuration.places import Place, bounds, in_words, keys_of, members, sections
 from workflow_src.configuration.schema import FILES
 
@@ -83,7 +83,7 @@ def _line(row: Row) -> str:
     here = Place(field.annotation, field, ())
     value = " ".join(filter(None, [_kind(field.annotation), bounds(here)]))
     meaning = _cell(field.description or "")
-    example = f"`{_flow(field.examples[0])}`" if field.examples else ""
+    example = f"`{as_flow(field.examples[0])}`" if field.examples else ""
     return f"| `{row.path}` | {_cell(value)} | {_default(field)} | {meaning} | {_cell(example)} |"
 
 
@@ -105,12 +105,7 @@ def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
     if default is None or default == "" or isinstance(default, BaseModel):
         return ""
-    return f"`{_flow(list(default) if isinstance(default, tuple) else default)}`"
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.removesuffix("\n").removesuffix("\n...")
+    return f"`{as_flow(list(default) if isinstance(default, tuple) else default)}`"
 
 
 def _cell(text: str) -> str:
