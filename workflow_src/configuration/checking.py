@@ -9,7 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from workflow_src.configuration.lines import Loc, said_at, value_at, words_at
+from workflow_src.configuration.lines import ABSENT, Loc, said_at, value_at, words_at
 from workflow_src.configuration.messages import as_yaml, dotted, explained
 from workflow_src.configuration.places import members, place
 from workflow_src.configuration.scalars import doubt_as_text
@@ -54,7 +54,7 @@ def _require_own_digits(
     doubt = doubt_as_text(words[0]) if words else None
     if doubt is None:
         return
-    where = said_at(files, section + path, value_at(values, path))
+    where = said_at(files, section + path, ABSENT)  # of the file that has these words
     lists = [i for i, part in enumerate(path) if isinstance(part, int)]
     whole = path[: lists[0]] if lists else path  # a list is shown whole
 

@@ -24,6 +24,13 @@ the line and the YAML that mends it. Where a training key is set twice, `overrid
 dataset, the dataset over the model, the model over `training:` of the run; a later override wins
 over an earlier one. Labels, notes, requests, hardware and the site's names never retrain a cell.
 
+A word without quotes that programs read in different ways is an error, in a file and in a value
+of `--config`: `010`, `0x10`, `1_000`, `20:00`, `1e3`, `2024-05-01`, `yes`, `no`, `on`, `off`, `y`,
+`n`. So is a key that stands twice, and, where text is meant, a number in other digits than its own
+(`1.10`). The message shows the quoted text and the plain number. A selector takes the recordings
+that bear its value as text; a number that none bears takes the one text that is the same number
+(`10` takes `010`).
+
 In the tables, `[]` stands for each entry of a list and `<name>` for a name of your own.
 """
 

@@ -36,6 +36,8 @@ class Origin(NamedTuple):
         """What to write so that `value` stands at `path`; of --config a whole argument."""
         if self.key is None:
             return as_yaml(path, value)
+        for step in reversed(path):
+            value = {step: value}
         return as_argument(self.key, value)
 
 
