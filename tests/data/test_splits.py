@@ -179,12 +179,14 @@ def test_a_draw_leaves_each_class_on_both_sides(
 ) -> None:
     groups = {f"{c}{i}": frozenset(c) for c, count in units.items() for i in range(count)}
     groups |= {f"all{i}": frozenset(units) for i in range(both)}  # that bear every class
-    taken = draw(groups, share, np.random.default_rng(seed))
+    sizes = dict.fromkeys(groups, 31)
+    taken = draw(groups, sizes, share, np.random.default_rng(seed))
     rest = set(groups) - taken
     assert frozenset().union(*(groups[g] for g in taken)) == frozenset(units)
     assert frozenset().union(*(groups[g] for g in rest)) == frozenset(units)
     assert len(taken) <= max(round(share * len(groups)), len(units))
-    assert taken == draw(dict(reversed(groups.items())), share, np.random.default_rng(seed))
+    backwards = dict(reversed(groups.items()))
+    assert taken == draw(backwards, sizes, share, np.random.default_rng(seed))
 
 
 # ------------------------------------------------------------------------- strategies
