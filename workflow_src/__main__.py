@@ -18,9 +18,9 @@ from workflow_src.files import disk_full, is_disk_full
 
 try:
     from workflow_src.scheduling.journal import Cause, cause_of
-except ModuleNotFoundError as error:
+except ModuleNotFoundError as missing:
     sys.exit(
-        f"{error}: {sys.executable} is not the Python of the environment.\n"
+        f"{missing}: {sys.executable} is not the Python of the environment.\n"
         "  remedy:   . .venv/bin/activate   # `make` installs it where it is not there"
     )
 

@@ -49,7 +49,7 @@ class _Loader(yaml.SafeLoader):
         self.words: set[int] = set()  # by id: nodes live as long as their document
 
     def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()
+        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
         if getattr(event, "tag", None) not in (None, "!", _STR):
             what = f"the tag {event.tag}; write the value without it"
             raise yaml.composer.ComposerError(None, None, what, event.start_mark)
