@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from workflow_src.errors import Stopped, UserError, first_line
 from workflow_src.files import disk_full, is_disk_full
-from workflow_src.scheduling.journal import Cause, cause_of
+
+try:
+    from workflow_src.scheduling.journal import Cause, cause_of
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"{missing}: {sys.executable} is not the Python of the environment.\n"
+        "  remedy:   . .venv/bin/activate   # `make` installs it where it is not there"
+    )
 
 if TYPE_CHECKING:
     from workflow_src.cells import Cell

@@ -78,7 +78,10 @@ def grid(configuration: Configuration) -> list[Cell]:
     if not chosen:
         raise UserError(
             "No cell is left: `exclude` takes away all that `include` names.",
-            found=f"include: {run.include}, exclude: {run.exclude}",
+            where="`exclude:` of the run, in its file or by --config",
+            found=f"include: {run.include}, exclude: {run.exclude}; {len(names)} cells, the first "
+            f"{names[0]}",
+            expected="patterns over dataset/model/task_set/seed that leave a cell",
             remedy="exclude: []",
         )
     return chosen

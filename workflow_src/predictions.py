@@ -122,6 +122,8 @@ def _write(path: Path, predictions: Predictions) -> None:
             else:
                 texts = values.astype(str).tolist()
                 spans.create_dataset(column, data=texts, dtype=h5py.string_dtype())
+        if not predictions.tasks:  # a group of groups is made with the first of them
+            file.create_group("tasks")
         for name, task in predictions.tasks.items():
             _write_task(file.create_group(f"tasks/{name}"), task)
     path.write_bytes(content.getbuffer())

@@ -21,6 +21,7 @@ from snakemake.exceptions import WorkflowError
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
+from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
 from workflow_src.errors import UserError
 from workflow_src.scheduling.hardware import Machine, detected, within
@@ -394,8 +395,10 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
     try:
         if not workflow.is_main_process:
             return Targets(snapshot.kept(), Path(workflow.basedir))
-        files = workflow.overwrite_configfiles
-        if workflow.resource_settings.nodes is not None:  # a scheduler's jobs
+        files, scheduled = workflow.overwrite_configfiles, workflow.resource_settings.nodes
+        asked = workflow.config_settings.config_args
+        config = over_files(config, asked, scheduled=scheduled is not None)
+        if scheduled is not None:
             return build(config, workflow.basedir, files)
         stated = workflow.global_resources
         here = {name: stated[name].value for name in ("mem_mb", "gpu") if name in stated}

@@ -15,10 +15,12 @@ import pytest
 import yaml
 
 from workflow_src.configuration import load
-from workflow_src.configuration.messages import shown
+from workflow_src.configuration.lines import shown
 from workflow_src.configuration.reading import merged
 from workflow_src.errors import UserError
 from workflow_src.targets import Targets
+
+from .conftest import FILES
 
 JARGON = re.compile(r"pydantic|Value error|Input should|validation error|Extra inputs|_type")
 
@@ -80,8 +82,11 @@ WRONG_RUN: list[tuple[dict[str, Any], str, str, str]] = [
     ({"training": {"learning_rate": float("inf")}}, "training.learning_rate", "> 0", "0.0005"),
     ({"training": {"schedule": "cosin"}}, "training.schedule", "cosine, constant", "cosine"),
     ({"training": 5}, "training", "keys batch_size", "training: {epochs: 200}"),
+    ({"study": 5}, "study", "a letter or digit first", "study: '5'"),
+    ({"datasets": "d"}, "datasets", "a list, each text", "datasets: [d]"),
+    ({"training": {"epochs": "1_0"}}, "training.epochs", "'1_0' in quotes is text", "epochs: 10"),
     ({"seeds": [1, -3]}, "seeds[1]", ">= 0", "seeds: [1, 42]"),
-    ({"seeds": 1}, "seeds", "a list, each a whole number", "seeds: [42, 43, 44]"),
+    ({"seeds": 1}, "seeds", "a list, each a whole number", "seeds: [1]"),
     ({"seeds": [1, 1]}, "seeds", "twice", "seeds: [1]"),
     ({"datasets": ["d", "d"]}, "datasets", "twice", "datasets: [d]"),
     ({"datasets": []}, "datasets", "a list", "datasets: [cwru]"),
@@ -255,6 +260,7 @@ def test_a_circle_of_extends(world: Any) -> None:
         ({"hardware": "lokal"}, "no `lokal` in hardware/", "write `local` in its place"),
         ({"task_sets": ["al"]}, "no task set `al`", "task_sets: [all]"),
         ({"datasets": ["d.fold3"]}, "no fold 3", "datasets: [d]"),
+        ({"exclude": ["*/net/*", "*/tr/*"]}, "2 cells, the first d/net/all/1", "exclude: []"),
         ({"exclude": ["*/fno/*"]}, "`*/fno/*` of `exclude` matches no cell", "`exclude:`"),
         (
             {"overrides": [{"cells": "x/*", "training": {"epochs": 1}}]},
@@ -285,6 +291,27 @@ def test_names_that_lead_nowhere(
     said = told(world, {**RUN, **changes})
     assert says in said.text
     assert remedy in said.remedy
+
+
+def test_a_request_in_an_override_is_moved_where_requests_stand(world: Any) -> None:
+    world.write()
+    override = {"cells": "*/net/*", "training": {"epochs": 5}, "request": {"memory_mb": 4000}}
+    run = {**RUN, "overrides": [override, {"cells": "d/*", "request": {"runtime_minutes": 9}}]}
+    said = told(world, run)
+    assert "requests of some cells stand under `requests:`" in said.text
+    mended = load(apply(run, said.remedy), world.config)
+    assert mended.request("d", "net", "all", 1).memory_mb == 4000
+    assert mended.request("d", "tr", "all", 1).runtime_minutes == 9
+    assert mended.resolve("d", "net", "all", 1)["training"]["epochs"] == 5
+
+
+def test_names_may_have_capital_letters(world: Any) -> None:
+    world.write({"datasets/CWRU_A": FILES["datasets/d"], "models/DLinear": FILES["models/net"]})
+    run = {**RUN, "study": "Mine", "datasets": ["CWRU_A"], "models": ["DLinear"]}
+    assert load(run, world.config).run.study == "Mine"
+    said = told(world, {**RUN, "study": "My Study"})
+    assert "letters, digits, `_`, `.` and `-`, a letter or digit first" in said.expected
+    load(apply(RUN, said.remedy), world.config)
 
 
 def test_a_fold_and_all_folds(world: Any) -> None:

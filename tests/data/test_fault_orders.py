@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from workflow_src.configuration import Rig
+from workflow_src.configuration.checking import checked
 from workflow_src.configuration.geometry import Bearing, BearingOrders, Geometry
 from workflow_src.configuration.keys import Dataset
 from workflow_src.configuration.loading import load_rig
-from workflow_src.configuration.messages import checked
 from workflow_src.data.fault_orders import (
     bearing_orders,
     fault_orders,

@@ -244,6 +244,15 @@ def test_a_text_without_a_value_is_an_error(tmp_path):
         only(tmp_path, "u{unit}.npy", fields={**FIELDS, "fault": fault})
 
 
+def test_the_text_of_a_number_keeps_its_quotes_in_the_remedy(tmp_path):
+    np.save(tmp_path / "u007.npy", SAMPLES)
+    fault = {"from": "unit", "values": {"014": "medium"}}
+    with pytest.raises(UserError) as caught:
+        only(tmp_path, "u{unit}.npy", fields={**FIELDS, "fault": fault})
+    assert "one of '014'" in str(caught.value)
+    assert "add `'007': VALUE`" in str(caught.value)
+
+
 def test_life_is_by_number_and_not_by_clock(tmp_path):
     for run, indices in {"1": (2, 10, 9), "2": (1, 4)}.items():
         for index in indices:

@@ -179,12 +179,14 @@ def test_a_draw_leaves_each_class_on_both_sides(
 ) -> None:
     groups = {f"{c}{i}": frozenset(c) for c, count in units.items() for i in range(count)}
     groups |= {f"all{i}": frozenset(units) for i in range(both)}  # that bear every class
-    taken = draw(groups, share, np.random.default_rng(seed))
+    sizes = dict.fromkeys(groups, 31)
+    taken = draw(groups, sizes, share, np.random.default_rng(seed))
     rest = set(groups) - taken
     assert frozenset().union(*(groups[g] for g in taken)) == frozenset(units)
     assert frozenset().union(*(groups[g] for g in rest)) == frozenset(units)
     assert len(taken) <= max(round(share * len(groups)), len(units))
-    assert taken == draw(dict(reversed(groups.items())), share, np.random.default_rng(seed))
+    backwards = dict(reversed(groups.items()))
+    assert taken == draw(backwards, sizes, share, np.random.default_rng(seed))
 
 
 # ------------------------------------------------------------------------- strategies
@@ -387,8 +389,8 @@ def test_tasks_without_labels_are_refused_or_dropped() -> None:
     kept, dropped = require(facts, ["classification", "signal_prediction"], "drop")
     assert kept == ["signal_prediction"]
     assert list(dropped) == ["classification"]
-    with pytest.raises(UserError, match="no run to failure"):
-        require(facts, ["rul_prediction"], "drop")  # nothing would be left
+    kept, dropped = require(facts, ["rul_prediction"], "drop")  # nothing is left: a dash
+    assert (kept, list(dropped)) == ([], ["rul_prediction"])
     allowed = dataset(
         {
             "strategy": "unit",

@@ -158,6 +158,10 @@ class Project:
     def dry(self, *arguments: str, profile: str = "local") -> Outcome:
         return self.snakemake("--dry-run", *arguments, profile=profile)
 
+    def bare(self, *arguments: str) -> Outcome:
+        """Snakemake without a profile."""
+        return self._call([sys.executable, "-m", "snakemake", *arguments], None)
+
     def verb(self, *arguments: str) -> Outcome:
         return self._call([sys.executable, "-m", "workflow_src", *arguments], None)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -65,6 +67,58 @@ def test_config_on_the_command_line_needs_the_hardware_again(fresh):
     accepted = fresh.dry("--config", "study=mine", "hardware=local")
     assert accepted.code == 0, accepted.text
     assert "output: mine/results.csv" in accepted.text
+
+
+def test_the_values_of_config_are_yaml(fresh):
+    outcome = fresh.dry(
+        "--config", "study=Mine", "hardware=local", "seeds=[42,43]",
+        "training={fused_optimizer: false, epochs: 3}",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.text
+    assert outcome.rules["train"] == 4
+    assert "output: Mine/results.csv" in outcome.text
+    assert "Mine/results/tiny/fno/all/seed43/metrics.json" in outcome.text
+    refused = fresh.dry("--config", "hardware=local", "seeds=[010]")
+    assert refused.code != 0
+    assert "`010` without quotes has more than one reading" in refused.text
+    assert "--config 'seeds=[10]'" in refused.text
+    assert "Traceback" not in refused.text
+
+
+def test_without_a_profile_a_run_is_planned_for_this_machine(fresh):
+    outcome = fresh.bare("--dry-run")
+    assert outcome.code == 0, outcome.text
+    assert outcome.rules["train"] == 2
+    assert outcome.text.count("planned with `local`") == 1
+    planned = fresh.dry()
+    assert planned.code == 0, planned.text
+    assert "planned with" not in planned.text
+    refused = fresh.bare("--dry-run", "--config", "study=mine")
+    assert refused.code != 0
+    assert "The key `hardware` is missing." in refused.text
+
+
+def test_another_python_than_that_of_the_environment_is_named(fresh):
+    done = subprocess.run(
+        [sys.executable, "-S", "-m", "workflow_src", "status"],
+        cwd=fresh.folder, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert ". .venv/bin/activate" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_task_set_of_which_no_task_is_left_is_a_dash(fresh):
+    fresh.edit("config.yaml", task_sets=["rul"], models=["dlinear", "trivial"])
+    fresh.edit("datasets/tiny.yaml", unsupported_tasks="drop")
+    rig = {"kind": "bearing", "units_per_class": 3, "samples": 640}  # no run to failure
+    fresh.edit("rigs/tiny.yaml", simulated=rig)
+    outcome = fresh.snakemake()
+    assert outcome.code == 0, outcome.text
+    table = (fresh.folder / "tiny/tables/rul_prediction_simulated.md").read_text(encoding="utf-8")
+    assert re.search(r"\| DLinear \| –<sup>", table), table
+    assert "task dropped: no run to failure" in table
+    assert fresh.snakemake().nothing_to_do
 
 
 def test_a_wrong_key_is_one_message_with_place_and_correction(fresh):

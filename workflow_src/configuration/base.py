@@ -15,8 +15,11 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$")]
-# Strict: YAML's `on` and `no` are no names of conditions, but true and false.
+from workflow_src.configuration.places import NAME, takes_text
+from workflow_src.configuration.scalars import doubt
+
+Name = Annotated[str, Field(pattern=NAME)]
+# Strict: `true` is no name of a condition, and no number.
 _Int = Annotated[int, Field(strict=True)]
 _Float = Annotated[float, Field(strict=True)]
 Selector = dict[str, list[str | _Int | _Float]]
@@ -30,11 +33,15 @@ class Keys(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _no_number_from_a_bool(cls, value: Any, info: ValidationInfo) -> Any:
-        """`yes` and `true` are numbers to Python, but never to whoever wrote them."""
+    def _numbers_are_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+        """`true` and `'010'` are numbers to Python, but never to whoever wrote them."""
         field = cls.model_fields[str(info.field_name)]
         if isinstance(value, bool) and "bool" not in str(field.annotation):
             raise ValueError("true and false are no numbers")
+        if not takes_text(field.annotation):
+            for text in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(text, str) and doubt(text) is not None:
+                    raise ValueError(f"{text!r} in quotes is text")
         return value
 
 

@@ -134,7 +134,7 @@ class Validation(Keys):
     strategy: Literal["rig", "unit", "condition", "run", "time_block", "naive_windows", "none"] = (
         Field("time_block", description="What is held out of the training part.", examples=["unit"])
     )
-    share: Share = Field(0.2, description="Share of the training part.", examples=[0.25])
+    share: Share = Field(0.2, description="Share of the training part's spans.", examples=[0.25])
     select: Selector | None = Field(
         None,
         description="Recordings by column, in place of a share.",
@@ -170,7 +170,10 @@ class Split(Keys):
         None, description="Recordings to train on; default: the rest.", examples=[{"load": ["0"]}]
     )
     test_share: Share = Field(
-        0.2, description="Share of the test part where `test` is not given.", examples=[0.3]
+        0.2,
+        description="Share of the spans in the test part, where `test` is not given; split.json "
+        "states the share reached.",
+        examples=[0.3],
     )
     validation: Validation = Field(
         Validation(), description="The validation part.", examples=[{"strategy": "unit"}]

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args, get_origin
 
-import yaml
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
+from workflow_src.configuration.messages import as_flow
 from workflow_src.configuration.places import Place, bounds, in_words, keys_of, members, sections
 from workflow_src.configuration.schema import FILES
 
@@ -23,6 +23,13 @@ A key that nothing reads is an error, as is a key that contradicts another one; 
 the line and the YAML that mends it. Where a training key is set twice, `overrides` win over the
 dataset, the dataset over the model, the model over `training:` of the run; a later override wins
 over an earlier one. Labels, notes, requests, hardware and the site's names never retrain a cell.
+
+A word without quotes that programs read in different ways is an error, in a file and in a value
+of `--config`: `010`, `0x10`, `1_000`, `20:00`, `1e3`, `2024-05-01`, `yes`, `no`, `on`, `off`, `y`,
+`n`. So is a key that stands twice, and, where text is meant, a number in other digits than its own
+(`1.10`). The message shows the quoted text and the plain number. A selector takes the recordings
+that bear its value as text; a number that none bears takes the one text that is the same number
+(`10` takes `010`).
 
 In the tables, `[]` stands for each entry of a list and `<name>` for a name of your own.
 """
@@ -83,7 +90,7 @@ def _line(row: Row) -> str:
     here = Place(field.annotation, field, ())
     value = " ".join(filter(None, [_kind(field.annotation), bounds(here)]))
     meaning = _cell(field.description or "")
-    example = f"`{_flow(field.examples[0])}`" if field.examples else ""
+    example = f"`{as_flow(field.examples[0])}`" if field.examples else ""
     return f"| `{row.path}` | {_cell(value)} | {_default(field)} | {meaning} | {_cell(example)} |"
 
 
@@ -105,12 +112,7 @@ def _default(field: FieldInfo) -> str:
     default = field.get_default(call_default_factory=True)
     if default is None or default == "" or isinstance(default, BaseModel):
         return ""
-    return f"`{_flow(list(default) if isinstance(default, tuple) else default)}`"
-
-
-def _flow(value: Any) -> str:
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6)
-    return text.removesuffix("\n").removesuffix("\n...")
+    return f"`{as_flow(list(default) if isinstance(default, tuple) else default)}`"
 
 
 def _cell(text: str) -> str:

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-import yaml
+from workflow_src.configuration.messages import as_flow
 
 MARK = "# ?"  # what to search a draft for
 
@@ -39,16 +39,8 @@ def _lines(
         asked = f"  {MARK} {questions[here]}" if here in questions else ""
         below = any(other[: len(here)] == here for other in questions if len(other) > len(here))
         if isinstance(value, Mapping) and value and (below or not path):
-            lines.append(f"{_flow(key)}:{asked}")
+            lines.append(f"{as_flow(key)}:{asked}")
             lines += textwrap.indent("\n".join(_lines(value, questions, here)), "  ").split("\n")
         else:
-            lines.append(f"{_flow(key)}: {_flow(value)}{asked}")
+            lines.append(f"{as_flow(key)}: {as_flow(value)}{asked}")
     return lines
-
-
-def _flow(value: Any) -> str:
-    """A value on one line."""
-    text = yaml.safe_dump(
-        value, default_flow_style=True, width=10**6, sort_keys=False, allow_unicode=True
-    )
-    return text.removesuffix("\n").removesuffix("\n...")

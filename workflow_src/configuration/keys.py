@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -68,6 +68,7 @@ def _set_keys(section: Keys | None) -> set[str]:
     return section.model_fields_set if section is not None else set()
 
 
+_REQUEST = {"request", "requests"}
 # Folders of the project; a study among them would mix its results with what they hold.
 _TAKEN = ("benchmarks", "config", "data", "docs", "profiles", "rules", "tests", "workflow_src")
 
@@ -123,6 +124,27 @@ class Run(Keys):
         description="Folder of the real rigs; default: the environment variable PHM_DATA_ROOT.",
         examples=["~/recordings"],
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _requests_stand_by_themselves(cls, values: Any) -> Any:
+        """An override changes numbers; a request never does, and has a list of its own."""
+        overrides = values.get("overrides") if isinstance(values, dict) else None
+        asking = [o for o in overrides or [] if isinstance(o, dict) and _REQUEST & set(o)]
+        if not isinstance(overrides, list) or not asking:
+            return values
+        kept = [{k: v for k, v in o.items() if k not in _REQUEST} for o in overrides if o in asking]
+        rest = [o for o in overrides if o not in asking] + [o for o in kept if set(o) > {"cells"}]
+        moved = [
+            {"cells": o.get("cells", "*"), **o[key]}
+            for o in asking
+            for key in sorted(_REQUEST & set(o))
+            if isinstance(o[key], dict)
+        ]
+        before = values.get("requests")
+        requests = [*(before if isinstance(before, list) else []), *moved]
+        what = "An override has no key `request`: requests of some cells stand under `requests:`."
+        raise Mistake(what, drop="overrides", put={"overrides": rest, "requests": requests})
 
     @field_validator("study")
     @classmethod

@@ -16,6 +16,7 @@ from typing import Any
 
 from workflow_src.configuration.augmentation import refuse_scaling
 from workflow_src.configuration.base import repeated
+from workflow_src.configuration.checking import checked
 from workflow_src.configuration.digests import digest
 from workflow_src.configuration.keys import (
     BACKBONE_KEYS,
@@ -31,7 +32,8 @@ from workflow_src.configuration.keys import (
     TaskSet,
     Training,
 )
-from workflow_src.configuration.messages import as_yaml, checked, shown
+from workflow_src.configuration.lines import shown
+from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.parts import require_sound_unions, with_parts
 from workflow_src.configuration.reading import read, read_extended
 from workflow_src.configuration.rotations import rotations

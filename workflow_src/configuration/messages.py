@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import copy
 import difflib
-import os
+import re
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from workflow_src.configuration.base import Mistake
+from workflow_src.configuration.lines import ABSENT, Loc, said_at, value_at
 from workflow_src.configuration.places import (
     Place,
     allowed,
@@ -23,11 +25,9 @@ from workflow_src.configuration.places import (
     members,
     place,
 )
+from workflow_src.configuration.scalars import Writer, doubt
 from workflow_src.errors import UserError
 
-Loc = tuple[str | int, ...]
-_COMMAND_LINE = "--config on the command line, or `config:` of the profile"
-_ABSENT = object()
 _LONGEST = 300  # characters of a value in a message
 
 
@@ -40,24 +40,19 @@ class _Given(NamedTuple):
     section: Loc
 
 
-def checked(
-    model: type[BaseModel], values: Mapping[str, Any], files: Sequence[Path], section: Loc = ()
-) -> Any:
-    """`values` as `model`, or a UserError about the first wrong key.
+def explained(
+    model: type[BaseModel],
+    values: Mapping[str, Any],
+    files: Sequence[Path],
+    section: Loc,
+    error: ValidationError,
+) -> UserError:
+    """What is said of the first wrong key of `values`, which are no `model`.
 
     `files` are searched, the first that holds the key is named; `section` is where `values`
     stands in them (a name in task_sets.yaml).
     """
-    try:
-        return model.model_validate(values)
-    except ValidationError as error:
-        raise _explain(_Given(model, values, files, section), error) from None
-
-
-def shown(file: Path) -> str:
-    """A path as it is best typed: below the working directory relative to it."""
-    path, here = Path(os.path.abspath(file)), Path.cwd()
-    return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
+    return _explain(_Given(model, values, files, section), error)
 
 
 def dotted(path: Loc) -> str:
@@ -71,7 +66,27 @@ def as_yaml(path: Loc, value: Any) -> str:
     nested: Any = value
     for part in reversed(path):
         nested = [nested] if isinstance(part, int) else {part: nested}
-    return str(yaml.safe_dump(nested, sort_keys=False, default_flow_style=None)).rstrip()
+    return _written(nested, flow=None).rstrip()
+
+
+def as_flow(value: Any) -> str:
+    """`value` as YAML on one line."""
+    return _written(value, flow=True, width=10**6).removesuffix("\n").removesuffix("\n...")
+
+
+def as_argument(key: str, value: Any) -> str:
+    """The argument of the command line that gives `value` to `key` of the run."""
+    text = as_flow(value)
+    if not re.search(r"""["\\]|''""", text):  # a shell's own quotes are single
+        text = text.replace("'", '"')
+    return f"--config {shlex.quote(f'{key}={text}')}"
+
+
+def _written(value: Any, flow: bool | None, width: int = 80) -> str:
+    return yaml.dump(
+        value, Dumper=Writer, default_flow_style=flow, sort_keys=False, width=width,
+        allow_unicode=True,
+    )  # fmt: skip
 
 
 # ------------------------------------------------------------------------------- which error
@@ -99,8 +114,8 @@ def _path(values: Any, error: Any) -> Loc:
     for part in error["loc"]:
         if isinstance(values, dict):
             # A mapping's key may have been a number in YAML.
-            key = next((k for k in values if k == part or str(k) == str(part)), _ABSENT)
-            if key is not _ABSENT:
+            key = next((k for k in values if k == part or str(k) == str(part)), ABSENT)
+            if key is not ABSENT:
                 path, values = (*path, part), values[key]
         elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
             path, values = (*path, part), values[part]
@@ -118,9 +133,9 @@ def _unknown(given: _Given, path: Loc, tail: str) -> UserError:
         if is_section(section)
         for name in keys_of(section)
     }
-    value = _value_at(given.values, path)
+    value = value_at(given.values, path)
     near = _nearest_key(given, path, known)
-    twice = near is not None and near[0] in _value_at(given.values, path[:-1])
+    twice = near is not None and near[0] in value_at(given.values, path[:-1])
     if near is None or (len(near) == 1 and twice):
         nearest = f"; the nearest is `{near[0]}`, which is set." if near else "."
         remedy = f"remove the line `{dotted(given.section + path)}:`"
@@ -130,7 +145,7 @@ def _unknown(given: _Given, path: Loc, tail: str) -> UserError:
         remedy = _mended(given, target, value, without=path)
     return UserError(
         f"There is no key `{dotted(given.section + path)}`{nearest}{tail}",
-        where=_where(given, path, value),
+        where=said_at(given.files, given.section + path, value),
         found=_short(as_yaml((key,), value)),
         expected="one of " + ", ".join(sorted(known)),
         remedy=remedy,
@@ -161,7 +176,7 @@ def _missing(given: _Given, path: Loc, tail: str) -> UserError:
         )
     return UserError(
         f"The key `{dotted(given.section + path)}` is missing.{tail}",
-        where=_where(given, path[:-1], _ABSENT),
+        where=said_at(given.files, given.section + path[:-1], ABSENT),
         expected=allowed(here) if here else None,
         remedy=remedy,
     )
@@ -173,13 +188,13 @@ def _mistake(given: _Given, path: Loc, mistake: Mistake, tail: str) -> UserError
     if mistake.put is not None:
         remedy = as_yaml(given.section + path, dict(mistake.put))
         if any(isinstance(part, int) for part in path):
-            merged = {**_value_at(given.values, path), **mistake.put}
+            merged = {**value_at(given.values, path), **mistake.put}
             remedy = _mended(given, path, merged)
         elif path and path[-1] in mistake.put:  # said by the key itself
             remedy = as_yaml(given.section + path[:-1], dict(mistake.put))
-    where = _where(given, line, _value_at(given.values, line))
+    where = said_at(given.files, given.section + line, value_at(given.values, line))
     name = dotted(given.section + path)
-    value = _short(as_yaml(path[-1:], _value_at(given.values, path))) if path else None
+    value = _short(as_yaml(path[-1:], value_at(given.values, path))) if path else None
     return UserError(
         f"{mistake}{tail}", where=f"{where}, key `{name}`" if name else where, found=value,
         remedy=remedy,
@@ -187,11 +202,11 @@ def _mistake(given: _Given, path: Loc, mistake: Mistake, tail: str) -> UserError
 
 
 def _wrong(given: _Given, path: Loc, raised: Exception | None, tail: str) -> UserError:
-    here, value = place(given.model, path), _value_at(given.values, path)
+    here, value = place(given.model, path), value_at(given.values, path)
     why = f": {raised}." if raised else "."
     return UserError(
         f"The key `{dotted(given.section + path)}` has a value that is not allowed{why}{tail}",
-        where=_where(given, path, value),
+        where=said_at(given.files, given.section + path, value),
         found=_short(as_yaml((), value)),
         expected=allowed(here) if here else None,
         remedy=_mended(given, path, value),
@@ -206,13 +221,13 @@ def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) ->
     for candidate in _candidates(given.model, path, value):
         values = copy.deepcopy(dict(given.values))
         if without is not None:
-            del _value_at(values, without[:-1])[without[-1]]
+            del value_at(values, without[:-1])[without[-1]]
         _put(values, path, candidate)
         if _is_right(given.model, values, path):
             break
     lists = [i for i, part in enumerate(path) if isinstance(part, int)]
     stop = lists[0] if lists else len(path)
-    return as_yaml(given.section + path[:stop], _value_at(values, path[:stop]))
+    return as_yaml(given.section + path[:stop], value_at(values, path[:stop]))
 
 
 def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
@@ -222,9 +237,15 @@ def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
         return
     words = [str(word) for word in literals(here.annotation)]
     yield from difflib.get_close_matches(str(value), words, n=1, cutoff=0.3)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        yield str(value)  # `study: 5`: a name of digits bears quotes
+    if not isinstance(value, dict | list):
+        yield [value]  # `datasets: cwru`
     if isinstance(value, str):  # `Learning Rate` for a name, `8,5` for a number
         yield value.strip().lower().replace(" ", "_")
         yield value.replace(",", ".")
+        asked = doubt(value)  # `'1_000'` for a number
+        yield from asked.readings[1:] if asked else ()
     yield from _examples(here)
 
 
@@ -251,57 +272,6 @@ def _put(values: Any, path: Loc, value: Any) -> None:
     values[path[-1]] = value
 
 
-def _value_at(values: Any, path: Loc) -> Any:
-    for part in path:
-        if isinstance(values, dict) and part not in values:
-            part = next((key for key in values if str(key) == str(part)), part)
-        try:
-            values = values[part]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return values
-
-
 def _short(text: str) -> str:
     text = text.removesuffix("\n...")
     return text if len(text) <= _LONGEST else text[:_LONGEST] + " ..."
-
-
-# ------------------------------------------------------------------------------- the line
-
-
-def _where(given: _Given, path: Loc, value: Any) -> str:
-    """`file, line N` of the first file that says `value` at `path`."""
-    for file in given.files:
-        line = _line(file, given.section + path, value)
-        if line is not None:
-            return f"{shown(file)}, line {line}"
-    if value is _ABSENT and given.files:
-        return shown(given.files[0])
-    return _COMMAND_LINE
-
-
-def _line(file: Path, path: Loc, value: Any) -> int | None:
-    try:
-        text = file.read_text(encoding="utf-8")
-        node, there = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except (OSError, yaml.YAMLError, UnicodeDecodeError):
-        return None
-    line = 1
-    for part in path:
-        if isinstance(node, yaml.MappingNode):
-            pairs = {key.value: (key, inner) for key, inner in node.value}
-            if str(part) not in pairs:
-                return None
-            key, node = pairs[str(part)]
-            line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
-            if part >= len(node.value):
-                return None
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            return None
-    # --config may have put another value over the one of the file.
-    says = value is _ABSENT or isinstance(value, dict) or _value_at(there, path) == value
-    return line if says else None

@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from workflow_src.configuration.keys import Dataset, Rig
-from workflow_src.configuration.messages import as_yaml, shown
+from workflow_src.configuration.lines import shown
+from workflow_src.configuration.messages import as_yaml
 from workflow_src.errors import UserError
 
 

@@ -12,6 +12,9 @@ from pydantic.fields import FieldInfo
 Path = tuple[str | int, ...]
 
 _NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+# Of files and folders that a configuration names.
+NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
+_NAME_IN_WORDS = "of letters, digits, `_`, `.` and `-`, a letter or digit first"
 _SIGNS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 
 
@@ -85,6 +88,13 @@ def literals(annotation: Any) -> list[Any]:
     return [word for arg in typing.get_args(annotation) for word in literals(arg)]
 
 
+def takes_text(annotation: Any) -> bool:
+    """Whether a text may stand in a value of this type, itself or in lists and mappings."""
+    if is_section(annotation) or annotation in (str, Any):
+        return True
+    return bool(literals(annotation)) or any(map(takes_text, typing.get_args(annotation)))
+
+
 def example(here: Place) -> Any:
     """An example of the value at a place."""
     value = here.field.examples[0] if here.field is not None and here.field.examples else None
@@ -103,10 +113,12 @@ def allowed(here: Place) -> str:
 
 
 def bounds(here: Place) -> str:
-    """The bounds of a number, e.g. `>= 1 and < 4`."""
+    """The bounds of a number, e.g. `>= 1 and < 4`; the letters of a name."""
     metadata = list(here.field.metadata) if here.field is not None and not here.below else []
     if typing.get_origin(here.annotation) is typing.Annotated:
         metadata += [m for arg in here.annotation.__metadata__ for m in _metadata(arg)]
+    if any(getattr(bound, "pattern", None) == NAME for bound in metadata):
+        return _NAME_IN_WORDS
     return " and ".join(
         f"{sign} {getattr(bound, name):g}"
         for bound in metadata

@@ -9,16 +9,19 @@ from typing import Any
 
 import yaml
 
-from workflow_src.configuration.messages import shown
+from workflow_src.configuration.lines import shown
+from workflow_src.configuration.strict import Origin, parse
 from workflow_src.errors import UserError
 
 
 def read(file: Path) -> dict[str, Any]:
-    """The keys of `file`. UserError: it is missing, no YAML, no mapping, or has a key twice."""
+    """The keys of `file`.
+
+    UserError: it is missing, no YAML or no mapping, has a key twice or a word of two readings.
+    """
     try:
         text = file.read_text(encoding="utf-8")
-        _refuse_repeated(yaml.compose(text, yaml.SafeLoader), file)
-        values = yaml.safe_load(text)
+        values = parse(text, Origin(shown(file)))
     except FileNotFoundError:
         raise _missing(file) from None
     except UnicodeDecodeError as error:
@@ -28,7 +31,7 @@ def read(file: Path) -> dict[str, Any]:
             found=f"byte {error.object[error.start]:#x} at position {error.start}",
             remedy=f"iconv -f LATIN1 -t UTF-8 {shown(file)}",
         ) from None
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError) as error:
         raise _no_yaml(file, text, error) from None
     if values is None:
         return {}
@@ -42,25 +45,6 @@ def read(file: Path) -> dict[str, Any]:
     return values
 
 
-def _refuse_repeated(node: Any, file: Path) -> None:
-    """A key that stands twice in one mapping: YAML would silently keep the last."""
-    if isinstance(node, yaml.MappingNode):
-        lines: dict[str, int] = {}
-        for key, value in node.value:
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise UserError(
-                    f"The key `{key.value}` stands twice.",
-                    where=f"{shown(file)}, lines {lines[key.value]} and {line}",
-                    remedy=f"remove line {line} or line {lines[key.value]}",
-                )
-            lines[key.value] = line
-            _refuse_repeated(value, file)
-    elif isinstance(node, yaml.SequenceNode):
-        for value in node.value:
-            _refuse_repeated(value, file)
-
-
 def _missing(file: Path) -> UserError:
     there = sorted(p.stem for p in file.parent.glob("*.yaml"))
     near = difflib.get_close_matches(file.stem, there, n=1, cutoff=0.4)
@@ -72,7 +56,7 @@ def _missing(file: Path) -> UserError:
     )
 
 
-def _no_yaml(file: Path, text: str, error: yaml.YAMLError) -> UserError:
+def _no_yaml(file: Path, text: str, error: Exception) -> UserError:
     mark = getattr(error, "problem_mark", None)
     lines = text.splitlines()
     line = mark.line if mark is not None else 0

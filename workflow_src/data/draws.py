@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pandas as pd
 
+from workflow_src.configuration.keys import Span
+
 STRENGTHS = ("rig", "unit", "condition", "run", "time_block")  # strongest first
 # Recordings of one rig have no column `rig`: those of a union do.
 COLUMN_OF = {"rig": "rig", "unit": "unit_id", "condition": "condition", "run": "run_id"}
+_NEAR = 0.1  # of the share asked: draws of equal groups stay as they are
+_TRIES = 100
+_EXCHANGES = 10_000  # pairs that are looked at, at most, for each step nearer
 RUN_TO_FAILURE = "run to failure"
 
 
@@ -27,6 +32,16 @@ def groups_of(table: pd.DataFrame, column: str) -> dict[str, frozenset[str]]:
     return {group: frozenset(labels) for group, labels in groups.items()}
 
 
+def _spans_of(table: pd.DataFrame, column: str, span: Span) -> dict[str, int]:
+    """How many spans each group holds in whole recordings; 1 at least, to have a size at all."""
+    samples = span.window + span.horizon
+    counts = ((table["length"] - samples) // (span.stride or samples) + 1).clip(lower=0)
+    if span.per_recording is not None:
+        counts = counts.clip(upper=span.per_recording)
+    summed = counts.groupby(table[column].astype(str)).sum()
+    return {str(group): max(int(count), 1) for group, count in summed.items()}
+
+
 def obstacle(groups: Mapping[str, frozenset[str]], column: str) -> str | None:
     """Why no draw can leave each label on both sides, or None."""
     noun = column.removesuffix("_id")
@@ -37,7 +52,89 @@ def obstacle(groups: Mapping[str, frozenset[str]], column: str) -> str | None:
     return f"only one {noun} bears {', '.join(alone)}" if alone else None
 
 
-def draw(groups: Mapping[str, frozenset[str]], share: float, rng: np.random.Generator) -> set[str]:
+def draw(
+    groups: Mapping[str, frozenset[str]],
+    sizes: Mapping[str, int],
+    share: float,
+    rng: np.random.Generator,
+) -> set[str]:
+    """Groups that hold about `share` of all spans, so that each label stands on both sides.
+
+    `sizes` counts the spans of each group. A draw of that share of the groups stands where no
+    other is nearer to `share` by a tenth of it, so that groups of about one size give the draw
+    that they always gave. The set is empty where no draw is found.
+    """
+    first = _by_count(groups, share, rng)
+    if not first:
+        return set()
+    whole = sum(sizes.values())
+
+    def miss(taken: set[str]) -> float:
+        return abs(sum(sizes[name] for name in taken) / whole - share)
+
+    if miss(first) <= _NEAR * share:
+        return first
+    tried = [first, *filter(None, (_by_size(groups, sizes, share, rng) for _ in range(_TRIES)))]
+    nearest = _improved(groups, min(tried, key=miss), miss)
+    return nearest if miss(nearest) < miss(first) - _NEAR * share else first
+
+
+def _by_size(
+    groups: Mapping[str, frozenset[str]],
+    sizes: Mapping[str, int],
+    share: float,
+    rng: np.random.Generator,
+) -> set[str]:
+    """Groups in drawn order, of each set of labels until its share of the spans is reached.
+
+    Of each set of labels one group at least is taken and one is left, where it has two.
+    """
+    names = sorted(groups)
+    strata: dict[frozenset[str], list[str]] = {}
+    for i in rng.permutation(len(names)):
+        strata.setdefault(groups[names[i]], []).append(names[i])
+    taken: set[str] = set()
+    for members in strata.values():
+        goal, held = share * sum(sizes[name] for name in members), 0
+        for name in members[:-1]:
+            # The last one only where it leads nearer.
+            if held and held + sizes[name] / 2 > goal:
+                continue
+            taken.add(name)
+            held += sizes[name]
+    return taken if _divides(groups, taken) else set()
+
+
+def _divides(groups: Mapping[str, frozenset[str]], taken: set[str]) -> bool:
+    """Whether each label, and a group at all, stands on both sides."""
+    inside = [labels for name, labels in groups.items() if name in taken]
+    outside = [labels for name, labels in groups.items() if name not in taken]
+    if not inside or not outside:
+        return False
+    return frozenset().union(*inside) == frozenset().union(*outside)
+
+
+def _improved(
+    groups: Mapping[str, frozenset[str]], taken: set[str], miss: Callable[[set[str]], float]
+) -> set[str]:
+    """`taken` with one group more, less or exchanged, as long as that leads nearer."""
+    while True:
+        free = sorted(set(groups) - taken)
+        moves = [taken | {name} for name in free]
+        moves += [taken - {name} for name in sorted(taken)]
+        if len(free) * len(taken) <= _EXCHANGES:
+            moves += [taken - {a} | {b} for a in sorted(taken) for b in free]
+        better = [move for move in moves if miss(move) < miss(taken)]
+        better.sort(key=miss)  # stable: the draw does not depend on the order of rows
+        nearest = next((move for move in better if _divides(groups, move)), None)
+        if nearest is None:
+            return taken
+        taken = nearest
+
+
+def _by_count(
+    groups: Mapping[str, frozenset[str]], share: float, rng: np.random.Generator
+) -> set[str]:
     """About `share` of the groups, so that each label stands on both sides.
 
     Greedy: the next group is one that bears the label least drawn so far, among those that leave
@@ -71,11 +168,12 @@ def draw(groups: Mapping[str, frozenset[str]], share: float, rng: np.random.Gene
 
 
 def draw_strongest(
-    table: pd.DataFrame, strategy: str, share: float, seed: tuple[int, int]
+    table: pd.DataFrame, span: Span, strategy: str, share: float, seed: tuple[int, int]
 ) -> tuple[str, set[str], list[str]]:
     """The first strategy, from `strategy` downwards, whose draw leaves each label on both sides.
 
-    Returns it, the recordings drawn (none for ``time_block``), and why others were passed over.
+    `share` is one of the spans of `table`. Returns the strategy, the recordings drawn (none for
+    ``time_block``), and why others were passed over.
     """
     passed: list[str] = []
     for candidate in STRENGTHS[STRENGTHS.index(strategy) : -1]:
@@ -86,7 +184,8 @@ def draw_strongest(
         groups = groups_of(table, column)
         reason = obstacle(groups, column)
         if reason is None:
-            taken = draw(groups, share, np.random.default_rng(seed))
+            sizes = _spans_of(table, column, span)
+            taken = draw(groups, sizes, share, np.random.default_rng(seed))
             chosen = table[table[column].isin(list(taken))]
             rest = table[~table[column].isin(list(taken))]
             torn = set(chosen["run_id"]) & set(rest["run_id"])

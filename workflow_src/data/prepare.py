@@ -17,6 +17,7 @@ from workflow_src.data.audit.report import as_text, audited, leak, write_report
 from workflow_src.data.common_rate import at_common_rate
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
+from workflow_src.data.shares import told
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
 from workflow_src.data.sources.bearing_datasets.building import Building
 from workflow_src.data.sources.folder import FolderSource
@@ -152,7 +153,7 @@ def summary(facts: Mapping[str, Any]) -> list[str]:
     """What a span of a split holds in time and turns, its strength, and its warnings."""
     window, horizon = facts["window"], facts["horizon"]
     turns = facts["revolutions_per_window"]
-    lines = [f"split {facts['strength']}; spans: {facts['spans']}"]
+    lines = [f"split {facts['strength']}; spans: {facts['spans']}", *told(facts["shares"])]
     if facts["window_ms"] is None:
         lines.append(f"window {window} samples, horizon {horizon}; rate unknown or mixed")
     else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,31 +12,28 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.configuration.keys import Selector
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.messages import as_flow, as_yaml
 from workflow_src.errors import BadData, UserError
+
+_MOST = 20  # values that a message lists
 
 
 def select(table: pd.DataFrame, selector: Selector, where: str) -> NDArray[np.bool_]:
     """Which rows of `table` bear, in each column of `selector`, one of its values: (n,) bool.
 
-    1200, "1200" and 1200.0 are one value. Raises ``UserError`` for a column or a value that the
-    table does not have and where no row is left; `where` names the key.
+    Values match by their text. Where no row bears the text, a number takes the one text that is
+    the same number: 1200 finds 1200.0, and 10 the unit 010. Raises ``UserError`` for a column or
+    a value that the table does not have, for a number that several texts are, and where no row is
+    left; `where` names the key.
     """
     chosen = np.ones(len(table), dtype=np.bool_)
     for column, values in selector.items():
         if column not in table.columns:
             raise _unknown_column(table, column, where)
-        present = table[column].map(_canonical)
-        wanted = {_canonical(value): value for value in values}
-        for key, value in wanted.items():
-            if key not in set(present):
-                raise UserError(
-                    f"No recording has {column} = {value!r}.",
-                    where=where,
-                    found=f"{column}: {listed(table[column])}",
-                    remedy=_nearest_value(table, column, values, value),
-                )
-        chosen &= present.isin(list(wanted)).to_numpy()
+        texts = table[column].map(_text)
+        present = {text: number_of(text) for text in sorted(set(texts))}
+        meant = [_meant(present, column, values, i, where) for i in range(len(values))]
+        chosen &= texts.isin(meant).to_numpy()
     if not chosen.any():
         raise UserError(
             "No recording is selected.",
@@ -47,18 +44,49 @@ def select(table: pd.DataFrame, selector: Selector, where: str) -> NDArray[np.bo
     return chosen
 
 
-def _canonical(value: Any) -> str:
-    """One text for all ways to write a number; other values as they are, missing ones as ''."""
-    text = str(value).strip()
-    if "_" in text:  # Python reads 1_2 as twelve; in a name it is a name
-        return text
+def _text(cell: Any) -> str:
+    """A cell as text, without blanks around it; of a missing number none."""
+    return "" if isinstance(cell, float) and math.isnan(cell) else str(cell).strip()
+
+
+def number_of(text: str) -> float | None:
+    """The number that a text is, or None; `1_2` and `nan` are names."""
     try:
         number = float(text)
     except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in text else None
+
+
+def _meant(
+    present: Mapping[str, float | None], column: str, values: Sequence[Any], i: int, where: str
+) -> str:
+    """The text that ``values[i]`` selects, of those `present` with the numbers that they are."""
+    text = _text(values[i])
+    if text in present:
         return text
-    if math.isnan(number):
-        return ""
-    return repr(number) if math.isfinite(number) else text
+    number = number_of(text)
+    equal = [other for other, its in present.items() if its is not None and its == number]
+    if len(equal) == 1:
+        return equal[0]
+    found = f"{column}: {listed(present)}"
+    if equal:
+        whole = [v for j in range(len(values)) for v in (equal if j == i else [values[j]])]
+        raise UserError(
+            f"{column} = {as_flow(values[i])} is the number of several values.",
+            where=where,
+            found=found,
+            expected=f"one of {', '.join(map(as_flow, equal))}",
+            remedy=as_yaml((column,), whole) + "   # all of them, or those that are meant",
+        )
+    near = difflib.get_close_matches(text, list(present), n=1)
+    nearest = [near[0] if j == i else values[j] for j in range(len(values))] if near else None
+    raise UserError(
+        f"No recording has {column} = {as_flow(values[i])}.",
+        where=where,
+        found=found,
+        remedy=None if nearest is None else as_yaml((column,), nearest),
+    )
 
 
 def _unknown_column(table: pd.DataFrame, column: str, where: str) -> UserError:
@@ -68,19 +96,13 @@ def _unknown_column(table: pd.DataFrame, column: str, where: str) -> UserError:
         + (f"; the nearest is `{near[0]}`." if near else "."),
         where=where,
         expected="one of " + ", ".join(table.columns),
-        remedy=f"{near[0]}: {listed(table[near[0]])}" if near else None,
+        remedy=as_yaml((near[0],), sorted({_text(c) for c in table[near[0]]})[:_MOST])
+        if near
+        else None,
     )
 
 
-def _nearest_value(
-    table: pd.DataFrame, column: str, values: Sequence[Any], wrong: Any
-) -> str | None:
-    present = sorted(set(table[column].map(_canonical)))
-    near = difflib.get_close_matches(_canonical(wrong), present, n=1)
-    return as_yaml((column,), [near[0] if v == wrong else v for v in values]) if near else None
-
-
-def listed(values: Iterable[Any], most: int = 20) -> str:
+def listed(values: Iterable[Any], most: int = _MOST) -> str:
     """The different values as one line, sorted; at most `most` of them, and how many there are."""
     names = sorted({str(value) for value in values})
     return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

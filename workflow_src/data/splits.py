@@ -16,6 +16,7 @@ from workflow_src.data.naive import LEAKY, draw_windows, leak
 from workflow_src.data.origin import require_gap, rigs_in_test
 from workflow_src.data.rotations import held_out
 from workflow_src.data.selection import common_channels, select
+from workflow_src.data.shares import far_off, shares
 from workflow_src.data.shots import DrawnShots, draw_shots
 from workflow_src.data.spans import place_spans
 from workflow_src.data.split_files import SplitTable
@@ -71,7 +72,9 @@ def make_split(
     _require_parts(rows, parted.facts["validation"]["strategy"], where)
     excluded |= parted.excluded
     gap = parted.facts.pop("gap")
-    in_blocks = rows.groupby("recording_id")["part"].nunique().max() > 1
+    drawn = parted.facts["validation"]["strategy"] not in ("fixed", "select")
+    held = shares(rows, dataset.split, drawn)
+    known = figures(used, dataset, blocks=_in_blocks(rows), geometry=geometry)
     facts = {
         "dataset": name,
         "rig": dataset.rig,
@@ -86,9 +89,16 @@ def make_split(
         **rigs_in_test(rows, used),
         **label_facts(rows, used),
         **task_facts(rows, used, dataset, where),
-        **figures(used, dataset, blocks=in_blocks, geometry=geometry),
+        **known,
+        "shares": held,
+        "warnings": known["warnings"] + far_off(held),
     }
     return SplitTable(rows, facts)
+
+
+def _in_blocks(rows: pd.DataFrame) -> bool:
+    """Whether a recording has spans in several parts."""
+    return bool(rows.groupby("recording_id")["part"].nunique().max() > 1)
 
 
 def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _Parted:
@@ -221,7 +231,7 @@ def _plan_test(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -
     if split.test is not None:
         return _Plan(split.strategy, _selected(used, split.test, split.train, where), [])
     strategy, drawn, passed = draw_strongest(
-        used, split.strategy, split.test_share, (split.seed, _TEST_DRAW)
+        used, dataset.span, split.strategy, split.test_share, (split.seed, _TEST_DRAW)
     )
     parts = {name: "test" if name in drawn else "train" for name in used["recording_id"]}
     return _Plan(strategy, parts, passed)
@@ -318,7 +328,7 @@ def _plan_validation(
         facts = {"declared": asked.strategy, "strategy": "select", "reason": "as declared"}
     else:
         strategy, held, passed = draw_strongest(
-            train, asked.strategy, asked.share, (dataset.split.seed, _VALIDATION_DRAW)
+            train, dataset.span, asked.strategy, asked.share, (dataset.split.seed, _VALIDATION_DRAW)
         )
         if strategy == "time_block" and train["run_id"].duplicated().any():
             passed.append(_CUT_EACH)

@@ -182,17 +182,16 @@ def require(
 ) -> tuple[list[str], dict[str, str]]:
     """The tasks that a split supports, and those dropped with the reason.
 
-    `facts` are those of the split; `policy` is the dataset's ``unsupported_tasks``. Raises
-    ``UserError`` with the YAML to add where the policy is ``error`` or no task is left.
+    `facts` are those of the split; `policy` is the dataset's ``unsupported_tasks``: ``drop`` may
+    leave no task. Raises ``UserError`` with the YAML to add where it is ``error``.
     """
     reasons: Mapping[str, str | None] = facts["supported"]
     dropped = {task: reason for task in tasks if (reason := reasons[task]) is not None}
     kept = [task for task in tasks if task not in dropped]
-    if not dropped or (kept and policy == "drop"):
+    if not dropped or policy == "drop":
         return kept, dropped
     remedies = [r for task in dropped if (r := facts["remedies"].get(task))]
-    if kept:
-        remedies.append("unsupported_tasks: drop   # a dash in the tables")
+    remedies.append("unsupported_tasks: drop   # a dash in the tables")
     task, reason = next(iter(dropped.items()))
     more = f" ({len(dropped) - 1} more tasks like it)" if len(dropped) > 1 else ""
     raise UserError(
@@ -200,5 +199,5 @@ def require(
         where=f"config/datasets/{facts['dataset'].partition('.fold')[0]}.yaml",
         found="\n".join(f"{task}: {reason}" for task, reason in dropped.items()),
         expected="labels of the task in the train and in the test part",
-        remedy="\nor\n".join(remedies) or "another task set, or recordings with these labels",
+        remedy="\nor\n".join(remedies),
     )

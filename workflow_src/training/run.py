@@ -30,6 +30,7 @@ from workflow_src.training.assembly import build_network
 from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
 from workflow_src.training.independence import require_independent
+from workflow_src.training.no_task import write_nothing_learned
 from workflow_src.training.out_of_memory import exhausted, limit_host_memory, trim
 from workflow_src.training.precision import turn_tf32_off
 from workflow_src.training.predict import predict
@@ -151,8 +152,13 @@ def _finish(
     dataset = Dataset.model_validate(cell["dataset"])
     # Only the facts are kept of the split: its table is the reader's, in few bytes a span.
     facts_of_split, reader = _reader(cell, dataset, told.cache_mb)
-    kept, _ = require(facts_of_split, list(cell["tasks"]), dataset.unsupported_tasks)
+    kept, dropped = require(facts_of_split, list(cell["tasks"]), dataset.unsupported_tasks)
     with contextlib.closing(reader):
+        if not kept:
+            if ranks.first:
+                places = (folder / WEIGHTS, folder / PREDICTIONS, folder / REPORT)
+                write_nothing_learned(cell, whole, dropped, reader, places)
+            return
         network = build_network(cell, kept, reader, facts_of_split)
         share = -(-cell["training"]["batch_size"] // ranks.count)
         recovery = Recovery(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
+from workflow_src.configuration.messages import as_flow
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
 from workflow_src.data.sources.folder.cells import has_comma
 from workflow_src.data.sources.folder.listing import (
@@ -182,8 +183,8 @@ def field_text(name: str, rule: str | Lookup, groups: Mapping[str, str], where: 
             f"No value for {name}.",
             where=where,
             found=f"{rule.group} = {text!r}",
-            expected=f"one of {', '.join(rule.values)}",
-            remedy=f"add `{text}: VALUE` to the values of `{name}:` under `fields:`",
+            expected=f"one of {', '.join(map(as_flow, rule.values))}",
+            remedy=f"add `{as_flow(text)}: VALUE` to the values of `{name}:` under `fields:`",
         )
     return rule.values[text]
 
