@@ -7,7 +7,7 @@ import json
 import os
 from pathlib import Path
 
-from workflow_src.configuration.messages import shown
+from workflow_src.configuration.lines import shown
 from workflow_src.errors import UserError
 
 
