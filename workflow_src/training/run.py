@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
+from workflow_src.code_digest import UNKNOWN, code_digest, joined, require_planned_code
 from workflow_src.configuration import Dataset, identity
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
@@ -76,11 +77,12 @@ def _attempt(
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
     cell = json.loads(cell_file.read_text(encoding="utf-8"))
+    require_planned_code(cell, "network")
     ranks = Ranks.join(told.accelerator)
     whole = full_identity(cell)
     if ranks.first:
         remove_half_written(folder, cell_file.parent)
-        move_aside_foreign(folder, whole)
+        move_aside_foreign(folder, whole, told.anew)
     ranks.wait()
     if not all((folder / name).exists() for name in OUTPUTS):
         with Watch(journal.append, accelerator=told.accelerator, index=ranks.rank) as watch:
@@ -170,8 +172,18 @@ def _finish(
                     Attempt(cell, whole, folder, told, journal, stop, watch, recovery, facts),
                     reader,
                 )
+        elif ranks.first:
+            _add_code(folder / REPORT)
         if ranks.first:
             _predict(cell, recovery, reader, facts_of_split, folder, told, watch)
+
+
+def _add_code(report: Path) -> None:
+    """The code of now predicts with weights that are there already."""
+    content = json.loads(report.read_text(encoding="utf-8"))
+    code = joined(content.get("code", UNKNOWN), code_digest("network"))
+    if content.get("code") != code:
+        write_text(report, json.dumps({**content, "code": code}, indent=1, sort_keys=True))
 
 
 def _reader(
@@ -219,24 +231,30 @@ def full_identity(cell: Mapping[str, Any]) -> str:
     return identity([cell["identity"], manifest["sha256"], spans])
 
 
-def move_aside_foreign(folder: Path, whole: str) -> None:
+def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:
     """Move what another configuration, rig or split left in runs/ aside; never go on from it.
 
-    The journal and the lock stay: they tell what was tried, and who is at it.
+    So with all that there is, where the cell is to be trained `anew` and no attempt before has
+    been told so by the same name. The journal and the lock stay: they tell what was tried, and who
+    is at it.
     """
-    stamp = folder / "identity"
+    stamp, named = folder / "identity", folder / "anew"
     before = stamp.read_text(encoding="utf-8") if stamp.exists() else whole
-    if before != whole:
-        aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
-        aside.mkdir(parents=True, exist_ok=True)
+    is_told = bool(anew) and (not named.exists() or named.read_text(encoding="utf-8") != anew)
+    if before != whole or is_told:
         remove_checkpoints(folder)  # never continued, and large
-        for path in folder.iterdir():
-            if path.name not in ("aside", "attempts.jsonl", stamp.name) and not _is_lock(path):
-                path.rename(aside / path.name)
+        staying = {"aside", "attempts.jsonl", stamp.name, named.name}
+        found = [p for p in folder.iterdir() if p.name not in staying and not _is_lock(p)]
         # Last: a kill in between must not leave foreign files without the stamp that tells.
-        stamp.rename(aside / stamp.name)
+        found += [stamp] if stamp.exists() else []
+        aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
+        for path in found:
+            aside.mkdir(parents=True, exist_ok=True)
+            path.rename(aside / path.name)
     if not stamp.exists():
         write_text(stamp, whole)
+    if is_told:
+        write_text(named, anew)
 
 
 def _is_lock(path: Path) -> bool:
