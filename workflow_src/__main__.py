@@ -10,11 +10,12 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workflow_src.errors import Stopped, UserError, first_line
-from workflow_src.files import disk_full, is_disk_full
+from workflow_src.files import disk_full, is_disk_full, only_while
 from workflow_src.scheduling.journal import Cause, cause_of
 
 if TYPE_CHECKING:
@@ -151,12 +152,15 @@ def _refuse(cell: Path) -> Cause:
 def _attempt(options: argparse.Namespace) -> Cause:
     from workflow_src.cells import runs_beside
     from workflow_src.scheduling.journal import Journal
+    from workflow_src.scheduling.lock import require_held
     from workflow_src.scheduling.stop import Stop
     from workflow_src.scheduling.supervisor import die_with_parent
     from workflow_src.scheduling.told import Told
 
     die_with_parent()
-    stop = Stop(options.until)
+    folder = runs_beside(options.cell)
+    look = partial(require_held, folder, os.environ)
+    stop = Stop(options.until, look)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop.ask)
     told, facts = Told.from_json(options.told), dict[str, Any]()
@@ -165,8 +169,8 @@ def _attempt(options: argparse.Namespace) -> Cause:
         from workflow_src.training.run import attempt, limit_memory
 
         limit_memory(told)
-        journal = Journal(runs_beside(options.cell) / "attempts.jsonl")
-        attempt(options.cell, told, journal, stop, facts)
+        with only_while(look):
+            attempt(options.cell, told, Journal(folder / "attempts.jsonl"), stop, facts)
     except BaseException as error:
         report["cause"] = cause_of(error).text
         report["message"] = first_line(error)

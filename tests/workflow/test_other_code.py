@@ -8,11 +8,9 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
-import yaml
 
 from .test_failures import EPOCHS, _kill_in_training
 from .test_waiting_jobs import QUEUE, SUBMIT, _run_and_edit_while_waiting
@@ -117,21 +115,13 @@ def test_forcerun_train_reaches_the_job_and_trains_from_the_first_step(finished,
     assert finished.snakemake().nothing_to_do
 
 
-@pytest.mark.parametrize(
-    ("arguments", "anew"),
-    [
-        (("-R", "{dlinear}/predictions.h5"), {"dlinear"}),
-        (("-f", "{fno}/training.json"), {"fno"}),
-        (("--forceall",), {"dlinear", "fno"}),
-        (("--forcerun", "recordings"), set()),  # the store is the same: weights are put back
-        (("--forcerun", "evaluate"), set()),
-    ],
-)
-def test_what_is_forced_is_trained_anew_and_no_more(finished, arguments, anew):
-    folders = {m: str(finished.kept(m).results.relative_to(finished.folder)) for m in ("dlinear", "fno")}
-    outcome = finished.snakemake(*(text.format(**folders) for text in arguments))
+def test_a_store_that_is_forced_costs_no_epoch_and_a_file_that_is_forced_its_cell(finished):
+    dlinear, fno = finished.kept("dlinear"), finished.kept("fno")
+    file = (dlinear.results / "predictions.h5").relative_to(finished.folder)
+    outcome = finished.snakemake("--forcerun", "recordings", str(file))
     assert outcome.code == 0, outcome.text
-    assert {m for m in folders if (finished.kept(m).runs / "aside").exists()} == anew
+    assert (dlinear.runs / "aside").exists()
+    assert not (fno.runs / "aside").exists()
 
 
 def test_a_forced_training_that_is_interrupted_goes_on(finished):

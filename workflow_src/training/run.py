@@ -21,7 +21,7 @@ from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
-from workflow_src.files import write_text, write_whole
+from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
 from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.journal import Journal
@@ -132,7 +132,7 @@ def remove_half_written(*folders: Path) -> None:
     for folder in folders:
         for left in folder.glob(".[0-9]*"):
             if ".lock." not in left.name:
-                left.unlink(missing_ok=True)
+                remove(left)
 
 
 def _finish(
@@ -250,7 +250,7 @@ def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:
         aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
         for path in found:
             aside.mkdir(parents=True, exist_ok=True)
-            path.rename(aside / path.name)
+            move(path, aside / path.name)
     if not stamp.exists():
         write_text(stamp, whole)
     if is_told:
