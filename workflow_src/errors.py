@@ -59,7 +59,7 @@ class LockLost(Stopped):
     """Another process holds what this one held: it is to write nothing more."""
 
     def __init__(self, where: str) -> None:
-        super().__init__("terminated", f"another process took over {where}: nothing more is written")
+        super().__init__("terminated", f"another process took over {where}: nothing is written")
 
 
 def first_line(error: BaseException) -> str:

@@ -20,7 +20,7 @@ _look: Callable[[], object] = lambda: None  # noqa: E731 - the process's own, by
 @contextlib.contextmanager
 def only_while(look: Callable[[], object]) -> Iterator[None]:
     """Inside, `look` is called before each write that lasts, and raises where it is not to be."""
-    global _look  # noqa: PLW0603 - a right that the whole process has or has not
+    global _look  # a right that the whole process has or has not
     before, _look = _look, look
     try:
         yield

@@ -61,14 +61,15 @@ def test_other_code_is_told_and_trained_anew_by_the_command_that_is_told(finishe
             assert f"{WORDS.capitalize()} than that of now: tiny/dlinear/all/1" in table, name
     status = finished.verb("status")
     assert status.text.count(WORDS) == 3  # the first line, and a line each
-    found = {one["cell"]: one["other_code"] for one in json.loads(finished.verb("status", "--json").text)}
+    told = json.loads(finished.verb("status", "--json").text)
+    found = {one["cell"]: one["other_code"] for one in told}
     assert found == {
         "tiny/dlinear/all/1": True,
         "tiny/fno/all/1": True,
         "tiny/trivial/all/1": False,
     }
 
-    (behind,) = {match[1] for match in re.finditer(r"^  (--forcerun .*)$", again.text, re.MULTILINE)}
+    behind = re.findall(r"^  (--forcerun .*)$", again.text, re.MULTILINE)[-1]
     command = " ".join(finished.command()) + " " + behind
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(

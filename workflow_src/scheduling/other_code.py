@@ -67,5 +67,3 @@ def told(study: str, cells: Iterable[Cell]) -> str:
         "  Their numbers stay. If they may have changed, train them anew by the same command with\n"
         f"  {retraining(study)}"
     )
-
-
