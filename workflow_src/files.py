@@ -42,7 +42,7 @@ def remove(path: Path) -> None:
 def move(path: Path, target: Path) -> None:
     """Rename a file or folder; a file that is there is replaced."""
     look_first()
-    path.replace(target)
+    path.rename(target)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -61,7 +61,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
         finally:
             os.close(descriptor)
         # Beside the file that was just made: of this folder NFS remembers nothing that is older.
-        move(temporary, path)
+        look_first()
+        temporary.replace(path)
     except Exception as error:
         if is_disk_full(error):
             raise disk_full(path.parent, f"{path.name} could not be written: {error}") from error
