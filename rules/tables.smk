@@ -42,6 +42,7 @@ rule paper_tables:
         mem_mb=1000,
     params:
         cells=T.plan_json(),
+        other_code=T.other_code,
     shell:
         "verb tables --plan {params.cells:q} > {log} 2>&1"
 

@@ -10,11 +10,12 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from workflow_src.errors import Stopped, UserError, first_line
-from workflow_src.files import disk_full, is_disk_full
+from workflow_src.files import disk_full, is_disk_full, only_while
 
 try:
     from workflow_src.scheduling.journal import Cause, cause_of
@@ -128,7 +129,8 @@ def _train(options: argparse.Namespace) -> Cause:
     from workflow_src.scheduling.supervisor import supervise
     from workflow_src.scheduling.told import Told
 
-    told = Told(**{name: getattr(options, name) for name in Told.__dataclass_fields__})
+    asked = {name: getattr(options, name) for name in Told.__dataclass_fields__ if name != "anew"}
+    told = Told(**asked, anew=_anew(options.cell))
     if options.refused:
         return _refuse(options.cell)
     identity = json.loads(options.cell.read_text(encoding="utf-8"))["identity"]
@@ -136,6 +138,13 @@ def _train(options: argparse.Namespace) -> Cause:
     command += ["--told", told.to_json()]
     with own_gpus(told.devices) if told.accelerator == "cuda" else nullcontext():
         return supervise(runs_beside(options.cell), identity, told, command)
+
+
+def _anew(cell: Path) -> str:
+    """Name of the run that called this verb, where it is to train this cell from its first step."""
+    from workflow_src.configuration import snapshot
+
+    return snapshot.anew(str(cell.parent)) if snapshot.VARIABLE in os.environ else ""
 
 
 def _refuse(cell: Path) -> Cause:
@@ -157,12 +166,15 @@ def _refuse(cell: Path) -> Cause:
 def _attempt(options: argparse.Namespace) -> Cause:
     from workflow_src.cells import runs_beside
     from workflow_src.scheduling.journal import Journal
+    from workflow_src.scheduling.lock import require_held
     from workflow_src.scheduling.stop import Stop
     from workflow_src.scheduling.supervisor import die_with_parent
     from workflow_src.scheduling.told import Told
 
     die_with_parent()
-    stop = Stop(options.until)
+    folder = runs_beside(options.cell)
+    look = partial(require_held, folder, os.environ)
+    stop = Stop(options.until, look)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop.ask)
     told, facts = Told.from_json(options.told), dict[str, Any]()
@@ -171,8 +183,8 @@ def _attempt(options: argparse.Namespace) -> Cause:
         from workflow_src.training.run import attempt, limit_memory
 
         limit_memory(told)
-        journal = Journal(runs_beside(options.cell) / "attempts.jsonl")
-        attempt(options.cell, told, journal, stop, facts)
+        with only_while(look):
+            attempt(options.cell, told, Journal(folder / "attempts.jsonl"), stop, facts)
     except BaseException as error:
         report["cause"] = cause_of(error).text
         report["message"] = first_line(error)
@@ -191,12 +203,17 @@ def _text(error: BaseException) -> str:
 
 def _status(options: argparse.Namespace) -> Cause:
     from workflow_src.scheduling import status
+    from workflow_src.scheduling.other_code import reports
 
     def looked() -> tuple[str, list[status.Status]]:
         study, wanted = status.last_run(options.study)
         return study, status.survey(study, wanted)
 
-    if options.json:
+    if options.other_code:
+        study, grid = looked()
+        files = reports(study, (one.cell for one in grid if one.other_code))
+        print("\n".join(files))
+    elif options.json:
         print(json.dumps([one.to_json() for one in looked()[1]], indent=1))
     elif options.watch:
         status.watch(lambda: status.table(*looked()))
@@ -381,6 +398,9 @@ def _add_rest(verb: _Verb) -> None:
     form = status.add_mutually_exclusive_group()
     form.add_argument("--watch", action="store_true", help="again and again, until Ctrl-C")
     form.add_argument("--json", action="store_true", help="a list for programs")
+    form.add_argument(
+        "--other-code", action="store_true", help="files of cells that other code has trained"
+    )
     watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
     watch.add_argument("pid", type=int)
     watch.add_argument("--every", type=float, default=1.0, help="seconds")

@@ -55,6 +55,13 @@ class Stopped(Exception):
         self.reason = reason
 
 
+class LockLost(Stopped):
+    """Another process holds what this one held: it is to write nothing more."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__("terminated", f"another process took over {where}: nothing is written")
+
+
 def first_line(error: BaseException) -> str:
     """What an error says in one line; its type where it says nothing."""
     return str(error).partition("\n")[0] or type(error).__name__

@@ -1,13 +1,48 @@
-"""Files that are whole or absent: a temporary name, fsync, rename."""
+"""Files that are whole or absent: a temporary name, fsync, rename.
+
+A process that may only write while it holds something says so once, by `only_while`; whatever it
+lays down, moves or removes by a function of this file looks first.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from workflow_src.errors import UserError
+
+_look: Callable[[], object] = lambda: None  # noqa: E731 - the process's own, by `only_while`
+
+
+@contextlib.contextmanager
+def only_while(look: Callable[[], object]) -> Iterator[None]:
+    """Inside, `look` is called before each write that lasts, and raises where it is not to be."""
+    global _look  # a right that the whole process has or has not
+    before, _look = _look, look
+    try:
+        yield
+    finally:
+        _look = before
+
+
+def look_first() -> None:
+    """Raise what the `look` of `only_while` raises, where this process is to write no more."""
+    _look()
+
+
+def remove(path: Path) -> None:
+    """Remove a file, if it is there."""
+    look_first()
+    path.unlink(missing_ok=True)
+
+
+def move(path: Path, target: Path) -> None:
+    """Rename a file or folder; a file that is there is replaced."""
+    look_first()
+    path.rename(target)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -15,6 +50,7 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     A failure leaves neither; a full disk is a UserError that names the folder.
     """
+    look_first()  # a holder elsewhere may have a process of this number
     temporary = path.with_name(f".{os.getpid()}.{path.name}")
     temporary.unlink(missing_ok=True)  # of a killed process that had the same number
     try:
@@ -24,6 +60,8 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+        # Beside the file that was just made: of this folder NFS remembers nothing that is older.
+        look_first()
         temporary.replace(path)
     except Exception as error:
         if is_disk_full(error):

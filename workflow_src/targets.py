@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import fnmatch
 import functools
 import json
@@ -24,10 +25,12 @@ from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
 from workflow_src.errors import UserError
+from workflow_src.scheduling.forced import forced_cells
 from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
 from workflow_src.scheduling.offered import Asked, require_offered
+from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.past import cause_without_end
 from workflow_src.scheduling.request import Forecast, Policy, Request, decide, site_resources
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
@@ -48,12 +51,14 @@ class Targets:
         self.plan = TablePlan.from_configuration(configuration, self.cells)
         for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
             configuration.resolve(*cell.key)
+        self.settings: Callable[[], Any] = lambda: None  # Snakemake's, known once it has read all
         self._check_data_root()
         self._check_requests()
 
     def keep(self) -> None:
         """Keep the configuration for the jobs of this run; called when it begins."""
-        snapshot.keep(self.configuration)
+        folders = [str(paths.results(self.study, cell)) for cell in self._forced()]
+        snapshot.keep(self.configuration, folders)
 
     # ------------------------------------------------------------------ names
 
@@ -158,6 +163,28 @@ class Targets:
         """What decides the tables."""
         return self.plan.to_json()
 
+    def other_code(self, wildcards: Any) -> list[str]:
+        """Cells of which the tables say that other code has trained them.
+
+        Not those that this run trains anew: what is said of them would hold no more at its end.
+        """
+        forced = set(self._forced())
+        kept = [cell for cell in self.cells if cell not in forced and self._is_current(cell)]
+        return [cell.name for cell in of_other_code(self.study, kept)]
+
+    def _forced(self) -> list[Cell]:
+        """What this run is told to train from the first step."""
+        settings = self.settings()
+        return [] if settings is None else forced_cells(settings, self.study, self.cells)
+
+    def _is_current(self, cell: Cell) -> bool:
+        """Whether what is there is of the present settings, as far as a cell.json tells."""
+        try:
+            text = (paths.results(self.study, cell) / "cell.json").read_text(encoding="utf-8")
+        except FileNotFoundError:
+            return True
+        return self.configuration.resolve(*cell.key)["identity"] in text
+
     def table_files(self) -> list[str]:
         """Every table of the study."""
         return [str(path) for path in table_files(self.plan)]
@@ -245,6 +272,11 @@ class Targets:
             print(digest(self.configuration, map(Path, logs), log_of, self.request), flush=True)
         except Exception as error:
             print(f"What failed could not be summed up: {error!r}", flush=True)
+
+    def tell_of_other_code(self) -> None:
+        """Say which cells other code has trained, and how to train them anew."""
+        if said := told(self.study, self.cells):
+            print(said, file=sys.stderr, flush=True)
 
     def _call(self, *arguments: str) -> None:
         path = os.pathsep.join(filter(None, [str(self.basedir), os.environ.get("PYTHONPATH")]))
@@ -395,19 +427,27 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
     try:
         if not workflow.is_main_process:
             return Targets(snapshot.kept(), Path(workflow.basedir))
-        files, scheduled = workflow.overwrite_configfiles, workflow.resource_settings.nodes
-        asked = workflow.config_settings.config_args
-        config = over_files(config, asked, scheduled=scheduled is not None)
-        if scheduled is not None:
-            return build(config, workflow.basedir, files)
-        stated = workflow.global_resources
-        here = {name: stated[name].value for name in ("mem_mb", "gpu") if name in stated}
-        targets = build(config, workflow.basedir, files, _machine(here))
-        for name, most in targets.shared_resources().items():
-            if name not in stated:
-                workflow.register_resource(name, most)
+        targets = _of_run(workflow, config)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    targets.settings = lambda: workflow.dag_settings
+    # Whatever comes of this command: a plan, a run with nothing to do, with or without failures.
+    atexit.register(targets.tell_of_other_code)
+    return targets
+
+
+def _of_run(workflow: Any, config: Mapping[str, Any]) -> Targets:
+    files, scheduled = workflow.overwrite_configfiles, workflow.resource_settings.nodes
+    asked = workflow.config_settings.config_args
+    config = over_files(config, asked, scheduled=scheduled is not None)
+    if scheduled is not None:
+        return build(config, workflow.basedir, files)
+    stated = workflow.global_resources
+    here = {name: stated[name].value for name in ("mem_mb", "gpu") if name in stated}
+    targets = build(config, workflow.basedir, files, _machine(here))
+    for name, most in targets.shared_resources().items():
+        if name not in stated:
+            workflow.register_resource(name, most)
     return targets
 
 

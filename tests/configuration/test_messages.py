@@ -73,7 +73,7 @@ WRONG_RUN: list[tuple[dict[str, Any], str, str, str]] = [
     ({"training": {"epoch": 5}}, "training.epoch", "epochs", "epochs: 5"),
     ({"trainnig": {"epochs": 5}}, "trainnig", "training", "training: {epochs: 5}"),
     ({"epochs": 5}, "epochs", "training.epochs", "training: {epochs: 5}"),
-    ({"frobnicate": 1}, "frobnicate", "one of data_root", "remove the line `frobnicate:`"),
+    ({"frobnicate": 1}, "frobnicate", "one of code", "remove the line `frobnicate:`"),
     ({"training": {"epochs": "many"}}, "training.epochs", "whole number >= 1", "epochs: 200"),
     ({"training": {"epochs": 0}}, "training.epochs", ">= 1", "epochs: 200"),
     ({"training": {"epochs": True}}, "training.epochs", "no numbers", "epochs: 200"),

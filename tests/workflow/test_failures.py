@@ -69,10 +69,10 @@ def test_a_damaged_store_is_named_and_mended(finished):
     assert finished.dry().rules["train"] == 1
 
 
-def _kill_in_training(project, kept, epochs):
+def _kill_in_training(project, kept, epochs, *arguments):
     """Start a run, and end its training of `kept` by SIGKILL after `epochs` epochs."""
     master = subprocess.Popen(
-        project.command(),
+        project.command(*arguments),
         cwd=project.folder,
         env=project.variables,
         stdout=subprocess.PIPE,

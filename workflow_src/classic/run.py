@@ -13,6 +13,7 @@ import numpy as np
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.classic.trivial import predict_trivial
+from workflow_src.code_digest import require_planned_code
 from workflow_src.configuration import Dataset
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
@@ -32,7 +33,7 @@ def run_classic(cell_file: Path) -> None:
 
 
 def _run(cell_file: Path, cell: dict[str, Any]) -> None:
-    begun = time.monotonic()
+    begun, code = time.monotonic(), require_planned_code(cell, "classic")
     dataset = Dataset.model_validate(cell["dataset"])
     split = read_split(split_folder(cell["cell"]["dataset"]))
     kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)
@@ -45,6 +46,7 @@ def _run(cell_file: Path, cell: dict[str, Any]) -> None:
     report = {
         "cell": cell["cell"],
         "identity": cell["identity"],
+        "code": code,
         "seconds": round(time.monotonic() - begun, 3),
         "peak_rss_mb": peak_rss_mb(),
         "versions": {"python": platform.python_version(), "numpy": np.__version__},

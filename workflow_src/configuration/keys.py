@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
 
@@ -118,6 +118,12 @@ class Run(Keys):
     )
     hardware: Name = Field(
         description="A file of config/hardware/; named by a profile.", examples=["local"]
+    )
+    code: Literal["noted", "strict"] = Field(
+        "noted",
+        description="What follows from an edit of the code that trains: `noted` says which cells "
+        "other code has trained, `strict` trains them anew (docs/reruns.md).",
+        examples=["strict"],
     )
     data_root: str | None = Field(
         None,

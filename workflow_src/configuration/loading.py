@@ -14,6 +14,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from workflow_src.code_digest import KINDS, Kind, code_digest
 from workflow_src.configuration.augmentation import refuse_scaling
 from workflow_src.configuration.base import repeated
 from workflow_src.configuration.checking import checked
@@ -64,7 +65,8 @@ class Configuration:
     site: SiteClass
     light_site: SiteClass  # of rules that need no GPU
     folder: Path
-    digests: Mapping[str, str]  # SHA-256 of the tables beside rigs and datasets, by their names
+    # SHA-256 of the tables beside rigs and datasets, by their names; of code that is in identities
+    digests: Mapping[str, str]
     # (model, dataset, task set, overrides that match) -> what its cells share
     _resolved: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
@@ -100,7 +102,8 @@ class Configuration:
         shared = {**self._data_parts[dataset], "tasks": tasks}
         if network.kind == "classic":
             model_part = {"kind": "classic", "method": network.method}
-            return {**shared, "model": model_part, "revision": REVISIONS["classic"]}
+            revision = {"revision": REVISIONS["classic"]} | self._code("classic")
+            return {**shared, "model": model_part, **revision}
         sizes = network.model_dump(include=set(Architecture.model_fields))
         training = self.run.training.model_dump() | _set(network.training) | _set(data.training)
         for override in overrides:
@@ -113,8 +116,13 @@ class Configuration:
             **shared,
             "model": {"kind": "network"} | self._own_keys(model, sizes),
             "revision": REVISIONS["models"],
+            **self._code("network"),
             "training": Training.model_validate(training).model_dump(),
         }
+
+    def _code(self, kind: Kind) -> dict[str, str]:
+        """Under `code: strict`, the code that trains; as it was when the run was planned."""
+        return {} if self.run.code == "noted" else {"code": self.digests[f"code/{kind}"]}
 
     def _own_keys(self, name: str, sizes: dict[str, Any]) -> dict[str, Any]:
         """`sizes` without those of other backbones; one that an override sets is an error."""
@@ -245,7 +253,8 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
         site=_site(folder / "site.yaml", (run.hardware,)),
         light_site=_site(folder / "site.yaml", ("cpu", run.hardware)),
         folder=folder,
-        digests={f"{kind}/{name}": digest(folder / kind / name) for kind, name in tables},
+        digests={f"{kind}/{name}": digest(folder / kind / name) for kind, name in tables}
+        | ({f"code/{kind}": code_digest(kind) for kind in KINDS} if run.code == "strict" else {}),
     )
     _require_a_network(configuration)
     return configuration

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +39,10 @@ _MANY: dict[str, type[BaseModel]] = {
 }
 
 
-def keep(configuration: Configuration) -> None:
+def keep(configuration: Configuration, forced: Iterable[str] = ()) -> None:
     """Write `configuration` for the jobs of the run that begins, and tell them where.
+
+    `forced` are the results folders of the cells that it is to train from their first step.
 
     The file bears the name of its content: another command in the same folder, at the same time
     or later, does not touch it. Schedulers pass the environment on.
@@ -53,6 +57,9 @@ def keep(configuration: Configuration) -> None:
     content["run"]["data_root"] = None if root is None else str(root)
     for name in _MANY:
         content[name] = {key: _plain(v) for key, v in getattr(configuration, name).items()}
+    if forced := sorted(forced):
+        # A name of its own: another run that is told so trains the same cells once more.
+        content["anew"] = {"run": uuid.uuid4().hex, "cells": forced}
     path = FOLDER.resolve() / f"{identity(content)}.json"
     write_text(path, json.dumps(content, indent=1))
     os.environ[VARIABLE] = str(path)
@@ -60,6 +67,16 @@ def keep(configuration: Configuration) -> None:
 
 def kept() -> Configuration:
     """The configuration of the run that a job belongs to."""
+    return read(_kept_file())
+
+
+def anew(folder: str) -> str:
+    """Name of the run that a job belongs to, where it trains the cell of `folder` anew; else ""."""
+    said = json.loads(_kept_file().read_text(encoding="utf-8")).get("anew")
+    return str(said["run"]) if said is not None and folder in said["cells"] else ""
+
+
+def _kept_file() -> Path:
     path = Path(os.environ.get(VARIABLE, ""))
     if not path.is_file():
         raise UserError(
@@ -69,7 +86,7 @@ def kept() -> Configuration:
             expected="a file on a file system that nodes see",
             remedy="let the scheduler pass the environment on: `sbatch --export=ALL`, its default",
         )
-    return read(path)
+    return path
 
 
 def read(path: Path) -> Configuration:

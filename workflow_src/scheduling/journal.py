@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from workflow_src.errors import BadData, Diverged, OutOfMemory, Stopped, first_line
+from workflow_src.files import look_first
 from workflow_src.limits import peak_rss_mb
 
 
@@ -95,6 +96,7 @@ class Journal:
         # A line torn by a kill must not swallow the next one.
         if not self._ends_with_newline():
             line = "\n" + line
+        look_first()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         try:
             data = line.encode()

@@ -10,7 +10,9 @@ decides every race, however slow a process is between its look and its link:
 - There is nothing to undo, so no file that another one has seen ever turns out not to count.
 
 One thing no lock of files can exclude: a holder that cannot be asked for, is silent for `SILENCE_S`
-and comes back. It finds the higher number at its next heartbeat and has to end at once.
+and comes back. So it looks for the higher number before every write that lasts, at each heartbeat
+and between steps, and has to end at once (`require`); the processes that it starts do so, too. What
+is left is a process that stands still between such a look and the rename that follows.
 """
 
 from __future__ import annotations
@@ -23,17 +25,18 @@ import platform
 import random
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from workflow_src.errors import Stopped, UserError
+from workflow_src.errors import LockLost, Stopped, UserError
 from workflow_src.files import disk_full, is_disk_full, write_text
 from workflow_src.scheduling.slurm import squeue
 
 # Only where neither the holder's job nor its process can be asked for: heartbeats come every few
 # seconds, and a shared file system may show them late.
 SILENCE_S = 120.0
+VARIABLE = "VIBRATION_LOCK"
 _POLL_S = 1.0
 _ASK_S = 30.0  # the controller of a cluster is not to be asked by every waiter every second
 _ALIVE = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING")
@@ -136,23 +139,49 @@ class Lock:
             with contextlib.suppress(UserError, OSError):
                 self._write()
 
-    def _holds(self) -> bool:
-        """Whether the own lock file is there and no higher one: numbers have no gaps.
+    @property
+    def held(self) -> dict[str, str]:
+        """Variables that tell a process which is started what it writes under (`require_held`)."""
+        return {VARIABLE: str(self._number)}
 
-        A file system that does not answer is asked again at the next beat.
-        """
-        own, next_one = _path(self.folder, self._number), _path(self.folder, self._number + 1)
-        with contextlib.suppress(OSError):
-            return own.exists() and not next_one.exists()
-        return True
+    def require(self) -> None:
+        """Raise LockLost where another process has taken over."""
+        _require(self.folder, self._number)
+
+    def _holds(self) -> bool:
+        return _is_highest(self.folder, self._number)
 
     def _write(self) -> bool:
         """Overwrite the own lock file; False: who took over has swept the new content away."""
         try:
             write_text(_path(self.folder, self._number), json.dumps(self._content))
-        except FileNotFoundError:
+        except (FileNotFoundError, LockLost):
             return False
         return True
+
+
+def require_held(folder: Path, environment: Mapping[str, str]) -> None:
+    """Raise LockLost where whoever started this process holds `folder` no more.
+
+    Without the variable of `Lock.held` nothing was held.
+    """
+    if VARIABLE in environment:
+        _require(folder, int(environment[VARIABLE]))
+
+
+def _require(folder: Path, number: int) -> None:
+    if not _is_highest(folder, number):
+        raise LockLost(str(folder))
+
+
+def _is_highest(folder: Path, number: int) -> bool:
+    """Whether the lock file of this number is there and no higher one: numbers have no gaps.
+
+    A file system that does not answer is asked again at the next look.
+    """
+    with contextlib.suppress(OSError):
+        return _path(folder, number).exists() and not _path(folder, number + 1).exists()
+    return True
 
 
 def newest(folder: Path) -> tuple[int, Content | None]:

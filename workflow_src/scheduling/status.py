@@ -12,7 +12,7 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from workflow_src.configuration import Configuration, snapshot
 from workflow_src.errors import UserError
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import SILENCE_S, is_dead, newest
+from workflow_src.scheduling.other_code import WORDS, of_other_code, retraining
 from workflow_src.scheduling.past import Attempt, attempts, cause_without_end, framing
 
 _TAIL_BYTES = 8192  # of history.csv: some rows, of which the last `_ROWS` count
@@ -73,6 +74,7 @@ class Status:
         left_s: seconds that the epochs that are left take; of running cells alone.
         attempts: attempts started.
         last: the last attempt that ended; of one that left no word, as it was classified.
+        other_code: whether other code than that of now has trained it.
     """
 
     cell: Cell
@@ -86,6 +88,7 @@ class Status:
     left_s: float | None = None
     attempts: int = 0
     last: Attempt | None = None
+    other_code: bool = False
 
     @property
     def why(self) -> str:
@@ -111,6 +114,7 @@ class Status:
             "attempts": self.attempts,
             "cause": last.cause.text if last is not None and self.why else None,
             "message": last.message if last is not None and self.why else None,
+            "other_code": self.other_code,
         }
 
 
@@ -171,7 +175,9 @@ def _recorded(study: str) -> Iterator[Planned]:
 
 def survey(study: str, wanted: Iterable[Planned]) -> list[Status]:
     """Look at each cell."""
-    return [look(study, one) for one in wanted]
+    wanted = list(wanted)
+    other = set(of_other_code(study, (one.cell for one in wanted)))
+    return [replace(look(study, one), other_code=one.cell in other) for one in wanted]
 
 
 def look(study: str, wanted: Planned) -> Status:
@@ -300,6 +306,9 @@ def table(study: str, grid: Sequence[Status]) -> str:
     rows = [_row(one) for one in sorted(grid, key=lambda one: order.index(one.state))]
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_COLUMNS, *rows)]
+    if other := sum(status.other_code for status in grid):
+        summary += f"; {other} {WORDS}"
+        lines += [f"to train those anew: the command of the run with {retraining(study)}"]
     return "\n".join([f"{study}, {len(grid)} cells: {summary}", *lines])
 
 
@@ -315,8 +324,14 @@ def _row(status: Status) -> tuple[str, ...]:
         memory,
         "" if status.left_s is None else _duration(status.left_s),
         str(status.attempts or ""),
-        status.why if status.state is not State.DONE else "",
+        _remark(status),
     )
+
+
+def _remark(status: Status) -> str:
+    """Why it did not end well; whether other code did."""
+    why = status.why if status.state is not State.DONE else ""
+    return "; ".join(filter(None, [why, WORDS if status.other_code else ""]))
 
 
 def _duration(seconds: float) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from typing import Literal
 
@@ -14,6 +15,7 @@ from workflow_src.scheduling.slurm import squeue
 SAME_S = 2.0
 # Two Snakemakes shut down after the training process: a finished job was taken for timed out.
 MARGIN_S = 15.0
+_LOOK_S = 1.0  # a shared file system is not to be asked at every step
 
 Reason = Literal["terminated", "deadline"]
 
@@ -24,9 +26,13 @@ class Stop:
     Args:
         until: when the job ends, seconds since the epoch; None: it may run for ever. From here on
             the time that is left is counted by a clock that nobody can set.
+        look: called now and then by `reason`, which raises what it raises: to leave at once.
     """
 
-    def __init__(self, until: float | None = None) -> None:
+    def __init__(
+        self, until: float | None = None, look: Callable[[], object] = lambda: None
+    ) -> None:
+        self._look, self._looked = look, -math.inf
         self._end = None if until is None else time.monotonic() + (until - time.time())
         self._asked: float | None = None
         self._waits = False
@@ -55,9 +61,13 @@ class Stop:
 
     def reason(self, needed_s: float) -> Reason | None:
         """Why to leave now, if `needed_s` seconds pass until the next time this is asked."""
+        now = time.monotonic()
+        if now - self._looked >= _LOOK_S:
+            self._looked = now
+            self._look()
         if self._asked is not None:
             return "terminated"
-        if self._end is not None and self._end - time.monotonic() < needed_s + MARGIN_S:
+        if self._end is not None and self._end - now < needed_s + MARGIN_S:
             return "deadline"
         return None
 

@@ -24,8 +24,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from workflow_src.errors import Stopped
-from workflow_src.files import disk_full, is_disk_full
+from workflow_src.errors import LockLost, Stopped
+from workflow_src.files import disk_full, is_disk_full, only_while
 from workflow_src.limits import MB, Host
 from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import Lock
@@ -87,9 +87,13 @@ def supervise(folder: Path, identity: str, told: Told, command: Sequence[str]) -
             "until": until,
             "versions": _versions(),
         }
-        _open(journal, lock.before, started)
         full_command = [*command, *([] if until is None else ["--until", repr(until)])]
-        end = _framed(journal, lambda: ranks.run(full_command, lock, host))
+        with only_while(lock.require):
+            _open(journal, lock.before, started)
+            end = _framed(journal, lambda: ranks.run(full_command, lock, host))
+    except LockLost as lost:  # the next holder has written the end of this attempt
+        _say(str(lost))
+        return Cause.TERMINATED
     finally:
         lock.release()
     return end.cause
@@ -126,19 +130,13 @@ def _open(journal: Journal, before: Mapping[str, Any] | None, started: Mapping[s
         raise disk_full(journal.path.parent, found) from error
 
 
-class _LockLost(Exception):
-    """Another process holds the folder, and has written the end of this attempt."""
-
-
 def _framed(journal: Journal, run: Callable[[], End]) -> End:
     """Run the processes and write their end down, whatever it is."""
     begun = time.monotonic()
     try:
         end, failure = run(), None
-    except _LockLost:
-        end = End(Cause.TERMINATED, "another process took the lock over", {})
-        _say(end.message)
-        return end
+    except LockLost:
+        raise
     except BaseException as error:
         message = f"the supervisor failed: {type(error).__name__}: {error}"
         end, failure = End(Cause.ERROR, message, {}), error
@@ -243,7 +241,7 @@ class _Ranks:
         """Start them, show that they live, and return when all have ended."""
         kills, grace = host.oom_kills(), 0.0
         try:
-            self._start(command)
+            self._start(command, lock)
             first, highest = self._watch(lock, host)
             grace = _GRACE_S
             kills = host.oom_kills() - kills
@@ -260,8 +258,8 @@ class _Ranks:
             for rank in self._ranks:
                 rank.end(time.monotonic() + grace)
 
-    def _start(self, command: Sequence[str]) -> None:
-        environment = {**os.environ, _SUPERVISOR: str(os.getpid())}
+    def _start(self, command: Sequence[str], lock: Lock) -> None:
+        environment = {**os.environ, **lock.held, _SUPERVISOR: str(os.getpid())}
         if self._count > 1:
             environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
             environment |= {"WORLD_SIZE": str(self._count), "NODE_RANK": "0"}
@@ -288,7 +286,7 @@ class _Ranks:
                 beaten = time.monotonic()
                 sample = {"used_mb": used // MB, "limit_mb": host.limit // MB}
                 if not lock.beat(time=time.time(), **sample):
-                    raise _LockLost
+                    raise LockLost(str(lock.folder))
             time.sleep(_POLL_S)
 
     def _first_failed(self) -> _Rank | None:

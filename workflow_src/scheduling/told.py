@@ -22,6 +22,8 @@ class Told:
         devices: processes (ranks) that share each batch, one a device.
         workers: processes beside each rank that read spans ahead.
         cache_mb: recordings that each process keeps, MB.
+        anew: name of the run that was told to train this cell from its first step (`--forcerun`),
+            which its further attempts go on with; "": what is there is gone on with.
     """
 
     attempt: int = 1
@@ -35,6 +37,7 @@ class Told:
     devices: int = 1
     workers: int = 0
     cache_mb: int = 256
+    anew: str = ""
 
     def to_json(self) -> str:
         """One line for a command."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from workflow_src.scheduling.other_code import WORDS, is_of_other_code, listed, retraining
 from workflow_src.tables.grid import Grid
 from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
@@ -38,10 +39,28 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     notes += phm2012_notes(plan, results, grid)
     notes += _at_ceiling(grid)
     notes += _against_trivial(grid)
+    notes += _of_other_code(plan, results, grid)
     if results.missing:
         done = len(plan.cells) - len(results.missing)
         notes.append(f"Partial: {done} of the study's {len(plan.cells)} cells have scores.")
     return notes
+
+
+def _of_other_code(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
+    """Cells of this table that are not of the code that the workflow has now."""
+    shown = {(row.model, name) for row in grid.rows for c in grid.columns for name in c.datasets}
+    names = [
+        cell.name
+        for cell, report in results.training.items()
+        if (cell.model, cell.dataset) in shown
+        and cell not in results.missing
+        and grid.task in plan.task_sets[cell.task_set].tasks
+        and is_of_other_code(report)
+    ]
+    if not names:
+        return []
+    anew = f"the command of the run with `{retraining(plan.study)}` trains them anew"
+    return [f"{WORDS.capitalize()} than that of now: {listed(names)}; {anew}."]
 
 
 def _reading(grid: Grid) -> str:

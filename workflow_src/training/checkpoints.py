@@ -16,7 +16,7 @@ from safetensors.torch import load_model, save_model
 from torch import nn
 
 from workflow_src.errors import Stopped
-from workflow_src.files import write_whole
+from workflow_src.files import move, remove, write_whole
 from workflow_src.training.ranks import Ranks
 
 CHECKPOINT, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -61,7 +61,7 @@ class SealedFiles(CheckpointIO):
 
     def remove_checkpoint(self, path: Any) -> None:
         """Remove the file."""
-        Path(path).unlink(missing_ok=True)
+        remove(Path(path))
 
 
 class _Hashing:
@@ -98,7 +98,7 @@ def latest(folder: Path) -> Path | None:
             if is_whole(path):
                 return path
             print(f"{path} is damaged: going on from the one before, if any", flush=True)
-            path.unlink(missing_ok=True)
+            remove(path)
     return None
 
 
@@ -106,7 +106,7 @@ def remove_checkpoints(folder: Path) -> None:
     """Remove what only a training that goes on would need."""
     for pattern in (CHECKPOINT, PREVIOUS, BEST):
         for path in folder.glob(pattern):
-            path.unlink()
+            remove(path)
 
 
 def save_weights(network: nn.Module, path: Path) -> None:
@@ -161,7 +161,7 @@ class BestWeights(Callback):
         """Remove what neither of the two checkpoints knows as the best."""
         for path in self.folder.glob(BEST):
             if path not in (self.path, self._path(self._before)):
-                path.unlink()
+                remove(path)
         self._before = self.epoch
 
     def state_dict(self) -> dict[str, Any]:
@@ -207,7 +207,7 @@ class Checkpoints(Checkpoint):
         module.metrics["train"].settle()
         if self._ranks.first:
             if self.path.exists():
-                self.path.replace(self.path.with_name(PREVIOUS))
+                move(self.path, self.path.with_name(PREVIOUS))
             trainer.save_checkpoint(self.path, weights_only=False)
             if self.best is not None:
                 self.best.on_saved()

@@ -18,6 +18,7 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
 
+from workflow_src.code_digest import code_digest
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
@@ -96,6 +97,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         training,
         batches,
         identity=attempt.identity,
+        code=code_digest("network"),
         mark=attempt.watch.mark,
         probe=attempt.watch.probe,
     )
@@ -114,6 +116,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
     if best is not None:
         load_weights(attempt.recovery.network, best.path)
     report = _report(attempt, trainer, batches, checkpoints)
+    report["code"] = module.code
     report["best_epoch"] = None if best is None else best.epoch + 1
     ranks.wait()
     if ranks.first:

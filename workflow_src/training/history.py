@@ -13,7 +13,7 @@ from typing import Any
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
-from workflow_src.files import write_text
+from workflow_src.files import look_first, write_text
 
 _PHASES = ("data", "forward", "backward", "optimizer", "evaluation")
 
@@ -95,6 +95,7 @@ class History(Callback):
         for part, running in state.metrics.items():
             for name, value in running.compute().items():
                 row[f"{part}_{name}"] = f"{value:.6g}"
+        look_first()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             self._writer(file).writerow(row)
 

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from workflow_src.code_digest import UNKNOWN, joined
 from workflow_src.errors import Diverged, UserError
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.batches import TrainingBatches
@@ -45,6 +46,7 @@ class TrainingModule(pl.LightningModule):
         training: keys of `training:`.
         batches: the training part.
         identity: what decides the numbers; a checkpoint of another one is refused.
+        code: digest of the code of this process; of a training that goes on, those before it.
         mark: told which phase and component comes next.
         probe: told at the start of each epoch that its first step is to be looked at closely.
     """
@@ -56,6 +58,7 @@ class TrainingModule(pl.LightningModule):
         batches: TrainingBatches,
         *,
         identity: str = "",
+        code: str = "",
         mark: Mark = unwatched,
         probe: Callable[[bool], object] = lambda on: None,
     ) -> None:
@@ -65,7 +68,7 @@ class TrainingModule(pl.LightningModule):
         self.recovery, self.ranks = recovery, recovery.ranks
         self.training_options = training
         self.batches = batches
-        self.identity = identity
+        self.identity, self.code = identity, code
         self.mark, self.probe = mark, probe
         self.precision = Precision(training["precision"])
         self.loss_scale = self.precision.loss_scale()
@@ -220,6 +223,7 @@ class TrainingModule(pl.LightningModule):
         """Add all that an identical continuation needs beside weights, optimizer and schedule."""
         checkpoint["cell"] = {
             "identity": self.identity,
+            "code": self.code,
             "epoch": self.batches.epoch,
             "position": self.batches.position,
             "epoch_sums": self.epoch_sums,
@@ -239,6 +243,7 @@ class TrainingModule(pl.LightningModule):
                 expected=self.identity,
                 remedy="python -m workflow_src forget <study>/<dataset>/<model>/<task_set>/<seed>",
             )
+        self.code = joined(kept.get("code", UNKNOWN), self.code)
         self.batches.epoch, self.batches.position = kept["epoch"], kept["position"]
         self.epoch_sums = kept["epoch_sums"]
         if self.ranks.first:  # it holds what all ranks had counted

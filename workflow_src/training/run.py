@@ -15,12 +15,13 @@ from typing import Any
 import torch
 
 from workflow_src.cells import rig_folder, runs_beside, split_folder
+from workflow_src.code_digest import UNKNOWN, code_digest, joined, require_planned_code
 from workflow_src.configuration import Dataset, identity
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
-from workflow_src.files import write_text, write_whole
+from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
 from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.journal import Journal
@@ -78,11 +79,12 @@ def _attempt(
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
     cell = json.loads(cell_file.read_text(encoding="utf-8"))
+    require_planned_code(cell, "network")
     ranks = Ranks.join(told.accelerator)
     whole = full_identity(cell)
     if ranks.first:
         remove_half_written(folder, cell_file.parent)
-        move_aside_foreign(folder, whole)
+        move_aside_foreign(folder, whole, told.anew)
     ranks.wait()
     if not all((folder / name).exists() for name in OUTPUTS):
         with Watch(journal.append, accelerator=told.accelerator, index=ranks.rank) as watch:
@@ -132,7 +134,7 @@ def remove_half_written(*folders: Path) -> None:
     for folder in folders:
         for left in folder.glob(".[0-9]*"):
             if ".lock." not in left.name:
-                left.unlink(missing_ok=True)
+                remove(left)
 
 
 def _finish(
@@ -176,8 +178,18 @@ def _finish(
                     Attempt(cell, whole, folder, told, journal, stop, watch, recovery, facts),
                     reader,
                 )
+        elif ranks.first:
+            _add_code(folder / REPORT)
         if ranks.first:
             _predict(cell, recovery, reader, facts_of_split, folder, told, watch)
+
+
+def _add_code(report: Path) -> None:
+    """The code of now predicts with weights that are there already."""
+    content = json.loads(report.read_text(encoding="utf-8"))
+    code = joined(content.get("code", UNKNOWN), code_digest("network"))
+    if content.get("code") != code:
+        write_text(report, json.dumps({**content, "code": code}, indent=1, sort_keys=True))
 
 
 def _reader(
@@ -225,24 +237,30 @@ def full_identity(cell: Mapping[str, Any]) -> str:
     return identity([cell["identity"], manifest["sha256"], spans])
 
 
-def move_aside_foreign(folder: Path, whole: str) -> None:
+def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:
     """Move what another configuration, rig or split left in runs/ aside; never go on from it.
 
-    The journal and the lock stay: they tell what was tried, and who is at it.
+    So with all that there is, where the cell is to be trained `anew` and no attempt before has
+    been told so by the same name. The journal and the lock stay: they tell what was tried, and who
+    is at it.
     """
-    stamp = folder / "identity"
+    stamp, named = folder / "identity", folder / "anew"
     before = stamp.read_text(encoding="utf-8") if stamp.exists() else whole
-    if before != whole:
-        aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
-        aside.mkdir(parents=True, exist_ok=True)
+    is_told = bool(anew) and (not named.exists() or named.read_text(encoding="utf-8") != anew)
+    if before != whole or is_told:
         remove_checkpoints(folder)  # never continued, and large
-        for path in folder.iterdir():
-            if path.name not in ("aside", "attempts.jsonl", stamp.name) and not _is_lock(path):
-                path.rename(aside / path.name)
+        staying = {"aside", "attempts.jsonl", stamp.name, named.name}
+        found = [p for p in folder.iterdir() if p.name not in staying and not _is_lock(p)]
         # Last: a kill in between must not leave foreign files without the stamp that tells.
-        stamp.rename(aside / stamp.name)
+        found += [stamp] if stamp.exists() else []
+        aside = folder / "aside" / f"{before}-{time.strftime('%Y%m%dT%H%M%S')}"
+        for path in found:
+            aside.mkdir(parents=True, exist_ok=True)
+            move(path, aside / path.name)
     if not stamp.exists():
         write_text(stamp, whole)
+    if is_told:
+        write_text(named, anew)
 
 
 def _is_lock(path: Path) -> bool:

@@ -13,6 +13,7 @@ from typing import Protocol, Self
 
 import psutil
 
+from workflow_src.errors import LockLost
 from workflow_src.limits import MB, Device, Host, descendants, devices, peak_resident, resident
 
 WARN, SAVE, REARM = 0.85, 0.92, 0.88
@@ -295,6 +296,8 @@ class Watch:
         while not self._ended.wait(self._every_s):
             try:
                 self._sample()
+            except LockLost:  # the training finds it out, too
+                return
             except (OSError, MemoryError) as error:
                 # Training does not end because nobody can watch it, nor does the watch.
                 if str(error) != self._complaint:
