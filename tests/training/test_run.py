@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 
 from workflow_src.cells import runs_beside
+from workflow_src.data.split_files import SplitTable, read_split, write_split
 from workflow_src.errors import BadData, UserError
 from workflow_src.predictions import read_predictions
 from workflow_src.scheduling.journal import Cause, Journal, cause_of
@@ -133,17 +135,28 @@ def test_another_configuration_starts_anew_and_keeps_what_was(write_cell: WriteC
     assert json.loads((cell.parent / "training.json").read_text())["attempts"] == 1
 
 
-@pytest.mark.parametrize("changed", ["data/small/manifest.json", "data/split/split.csv"])
-def test_other_recordings_or_another_split_start_anew(write_cell: WriteCell, changed: str) -> None:
+def _other_recordings() -> None:
+    """A store whose files agree on another content."""
+    path = Path("data/small/manifest.json")
+    manifest = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(manifest | {"sha256": "0" * 64}), encoding="utf-8")
+    with h5py.File("data/small/recordings.h5", "r+") as file:
+        file.attrs["sha256"] = "0" * 64
+
+
+def _another_split() -> None:
+    split = read_split(Path("data/split"))
+    rows = split.rows.iloc[[1, 0, *range(2, len(split.rows))]]
+    write_split(SplitTable(rows, split.facts), Path("data/split"))
+
+
+@pytest.mark.parametrize("change", [_other_recordings, _another_split])
+def test_other_recordings_or_another_split_start_anew(
+    write_cell: WriteCell, change: Callable[[], None]
+) -> None:
     cell = write_cell("a")
     attempt(cell)
-    path = Path(changed)
-    if path.suffix == ".json":
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        path.write_text(json.dumps(manifest | {"sha256": "0" * 64}), encoding="utf-8")
-    else:
-        header, first, second, *rest = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        path.write_text("".join([header, second, first, *rest]), encoding="utf-8")
+    change()
     attempt(cell)
     assert len(list((runs_beside(cell) / "aside").iterdir())) == 1
 
