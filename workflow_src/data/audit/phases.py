@@ -37,18 +37,18 @@ def agreement(one: Values, other: Values, band: Band) -> float:
 
 
 def returns(signal: Values, band: Band) -> bool:
-    """Whether the second half of `signal` holds what the first does, at any shift.
+    """Whether `signal` holds the same once more, a quarter to a half of its length later.
 
     Then it agrees with what it is no copy of, as periodic signals do that are free of noise.
     """
-    half = len(signal) // 2
+    size = len(signal)
     centred = signal - signal.mean()
-    found = phases(centred[:half], centred[half : 2 * half], kaiser(half, _SIDE_LOBES))
-    within = frequencies(half, band)
-    kept = np.zeros_like(found)
-    kept[within] = found[within]
-    agreements = np.fft.irfft(kept, 4 * half) * 2 * half  # at each quarter of a sample
-    return bool(np.abs(agreements).max() >= AGREES * len(within))
+    shared = np.fft.irfft(np.abs(np.fft.rfft(centred, 2 * size)) ** 2)
+    energy = np.concatenate([[0], np.cumsum(centred**2)])  # of what lies before each sample
+    delays = np.arange(size // 4, size // 2)
+    both = energy[size - delays] * (energy[-1] - energy[delays])
+    delay = int(delays[(shared[delays] / np.sqrt(np.maximum(both, 1e-300))).argmax()])
+    return abs(agreement(signal[:-delay], signal[delay:], band)) >= AGREES
 
 
 def frequencies(size: int, band: Band) -> NDArray[np.int64]:
