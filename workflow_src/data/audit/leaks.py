@@ -22,6 +22,7 @@ from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
 
 _NEAR = 4  # samples: a landmark and an anchor say the same
+_JUDGED = 8192  # samples of a stretch that tell whether it is more than symmetry
 _COMMON = 64  # a hash that is held out more often tells nothing: a pattern that returns
 
 
@@ -216,8 +217,11 @@ class _Anchors:
 
 def _distinct(signal: Signal, played: Signal, found: Match) -> bool:
     """Whether the stretch is more than symmetry: a tone is itself when played backwards."""
-    a = signal[found.first : found.first + found.length].astype(np.float64)
-    b = played[found.second : found.second + found.length].astype(np.float64)
+    length = min(found.length, _JUDGED)
+    skipped = (found.length - length) // 2
+    first, second = found.first + skipped, found.second + skipped
+    a = signal[first : first + length].astype(np.float64)
+    b = played[second : second + length].astype(np.float64)
     return abs(agreement(a, b, WHOLE)) >= AGREES and not returns(a, WHOLE)
 
 
