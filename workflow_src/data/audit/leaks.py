@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from workflow_src.data.audit import retimed
 from workflow_src.data.audit.anchors import HASHED, Hashes, Places, anchors, reach_of
 from workflow_src.data.audit.matching import Match, Signal, match, needed_bits
-from workflow_src.data.audit.phases import AGREES, WHOLE, agreement, returns
+from workflow_src.data.audit.phases import WHOLE, proves
 from workflow_src.data.audit.stretches import ORDER, Reader, Stretch, stretches
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
@@ -222,7 +222,7 @@ def _distinct(signal: Signal, played: Signal, found: Match) -> bool:
     first, second = found.first + skipped, found.second + skipped
     a = signal[first : first + length].astype(np.float64)
     b = played[second : second + length].astype(np.float64)
-    return abs(agreement(a, b, WHOLE)) >= AGREES and not returns(a, WHOLE)
+    return proves(a, b, WHOLE)
 
 
 def _along(

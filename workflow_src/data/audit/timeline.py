@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from workflow_src.data.audit.landmarks import HIGH, LOW, Signal, between, gridded
-from workflow_src.data.audit.phases import AGREES, Values, agreement, frequencies, phases, returns
+from workflow_src.data.audit.phases import Values, frequencies, phases, proves
 
 GRID = 2  # samples of the earlier signal a grid step: its band reaches 0.11 cycles a sample
 _BLOCK = 256  # grid steps
@@ -124,7 +124,7 @@ class _Pair:
         ours, theirs = self._pieces(at, held_at, blocks * _BLOCK)
         if ours is None or theirs is None:
             return None
-        if abs(agreement(ours, theirs, _BAND)) < AGREES or returns(ours, _BAND):
+        if not proves(ours, theirs, _BAND):
             return None
         return float(ours @ theirs / (ours @ ours))
 
