@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 from torch.nn import functional
 
 from workflow_src.errors import UserError
@@ -147,6 +149,94 @@ def test_hybrid_time_is_counted_in_samples_without_a_rate() -> None:
     assert torch.equal(plain(window), rated(window))
 
 
-def test_hybrid_refuses_a_patch_longer_than_the_window() -> None:
-    with pytest.raises(UserError, match="longer than the window"):
-        hybrid(window=15)
+def written_out(embedding: HybridSpatialEmbedding, window: Tensor, starts: Tensor) -> Tensor:
+    """The definition by loops, in float64, every channel in each patch."""
+    samples, length, _ = window.shape
+    held = math.ceil(embedding.patch_length / length)
+    tokens = []
+    for b in range(samples):
+        for start in starts[b].tolist():
+            row = []
+            for j in range(embedding.patch_length):
+                at = (start + j) // held
+                row += [*window[b, at].tolist(), *[at / embedding.rate_hz] * window.shape[2]]
+            inputs = torch.tensor(row, dtype=torch.float64)
+            hidden = embedding.hidden.weight @ inputs + embedding.hidden.bias
+            tokens.append(embedding.out.weight @ functional.silu(hidden) + embedding.out.bias)
+    return torch.stack(tokens).view(samples, starts.shape[1], -1)
+
+
+@given(
+    window=st.integers(1, 12),
+    channels=st.integers(1, 3),
+    length=st.integers(1, 40),
+    count=st.integers(1, 6),
+    training=st.booleans(),
+)
+@settings(max_examples=60, deadline=None)
+def test_hybrid_is_its_definition_for_patches_of_any_length(
+    window: int, channels: int, length: int, count: int, training: bool
+) -> None:
+    embedding = HybridSpatialEmbedding(window, channels, length, count, 5, 20.0).double()
+    embedding.train(training)
+    signal = torch.randn(3, window, channels, dtype=torch.float64, requires_grad=True)
+    keys = torch.arange(3)
+    starts = embedding.starts(3, keys, keys.device)
+    tokens, expected = embedding(signal, keys), written_out(embedding, signal, starts)
+    torch.testing.assert_close(tokens, expected, rtol=1e-10, atol=1e-10)
+
+
+def test_hybrid_holds_samples_where_a_patch_is_longer_than_the_window() -> None:
+    """15 samples, patches of 32: each is held 3 times, and the patches lie in 45 samples."""
+    embedding = hybrid(window=15, patch_length=32)
+    keys = torch.arange(400)
+    drawn = embedding.starts(400, keys, keys.device)
+    assert set(drawn.flatten().tolist()) == set(range(45 - 32 + 1))
+    even = embedding.eval().starts(1, None, keys.device)[0]
+    assert (even[0], even[-1]) == (0, 45 - 32)
+    window = torch.randn(1, 15, 2)
+    held = window.repeat_interleave(3, dim=1)  # the signal alone: its time counts held samples
+    longer = hybrid(window=45, patch_length=32).eval()
+    longer.load_state_dict(embedding.state_dict())
+    for one in (embedding, longer):
+        one.hidden.weight.data.view(-1, 32, 2, 2)[:, :, 1] = 0
+    assert torch.equal(embedding(window), longer(held))
+
+
+def test_hybrid_with_held_samples_has_gradients_of_its_definition() -> None:
+    embedding = hybrid(window=5, patch_length=12).double().eval()
+    signal = torch.randn(2, 5, 2, dtype=torch.float64, requires_grad=True)
+    starts = embedding.starts(2, None, signal.device)
+    parameters = [signal, *embedding.parameters()]
+    weights = torch.randn(2, 7, 6, dtype=torch.float64)
+
+    def by(tokens: Tensor) -> tuple[Tensor, ...]:
+        return torch.autograd.grad((tokens * weights).sum(), parameters)
+
+    written = by_hand(embedding, signal, starts)
+    for own, expected in zip(by(embedding(signal)), by(written), strict=True):
+        torch.testing.assert_close(own, expected, rtol=1e-10, atol=1e-12)
+
+
+def by_hand(embedding: HybridSpatialEmbedding, signal: Tensor, starts: Tensor) -> Tensor:
+    """The definition, kept differentiable: patches of [signal, time] as one matrix."""
+    at = (starts[..., None] + torch.arange(12)) // 3  # (B, N, P)
+    patches = torch.stack([signal[b][at[b]] for b in range(len(signal))])  # (B, N, P, C)
+    times = at[..., None].expand_as(patches).to(signal.dtype) / embedding.rate_hz
+    inputs = torch.cat([patches, times], dim=-1).flatten(2)
+    return embedding.out(functional.silu(embedding.hidden(inputs)))
+
+
+@pytest.mark.parametrize("micro", [1, 2, 5])
+def test_hybrid_with_held_samples_draws_alike_in_any_micro_batch(micro: int) -> None:
+    embedding = hybrid(window=15, patch_length=32).double()
+    window, keys = torch.randn(8, 15, 2, dtype=torch.float64), torch.arange(8) + 77
+    whole = embedding(window, keys)
+    pieces = zip(window.split(micro), keys.split(micro), strict=True)
+    parts = torch.cat([embedding(w, k) for w, k in pieces])
+    torch.testing.assert_close(parts, whole, rtol=1e-12, atol=1e-12)
+
+
+def test_hybrid_refuses_no_patch() -> None:
+    with pytest.raises(UserError, match="at least one patch"):
+        hybrid(patch_length=0)

@@ -239,6 +239,16 @@ def test_bad_options_are_refused_with_their_remedy(key: str, value: Any, said: s
     assert said in str(refused.value)
 
 
+@pytest.mark.parametrize("normalisation", ["window", "none"])
+def test_hse_takes_patches_longer_than_the_window(normalisation: str) -> None:
+    chosen = options(embedding="hse", patch_length=250, normalisation=normalisation)
+    trunk = build_trunk(chosen, 100, 2, rate_hz=12_000.0)
+    features = trunk(torch.randn(3, 100, 2), torch.arange(3))
+    assert features.tokens.shape == (3, 12, 8)
+    features.tokens.square().sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in trunk.parameters())
+
+
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_missing_key_is_named(backbone: str) -> None:
     chosen = options(backbone=backbone)

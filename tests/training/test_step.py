@@ -223,9 +223,10 @@ def test_parameters_after_twenty_steps(backbone: str, dtype: torch.dtype, tolera
     assert error <= tolerance
 
 
+@pytest.mark.parametrize("patch", [8, LENGTH + 9])  # the longer one holds each sample twice
 @pytest.mark.parametrize("micro", [1, 4])
-def test_random_patches_are_keyed_too(micro: int) -> None:
-    network, spans = build("patchtst", embedding="hse").double(), batch()
+def test_random_patches_are_keyed_too(micro: int, patch: int) -> None:
+    network, spans = build("patchtst", embedding="hse", patch_length=patch).double(), batch()
     expected = run(network, spans, SIZE)[1]
     assert furthest(run(network, spans, micro)[1], expected) <= 1e-12
 

@@ -100,7 +100,13 @@ class Architecture(Keys):
     )
     width: int = Field(64, ge=1, description="Features of a token, D.", examples=[128])
     depth: int = Field(2, ge=1, description="Stacked backbone blocks.", examples=[3])
-    patch_length: int = Field(64, ge=1, description="Samples in a patch.", examples=[128])
+    patch_length: int = Field(
+        64,
+        ge=1,
+        description="Samples in a patch. At most the window; with `embedding: hse` also longer: "
+        "each sample is then held as often as the patch is longer, rounded up.",
+        examples=[128],
+    )
     patch_count: int = Field(32, ge=1, description="Patches in a window, N.", examples=[64])
     dropout: float = Field(0.0, ge=0, lt=1, description="Dropout in the backbone.", examples=[0.1])
     heads: int | None = Field(None, ge=1, description="PatchTST: attention heads.", examples=[4])

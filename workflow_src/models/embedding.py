@@ -18,7 +18,7 @@ from workflow_src.models.precision import full_precision
 _STARTS_SALT = 0x485345  # apart from the small salts of the layers
 
 
-def _require_fitting_patch(window: int, patch_length: int, patch_count: int) -> None:
+def _require_a_patch(patch_length: int, patch_count: int) -> None:
     if patch_length < 1 or patch_count < 1:
         raise UserError(
             "A window needs at least one patch of at least one sample.",
@@ -26,14 +26,6 @@ def _require_fitting_patch(window: int, patch_length: int, patch_count: int) -> 
             found=f"patch_length {patch_length}, patch_count {patch_count}",
             expected="both from 1 on",
             remedy="patch_length: 32 and patch_count: 32",
-        )
-    if patch_length > window:
-        raise UserError(
-            "A patch is longer than the window.",
-            where="patch_length of the model",
-            found=f"patch_length {patch_length}, window {window}",
-            expected="patch_length <= window",
-            remedy=f"patch_length: {max(1, 2 * window // (patch_count + 1))}",
         )
 
 
@@ -43,7 +35,15 @@ def patch_stride(window: int, patch_length: int, patch_count: int) -> int:
     Raises:
         UserError: a patch is longer than the window, or there are more patches than starts.
     """
-    _require_fitting_patch(window, patch_length, patch_count)
+    _require_a_patch(patch_length, patch_count)
+    if patch_length > window:
+        raise UserError(
+            "A patch is longer than the window.",
+            where="patch_length of the model",
+            found=f"patch_length {patch_length}, window {window}",
+            expected="patch_length <= window; `embedding: hse` alone takes longer ones",
+            remedy=f"patch_length: {max(1, 2 * window // (patch_count + 1))}",
+        )
     if patch_count == 1:
         return patch_length
     stride = (window - patch_length) // (patch_count - 1)
@@ -102,6 +102,9 @@ class HybridSpatialEmbedding(nn.Module):
     sample j of a patch, thus its share in the first map is affine in the start: two vectors replace
     half of the inputs.
 
+    Where a patch is longer than the window, each sample and its time are held, ceil(P / L) times in
+    a row, and the patches lie in what that makes, as in the source. Then time is no longer affine.
+
     Args:
         window: samples L.
         patch_channels: neighbouring channels in a patch; all C of the window in the trunk.
@@ -111,7 +114,7 @@ class HybridSpatialEmbedding(nn.Module):
         rate_hz: sampling rate; None counts time in samples.
 
     Raises:
-        UserError: a patch is longer than the window.
+        UserError: no patch, or none of a sample.
     """
 
     def __init__(
@@ -124,8 +127,9 @@ class HybridSpatialEmbedding(nn.Module):
         rate_hz: float | None = None,
     ) -> None:
         super().__init__()
-        _require_fitting_patch(window, patch_length, patch_count)
+        _require_a_patch(patch_length, patch_count)
         self.window, self.patch_channels = window, patch_channels
+        self.held = -(-patch_length // window)  # times that a sample is held, H
         self.patch_length, self.patch_count = patch_length, patch_count
         self.rate_hz = 1.0 if rate_hz is None else rate_hz
         # inputs in the order (sample of the patch, signal | time, channel)
@@ -133,8 +137,11 @@ class HybridSpatialEmbedding(nn.Module):
         self.out = nn.Linear(width, width)
 
     def starts(self, samples: int, keys: Tensor | None, device: torch.device) -> Tensor:
-        """First samples of the patches (B, N) int64: drawn in training, even in evaluation."""
-        last = self.window - self.patch_length
+        """First samples of the patches (B, N) int64: drawn in training, even in evaluation.
+
+        They count the samples as held, L H of them.
+        """
+        last = self.window * self.held - self.patch_length
         if self.training:
             keys = fresh_keys(samples, device) if keys is None else keys
             drawn = random_integers(keys, _STARTS_SALT, self.patch_count, last + 1)
@@ -155,14 +162,15 @@ class HybridSpatialEmbedding(nn.Module):
 
         Args:
             window: (B, L, C).
-            starts: (B, N) int64, first sample of each patch.
+            starts: (B, N) int64, first sample of each patch, in the window as held.
             channel_starts: (B, N) int64, first channel of each patch.
             rate_hz: sampling rate, one for all or one a sample (B,).
 
         Returns:
             Tokens (B, N, D).
         """
-        channels = window.shape[2]
+        window = window.repeat_interleave(self.held, dim=1) if self.held > 1 else window
+        channels = window.shape[2]  # (B, L, C) -> (B, L H, C)
         length, used = self.patch_length, self.patch_channels
         within = torch.arange(length, device=window.device)
         offset = within[:, None] * channels + torch.arange(used, device=window.device)  # (P, c)
@@ -181,9 +189,13 @@ class HybridSpatialEmbedding(nn.Module):
 
         In float32 under autocast: half precision does not count the samples of a long window.
         """
-        within = torch.arange(self.patch_length, device=starts.device)
+        within, dtype = torch.arange(self.patch_length, device=starts.device), by_sample.dtype
         with full_precision(starts.device):
-            slope, offset_j = by_sample.sum(dim=1), by_sample @ within.to(by_sample.dtype)  # (D,)
-            return (starts[..., None] * slope + offset_j) / torch.as_tensor(
-                rate_hz, dtype=by_sample.dtype, device=starts.device
-            ).view(-1, 1, 1)
+            if self.held > 1:
+                times = (starts[..., None] + within) // self.held  # (B, N, P)
+                weighted = functional.linear(times.to(dtype), by_sample)
+            else:
+                slope, offset_j = by_sample.sum(dim=1), by_sample @ within.to(dtype)  # (D,)
+                weighted = starts[..., None] * slope + offset_j
+            rate = torch.as_tensor(rate_hz, dtype=dtype, device=starts.device)
+            return weighted / rate.view(-1, 1, 1)

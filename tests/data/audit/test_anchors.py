@@ -49,3 +49,12 @@ def test_silence_saturation_and_ramps_have_no_anchor_and_a_pattern_has_few() -> 
 def test_the_reach_shrinks_with_the_span(span: int, reach: int) -> None:
     assert reach_of(span) == reach
     assert reach_of(159) is None
+
+
+@pytest.mark.parametrize("length", [0, 63, 64, 65, 200, 1003])
+def test_words_are_the_64_bits_from_each_place_on(length: int) -> None:
+    bits = np.random.default_rng(length).random(length) < 0.5
+    powers = [1 << i for i in range(64)]
+    places = range(max(0, length - 63))
+    expected = [sum(p for p, bit in zip(powers, bits[i:], strict=False) if bit) for i in places]
+    assert module._words(bits).tolist() == expected

@@ -68,9 +68,14 @@ def _hashes(block: NDArray[np.float32]) -> Hashes:
 
 def _words(bits: NDArray[np.bool_]) -> Hashes:
     """The 64 bits from each place on as one number: (length - 63,)."""
-    words = bits.astype(np.uint64)
-    for width in (1, 2, 4, 8, 16, 32):
-        words = words[:-width] | (words[width:] << np.uint64(width))
+    count = max(0, len(bits) - 63)
+    words = np.empty(count, np.uint64)
+    for first in range(
+        8
+    ):  # a byte's first bit lies at each 8th place: read across bytes from there
+        packed = np.packbits(bits[first:], bitorder="little")
+        places = len(range(first, count, 8))
+        words[first::8] = np.ndarray(places, "<u8", packed, strides=(1,))
     return words
 
 

@@ -13,12 +13,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.data.audit import retimed
 from workflow_src.data.audit.anchors import HASHED, Hashes, Places, anchors, reach_of
-from workflow_src.data.audit.matching import Match, match, needed_bits
+from workflow_src.data.audit.matching import Match, Signal, match, needed_bits
+from workflow_src.data.audit.phases import WHOLE, proves
 from workflow_src.data.audit.stretches import ORDER, Reader, Stretch, stretches
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
 
+_NEAR = 4  # samples: a landmark and an anchor say the same
+_JUDGED = 8192  # samples of a stretch that tell whether it is more than symmetry
 _COMMON = 64  # a hash that is held out more often tells nothing: a pattern that returns
 
 
@@ -26,7 +30,9 @@ _COMMON = 64  # a hash that is held out more often tells nothing: a pattern that
 class Shared:
     """One channel's stretch of a held-out part that an earlier part (train, val) holds as well.
 
-    Channels are those in use, counted from 0; begins are in samples of the recordings.
+    Channels are those in use, counted from 0; begins are in samples of the recordings. ``length``
+    counts held-out samples, each of which takes ``ratio`` samples of the earlier recording, less
+    than 0 if it is played backwards.
     """
 
     earlier: Stretch
@@ -38,6 +44,18 @@ class Shared:
     length: int
     gain: float
     offset: float
+    ratio: float = 1.0
+
+    def holds(self, earlier: float, held: float) -> bool:
+        """Whether it says that sample `earlier` of one recording is `held` of the other."""
+        into = held - self.held_begin
+        begin = self.earlier_begin + (self.length - 1 if self.ratio < 0 else 0)
+        return abs(begin + self.ratio * into - earlier) <= _NEAR and 0 <= into <= self.length
+
+    @property
+    def earlier_end(self) -> int:
+        """Behind the last sample of the earlier recording."""
+        return self.earlier_begin + round(self.length * abs(self.ratio))
 
     @property
     def shift(self) -> int:
@@ -74,55 +92,120 @@ def search(store: Store, split: SplitTable) -> Search:
 
 
 class _Held:
-    """The anchors of the held-out stretches, by hash."""
+    """What is known of the held-out stretches by content: anchors, and landmarks at other rates."""
 
     def __init__(self, reader: Reader, held: Sequence[Stretch], reach: int) -> None:
         self._reach = reach
         self._stretches = [(s, c) for s in held for c in range(len(reader.channels(s[0])))]
         lengths = [s.end - s.begin for s, _ in self._stretches]
         self._begins = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
-        hashes, places = [np.empty(0, np.uint64)], [np.empty(0, np.int64)]
+        forwards: list[tuple[Hashes, Places]] = []
+        backwards: list[tuple[Hashes, Places]] = []
+        self._retimed = retimed.Held()
         for number, (stretch, channel) in enumerate(self._stretches):
-            found, at = anchors(reader.read(stretch)[channel], reach)
-            hashes.append(found)
-            places.append(at + self._begins[number])
-        self._hashes = np.concatenate(hashes)
-        order = np.argsort(self._hashes, kind="stable")
-        self._hashes, self._places = self._hashes[order], np.concatenate(places)[order]
+            signal = reader.read(stretch)[channel]
+            for kept, played in ((forwards, signal), (backwards, signal[::-1])):
+                hashes, places = anchors(played, reach)
+                kept.append((hashes, places + self._begins[number]))
+            self._retimed.add(number, signal)
+        self._retimed.sort()
+        self._forwards, self._backwards = _Anchors(forwards), _Anchors(backwards)
         ranks = [ORDER.index(s.part) for s, _ in self._stretches]
         self._ranks = np.array(ranks, np.int8)
-        self.common = 0
+
+    @property
+    def common(self) -> int:
+        """Anchors passed over so far because their content is held out too often."""
+        return self._forwards.common
 
     def shared_with(self, stretch: Stretch, reader: Reader) -> Iterator[Shared]:
         """What `stretch` shares with a stretch of a later part."""
         samples = reader.read(stretch)  # (C, n)
-        held = int(self._begins[-1])
         for channel, signal in enumerate(samples):
-            bits = needed_bits(len(signal), held)
-            for number, here, there in self._candidates(stretch, signal):
+            found = list(self._copies(stretch, channel, signal, reader))
+            yield from found
+            yield from self._retimed_copies(stretch, channel, signal, reader, found)
+
+    def _copies(
+        self, stretch: Stretch, channel: int, signal: Signal, reader: Reader
+    ) -> Iterator[Shared]:
+        """Copies sample for sample, played forwards and backwards."""
+        bits = needed_bits(len(signal), int(self._begins[-1]))
+        hashes, places = anchors(signal, self._reach)
+        for held in (self._forwards, self._backwards):
+            pairs = held.pairs(hashes, places)
+            for number, here, there in self._by_stretch(ORDER.index(stretch.part), *pairs):
                 other, at = self._stretches[number]
                 theirs = reader.read(other)[at]
-                for m in _along(signal, theirs, here, there, bits):
+                back = held is self._backwards
+                for m in _along(signal, theirs[::-1] if back else theirs, here, there, bits):
+                    if back and not _distinct(signal, theirs[::-1], m):
+                        continue
+                    begin = len(theirs) - m.second - m.length if back else m.second
                     yield Shared(
                         stretch, channel, stretch.begin + m.first,
-                        other, at, other.begin + m.second,
-                        m.length, m.gain, m.offset,
+                        other, at, other.begin + begin,
+                        m.length, m.gain, m.offset, -1.0 if back else 1.0,
                     )  # fmt: skip
 
-    def _candidates(
-        self, stretch: Stretch, signal: NDArray[np.float32]
+    def _by_stretch(
+        self, rank: int, here: Places, there: Places
     ) -> Iterator[tuple[int, Places, Places]]:
-        """Held-out stretches, and the places of anchors here and there that have one hash."""
-        hashes, places = anchors(signal, self._reach)
-        here, there = self._pairs(hashes, places)
+        """The stretches of parts after `rank` that `there` lies in, and the places in each."""
         which = np.searchsorted(self._begins, there, side="right") - 1
-        later = self._ranks[which] > ORDER.index(stretch.part)
+        later = self._ranks[which] > rank
         here, there, which = here[later], there[later], which[later]
         for number in np.unique(which):
             own = which == number
             yield int(number), here[own], there[own] - self._begins[number]
 
-    def _pairs(self, hashes: Hashes, places: Places) -> tuple[Places, Places]:
+    def _retimed_copies(
+        self,
+        stretch: Stretch,
+        channel: int,
+        signal: Signal,
+        reader: Reader,
+        known: Sequence[Shared],
+    ) -> Iterator[Shared]:
+        """Copies at another rate or in noise, in either direction, beyond those `known`."""
+        wanted = self._ranks > ORDER.index(stretch.part)
+        for (number, ratio), places in self._retimed.candidates(signal, wanted).items():
+            other, at = self._stretches[number]
+            theirs = reader.read(other)[at]
+            own = [one for one in known if (one.held, one.held_channel) == (other, at)]
+
+            def is_known(
+                here: float,
+                there: float,
+                own: Sequence[Shared] = own,
+                origin: tuple[int, int] = (stretch.begin, other.begin),
+                ratio: float = float(ratio),
+            ) -> bool:
+                here, there = here + origin[0], there + origin[1]
+                return any(one.ratio == ratio and one.holds(here, there) for one in own)
+
+            for line in retimed.timelines(signal, theirs, ratio, places, is_known):
+                length = round(line.length * abs(line.ratio))
+                first = line.earlier - (length if line.ratio < 0 else 0)
+                yield Shared(
+                    stretch, channel, stretch.begin + round(first),
+                    other, at, other.begin + line.held,
+                    line.length, line.gain, 0.0, line.ratio,
+                )  # fmt: skip
+
+
+class _Anchors:
+    """Anchors by hash, and how many were passed over."""
+
+    def __init__(self, found: Sequence[tuple[Hashes, Places]]) -> None:
+        hashes = np.concatenate([np.empty(0, np.uint64), *(h for h, _ in found)])
+        places = np.concatenate([np.empty(0, np.int64), *(p for _, p in found)])
+        order = np.argsort(hashes, kind="stable")
+        self._hashes, self._places = hashes[order], places[order]
+        self.common = 0
+
+    def pairs(self, hashes: Hashes, places: Places) -> tuple[Places, Places]:
+        """Places of anchors here and there that have one hash."""
         first = np.searchsorted(self._hashes, hashes, side="left")
         count = np.searchsorted(self._hashes, hashes, side="right") - first
         self.common += int((count > _COMMON).sum())
@@ -130,6 +213,16 @@ class _Held:
         here = np.repeat(places, count)
         within = np.arange(len(here)) - np.repeat(np.cumsum(count) - count, count)
         return here, self._places[np.repeat(first, count) + within]
+
+
+def _distinct(signal: Signal, played: Signal, found: Match) -> bool:
+    """Whether the stretch is more than symmetry: a tone is itself when played backwards."""
+    length = min(found.length, _JUDGED)
+    skipped = (found.length - length) // 2
+    first, second = found.first + skipped, found.second + skipped
+    a = signal[first : first + length].astype(np.float64)
+    b = played[second : second + length].astype(np.float64)
+    return proves(a, b, WHOLE)
 
 
 def _along(

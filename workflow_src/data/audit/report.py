@@ -51,8 +51,9 @@ def audit(dataset: str) -> dict[str, Any]:
 def audited(dataset: str, split: SplitTable, store: Store) -> dict[str, Any]:
     """The report on a split of the recordings in `store`.
 
-    ``shared`` has an entry for two recordings and a shift, ``shared_spans`` counts the spans of
-    each held-out part that share a sample with an earlier part, ``warnings`` are those of each
+    ``shared`` has an entry for two recordings and a shift, or a ``ratio`` of their rates (samples
+    of the earlier one for each, negative if backwards), ``shared_spans`` counts the spans of each
+    held-out part that share a sample with an earlier part, ``warnings`` are those of each
     task's table.
     """
     return report_of(dataset, split, search(store, split), shortcuts(pieces(store, split)))
@@ -89,23 +90,24 @@ def report_of(
 
 
 def _pairs(found: Sequence[Shared]) -> list[dict[str, Any]]:
-    """What two recordings share at one shift, the most samples first."""
+    """What two recordings share at one shift, or at one ratio of rates, the most samples first."""
     groups: dict[tuple[Any, ...], list[Shared]] = {}
     for one in found:
-        key = (*one.earlier[:2], *one.held[:2], one.shift)
-        groups.setdefault(key, []).append(one)
+        way = (one.shift,) if one.ratio == 1 else ("ratio", round(one.ratio, 2))
+        groups.setdefault((*one.earlier[:2], *one.held[:2], *way), []).append(one)
     pairs = []
-    for (earlier, earlier_part, held, held_part, shift), group in groups.items():
+    for (earlier, earlier_part, held, held_part, *_), group in groups.items():
         covered = _union([(one.held_begin, one.held_begin + one.length) for one in group])
-        begin, end = covered[0][0], covered[-1][1]
+        longest = max(group, key=lambda one: one.length)
         pairs.append({
-            "part": held_part, "recording_id": held, "from": begin, "to": end,
+            "part": held_part, "recording_id": held, "from": covered[0][0], "to": covered[-1][1],
             "shared_with": earlier_part, "their_recording_id": earlier,
-            "their_from": begin - shift, "their_to": end - shift, "shift": shift,
+            "their_from": min(one.earlier_begin for one in group),
+            "their_to": max(one.earlier_end for one in group), "shift": longest.shift,
             "samples": sum(stop - start for start, stop in covered), "stretches": len(covered),
             "channels": sorted({(one.held_channel, one.earlier_channel) for one in group}),
-            "gain": max(group, key=lambda one: one.length).gain,
-        })  # fmt: skip
+            "gain": longest.gain,
+        } | ({} if longest.ratio == 1 else {"ratio": longest.ratio}))  # fmt: skip
     return sorted(pairs, key=lambda pair: -pair["samples"])
 
 
@@ -162,8 +164,7 @@ def _found(report: Mapping[str, Any]) -> list[str]:
         line = (
             f"{pair['part']} {pair['recording_id']!r} {pair['from']}..{pair['to']} is "
             f"{pair['shared_with']} {pair['their_recording_id']!r} "
-            f"{pair['their_from']}..{pair['their_to']}: {pair['samples']} samples, "
-            f"shift {pair['shift']}"
+            f"{pair['their_from']}..{pair['their_to']}: {pair['samples']} samples, {_way(pair)}"
         )
         if pair["stretches"] > 1:
             line += f", {pair['stretches']} stretches"
@@ -179,6 +180,15 @@ def _found(report: Mapping[str, Any]) -> list[str]:
             share = 100 * count["spans"] / count["of"]
             lines.append(f"{count['spans']} of {count['of']} {part} spans ({share:.0f} %)")
     return lines
+
+
+def _way(pair: Mapping[str, Any]) -> str:
+    """By how much a copy is shifted, or how it is played."""
+    ratio = pair.get("ratio", 1)
+    if ratio == 1:
+        return f"shift {pair['shift']}"
+    rate = [] if abs(ratio) == 1 else [f"at {1 / abs(ratio):.4g} of its rate"]
+    return ", ".join([*(["backwards"] if ratio < 0 else []), *rate])
 
 
 def as_text(report: Mapping[str, Any]) -> str:
