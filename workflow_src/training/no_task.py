@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from workflow_src.code_digest import code_digest
 from workflow_src.data.windows import SpanReader
 from workflow_src.files import write_text
 from workflow_src.predictions import Predictions, write_predictions
@@ -30,7 +31,12 @@ def write_nothing_learned(
     weights, predictions, report = outputs
     rows = np.concatenate([reader.rows("val"), reader.rows("test")])
     write_predictions(predictions, Predictions(reader.frame(rows), {}))
-    said = {"cell": cell["cell"], "identity": whole, "dropped": dict(dropped)}
+    said = {
+        "cell": cell["cell"],
+        "code": code_digest("network"),
+        "identity": whole,
+        "dropped": dict(dropped),
+    }
     write_text(report, json.dumps(said, indent=1, sort_keys=True))
     save_weights(torch.nn.Module(), weights)
     print("Nothing to train:", *(f"{task}: {why}" for task, why in dropped.items()), sep="\n  ")
