@@ -26,11 +26,12 @@ from workflow_src.limits import MB
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.request import INNER_SNAKEMAKE_MB, Forecast, Policy, Request, decide
 
-# 1 MB per span and tensor of hidden features, of which a layer holds several.
-MODEL, SIZES = "patchtst", {"width": 16, "heads": 2, "feed_forward": 8192, "depth": 2}
+# Weights of 67 MB, of which training holds four times as much; few tokens, so that steps are short.
+MODEL = "patchtst"
+SIZES = {"width": 256, "heads": 2, "feed_forward": 16384, "depth": 2, "patch_count": 4}
 BATCH = 64
 TRAINING = {"epochs": 1, "batch_size": BATCH}
-ROOM_MB = 20  # weights, gradients, moments and some of a span
+ROOM_MB = 20  # beyond what an attempt takes before it holds a network
 ATTEMPTS = 6  # at most, the one that was terminated included
 
 
