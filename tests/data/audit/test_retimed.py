@@ -261,3 +261,16 @@ def test_halves_of_every_simulated_gearbox_recording_are_no_copies(tmp_path: Pat
         names = [str(n) for n in store.table["recording_id"]][:40]
         parts = {n: "train" if i % 2 else "test" for i, n in enumerate(names)}
         assert search(store, whole(store.table, parts, ["vibration"])).found == []
+
+
+@pytest.mark.parametrize(("rig", "name"), [("uestc", "I_1200_5"), ("hit_sm", "IR2_1200")])
+def test_an_even_machine_measured_again_at_another_rate_is_no_copy(
+    tmp_path: Path, rig: str, name: str
+) -> None:
+    """Stretches of one recording, apart: their phases agree up to 0.92 (at -1, -2 and 4/3)."""
+    with stored(tmp_path, rig) as store:
+        length = int(store.table.set_index("recording_id")["length"][name])
+        signal = store.read(name, 0, length)[:, 0]
+    before, behind = signal[: int(0.55 * length)][:60_000], signal[int(0.6 * length) :][:60_000]
+    for ratio in (Fraction(-1), Fraction(-2), Fraction(2), Fraction(4, 3)):
+        assert found_in(pair(before, retimed(behind, ratio))).found == [], ratio
