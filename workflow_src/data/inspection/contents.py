@@ -24,7 +24,7 @@ from workflow_src.data.sources.folder.parquet import parquet_names
 from workflow_src.data.sources.folder.readers import READERS, ending_of, read_content
 from workflow_src.data.sources.folder.spreadsheet import list_sheets, sheet_layout, sheet_rows
 from workflow_src.data.sources.folder.tdms import list_tdms, tdms_names
-from workflow_src.data.sources.folder.text import decode
+from workflow_src.data.sources.folder.text import utf8
 from workflow_src.data.sources.folder.text_table import find_table
 from workflow_src.errors import BadData
 
@@ -138,12 +138,12 @@ def _with_keys(read: Callable[[FolderOptions], T]) -> tuple[T, dict[str, Any]]:
             keys |= error.put
 
 
-def _decoded(path: Path) -> tuple[str, str]:
+def _decoded(path: Path) -> tuple[bytes, str]:
     """A text, and the first of the usual encodings that fits; the last one fits any bytes."""
     for encoding in ENCODINGS[:-1]:
         with suppress(BadData):
-            return decode(path, encoding), encoding
-    return decode(path, ENCODINGS[-1]), ENCODINGS[-1]
+            return utf8(path, encoding), encoding
+    return utf8(path, ENCODINGS[-1]), ENCODINGS[-1]
 
 
 def _look_at_sheet(path: Path, sheet: str | None) -> Look:

@@ -166,7 +166,8 @@ def of_matrix(
     notes: tuple[str, ...] = (),
 ) -> Content:
     """The content of a table (L, wanted), whose columns are those at the positions ``wanted``."""
-    signal = single(matrix[:, [wanted.index(column) for column in channels]])  # (L, C)
+    at = [wanted.index(column) for column in channels]
+    signal = single(matrix if channels == wanted else matrix[:, at])  # (L, C)
     rate: tuple[float | None, str] = (None, "")
     if clock is not None:
         rate = rate_of_clock(where, matrix[:, wanted.index(clock)])

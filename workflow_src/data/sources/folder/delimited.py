@@ -7,13 +7,13 @@ from pathlib import Path
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.content import Content, columns, of_matrix, real_channels
 from workflow_src.data.sources.folder.lvm import BEGINNING, read_lvm
-from workflow_src.data.sources.folder.text import decode
+from workflow_src.data.sources.folder.text import utf8
 from workflow_src.data.sources.folder.text_table import find_table, numbers_of, require_blank
 
 
 def read_text(path: Path, _: str | None, options: FolderOptions) -> Content:
     """The columns of a text; the whole of it is in memory, as an encoding allows no less."""
-    text = decode(path, options.encoding)
+    text = utf8(path, options.encoding)
     if text.startswith(BEGINNING) and options.skip_lines is None:
         return read_lvm(path, text, options)
     table = find_table(path, text, options)

@@ -15,6 +15,7 @@ from workflow_src.data.sources.folder.text import SPACES
 from workflow_src.errors import BadData
 
 _NEWLINE, _QUOTE, _SPACE = (ord(sign) for sign in '\n" ')
+_END = b"\n"
 _SAMPLED = 20  # lines from the middle of a file tell how its samples are written
 _SHORT = 1000  # bytes: all lines are looked at to find the middle of so few
 
@@ -33,13 +34,13 @@ class Lines:
     ``end`` is the byte behind the last line that is not blank: what follows is no data.
     """
 
-    def __init__(self, path: Path, text: str) -> None:
-        self.raw = text.encode()
-        self._has_quotes = '"' in text
+    def __init__(self, path: Path, raw: bytes) -> None:
+        self.raw = raw
+        self._has_quotes = b'"' in raw
         if self._has_quotes and self._quoted[-1]:
             raise BadData(
                 "A quotation mark is not closed.",
-                where=f"{path}, line {text.count(chr(10), 0, text.rindex(chr(34))) + 1}",
+                where=f"{path}, line {raw.count(_END, 0, raw.rindex(b'%c' % _QUOTE)) + 1}",
                 remedy="mend the file",
             )
         self.has_blank_rows = False  # of separators alone, behind the samples
@@ -53,6 +54,8 @@ class Lines:
             self.end = max(start - 1, 0)
         if len(self.raw) > self.end + 1:  # more than the newline of the last line
             self.raw = self.raw[: self.end + 1]
+        if not self.end:
+            raise BadData("A file holds separators alone.", where=str(path))
 
     def each(self, start: int = 0, number: int = 1) -> Iterator[Line]:
         """The lines from the byte ``start``, which begins the line ``number``."""

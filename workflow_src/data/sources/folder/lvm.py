@@ -17,7 +17,7 @@ from workflow_src.data.sources.folder.text import split
 from workflow_src.data.sources.folder.text_table import Table, numbers_of, require_width
 from workflow_src.errors import BadData
 
-BEGINNING = "LabVIEW Measurement"
+BEGINNING = b"LabVIEW Measurement"
 _END = "***End_of_Header***"
 _X, _COMMENT = "X_Value", "Comment"
 
@@ -31,7 +31,7 @@ class _Header:
     names: Line
 
 
-def read_lvm(path: Path, text: str, options: FolderOptions) -> Content:
+def read_lvm(path: Path, text: bytes, options: FolderOptions) -> Content:
     """The channels of a measurement of one segment, and the rate that its ``Delta_X`` states.
 
     Columns of ``X_Value`` are no channels unless they are named; without ``Delta_X`` the first of

@@ -18,7 +18,12 @@ _MOST = 0.8  # of the lines that are looked at; one of them may hold a stray cel
 
 
 def decode(path: Path, encoding: str) -> str:
-    """The text of a file, unpacked if it is gzip, each line ended by ``\\n`` alone.
+    """The text of a file, as `utf8` gives it."""
+    return utf8(path, encoding).decode()
+
+
+def utf8(path: Path, encoding: str) -> bytes:
+    """The text of a file as UTF-8, unpacked if it is gzip, each line ended by ``\\n`` alone.
 
     Without a byte-order mark. Raises ``BadData`` for an empty file, a gzip file that was cut
     short, bytes that the encoding does not allow and those of no text.
@@ -36,17 +41,19 @@ def decode(path: Path, encoding: str) -> str:
             ) from error
     if not raw.strip():
         raise BadData("A file is empty.", where=str(path), remedy="fetch the file again")
-    text = _decoded(path, raw, encoding).removeprefix("\ufeff")
-    if "\0" in text:
+    # Bytes that are ASCII are those of UTF-8, and need no copy.
+    same = encoding.lower() in ("utf-8", "ascii", "latin-1") and raw.isascii()
+    text = raw if same else _decoded(path, raw, encoding).removeprefix("\ufeff").encode()
+    if b"\0" in text:
         raise BadData(
             "A text file holds bytes of value 0.",
-            where=f"{path}, line {text.count(chr(10), 0, text.index(chr(0))) + 1}",
+            where=f"{path}, line {text.count(b'%c' % 10, 0, text.index(0)) + 1}",
             remedy="under `folder:` of the rig: `encoding: utf-16-le` if it is text of two bytes a "
             "character, else `format:` with the kind of file that it is",
         )
     # Some programs write \r\r\n, which is one line's end and no blank line.
-    for ending in ("\r\r\n", "\r\n", "\r") if "\r" in text else ():
-        text = text.replace(ending, "\n")
+    for ending in (b"\r\r\n", b"\r\n", b"\r") if b"\r" in text else ():
+        text = text.replace(ending, b"\n")
     return text
 
 

@@ -72,7 +72,7 @@ class Table:
         return frame
 
 
-def find_table(path: Path, text: str, options: FolderOptions) -> Table:
+def find_table(path: Path, text: bytes, options: FolderOptions) -> Table:
     """Where the samples of a text stand, after a check of the cells of each line.
 
     Raises ``BadData``, as ``Misread`` where other keys read it.
