@@ -72,7 +72,11 @@ def test_overrides_of_sizes_later_wins(world: Any) -> None:
         ({"requests": [{"cells": "*", "checkpoint_minutes": 1}]}, {}, set()),
         ({"hardware": "big"}, {}, set()),
         ({"study": "other"}, {}, set()),
-        ({}, {"datasets__d": {"label": "D", "note": "other"}, "models__net": {"label": "Name"}}, set()),
+        (
+            {},
+            {"datasets__d": {"label": "D", "note": "other"}, "models__net": {"label": "Name"}},
+            set(),
+        ),
         ({}, {"rigs__bench": {"description": "other words"}}, set()),
         ({"training": {"epochs": 1}}, {}, set()),  # what it was
     ],
