@@ -77,6 +77,6 @@ def test_objects_alone_are_named_with_what_to_do(tmp_path: Path, write: Any, kin
 
 
 def test_arrays_within_structs_beside_objects_keep_their_names(tmp_path: Path) -> None:
-    write_5(tmp_path / "a.mat", {"bearing": {"gs": SAMPLES, "sr": 97.0}}, {"TT": "table"})
+    write_5(tmp_path / "a.mat", {"bearing": {"gs": SAMPLES, "sr": 25600.0}}, {"TT": "table"})
     signal = only(tmp_path, array="bearing.gs", rate_hz="unknown")
     np.testing.assert_array_equal(signal, SAMPLES.astype(np.float32))

@@ -289,7 +289,7 @@ def test_classes_are_named_by_the_table_by_number_or_by_the_rig(tmp_path: Path) 
     named = source(tmp_path, written, fields=lookup)
     assert [r.fault for r in named.recordings()] == [NORMAL, "inner race", "inner race"]
     short = {"fault": {"from": "Label", "values": {"0": NORMAL}}}
-    with pytest.raises(UserError, match=r"add `1: VALUE`"):
+    with pytest.raises(UserError, match=r"add `'1': VALUE`"):
         list(source(tmp_path, written, fields=short).recordings())
 
 

@@ -243,7 +243,8 @@ def test_a_stride_and_a_cap_take_some_of_what_fits(case: Case) -> None:
     few, dense = made(case), made(case.dense)
     assert (few is None) == (dense is None)
     if few is not None and dense is not None:
-        key = ["recording_id", "start", "part"]
+        # Not their parts: a share is one of spans, so other units may be drawn for few of them.
+        key = ["recording_id", "start"]
         some, every = (set(s.rows[key].itertuples(index=False, name=None)) for s in (few, dense))
         assert some <= every
 

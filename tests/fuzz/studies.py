@@ -11,7 +11,7 @@ folder:
   path: my_rig
   files: "{size}_{unit}_{speed:d}rpm_{n:d}.csv"
   rate_hz: 25600
-  time: {from: n, first: 1, step_s: 10}
+  time: {from: 'n', first: 1, step_s: 10}
   ends_in_failure: ["007", "010"]
   channels: [0, 2]
   channel_kinds: [vibration, current]

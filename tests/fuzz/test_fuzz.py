@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import yaml
 
-from workflow_src.configuration import loading, reading
+from workflow_src.configuration import checking, loading, reading
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.errors import BadData
@@ -145,6 +145,7 @@ def test_a_planted_loader_is_seen(
 ) -> None:
     for module in (loading, reading):
         monkeypatch.setattr(module, "read", parsed_by_yaml)
+    monkeypatch.setattr(checking, "words_at", lambda files, path: [])
     text = "rig: bearing_sim\nspan: {window: 64, horizon: 8}\nsplit: {strategy: unit, %s}\n"
     source = shipped.Source("dataset", "fuzz_set", text % MISREAD[typed], "planted")
     run = configurations.Typed(source, Mutant(source.text, "planted"))
