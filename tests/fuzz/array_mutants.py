@@ -21,7 +21,7 @@ from .single import UNIT
 from .verdict import Case, Held, Reading
 
 FIELDS = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}_{run}"}
-NOTHING = r"zero|constant|never change|does not change|dead|same value|flat"
+NOTHING = r"zero|constant|never change|does not change|dead|same value|one value|flat"
 
 
 def saved(path: Path, array: Any) -> None:

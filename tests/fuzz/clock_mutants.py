@@ -170,7 +170,9 @@ def stated(draw: Draw, root: Path) -> Case:
     if draw.random() < 0.2:
         keys["ignore_stated_rate"] = True
     rate = None if right == "unknown" else 25600.0
-    said = "" if isinstance(wrong, str) else r"rate|Hz"  # text that states no rate is no rate
+    # Text that states no rate is no rate; nor is one that the rig says to ignore.
+    told = isinstance(wrong, str) or "ignore_stated_rate" in keys
+    said = "" if told else r"rate|Hz"
     readings = [Reading({path.name: Held(signal, rate)}, said)]
     if kind == "a German sheet's":
         readings.append(Reading({path.name: Held(signal, 25600.0)}))

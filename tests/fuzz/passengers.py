@@ -173,9 +173,9 @@ def life(draw: Draw, root: Path) -> Case:
         labels = {"time_s": f"{(number - 1) * 10.0}", "life_s": f"{(numbers[-1] - 1) * 10.0}"}
         held[f"b1/{number}{form.ending}"] = Held(one.signal, one.rate_hz, labels=labels)
     keys = form.keys(
-        files="{unit}/{n:d}" + form.ending,
+        files="{unit}/{number:d}" + form.ending,
         fields={"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"},
-        time={"from": "n", "first": 1, "step_s": 10.0},
+        time={"from": "number", "first": 1, "step_s": 10.0},
         ends_in_failure=True,
     )
     return Case(keys, (Reading(held),), refusable=False, about="snapshots of a run to failure")

@@ -85,9 +85,12 @@ def _source(text: str, whence: str) -> Source:
         indented = "".join(f"  {line}" for line in text.splitlines(keepends=True))
         above = _RIG + "folder:\n  path: x\n  rate_hz: 1000\n"
         return Source("rig", "mine", indented, whence, above)
+    if keys == {"stacked"}:
+        indented = "".join(f"  {line}" for line in text.splitlines(keepends=True))
+        return Source("rig", "mine", indented, whence, _RIG + _FOLDER)
     if keys <= set(_STUDY_KEYS):
         return Source("experiment", "mine", text, whence)
-    if "geometry" in keys:
+    if keys & {"geometry", "common_rate_hz"}:
         return Source("rig", "mine", text, whence, _RIG + _FOLDER)
     return Source("site", "site", text, whence)
 

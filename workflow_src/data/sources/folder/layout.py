@@ -257,7 +257,9 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
             put={"header": "present"},
             other="if it is none of samples; if it is one: `header: absent`",
         )
-    return looked.layout(None, first.number)
+    lone = [cells[i] for i in used] == ["0"] and not all(map(is_whole, others))
+    note = "the first row, 0, is taken for a sample; if it names the column: `header: present`"
+    return looked.layout(None, first.number, *([note] if lone else []))
 
 
 def _texts(options: FolderOptions) -> set[str]:
