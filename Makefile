@@ -26,7 +26,8 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest
 
 SLOW_TESTS ?= tests
-test-slow: $(VENV)/.dev .wheels/.fetched
+# Who leaves out the bare machine (--ignore=tests/gpu/test_bundle.py) needs no wheels for it.
+test-slow: $(VENV)/.dev $(if $(findstring gpu/test_bundle,$(SLOW_TESTS)),,.wheels/.fetched)
 	$(BIN)/python -m pytest -m "slow or faults" $(SLOW_TESTS)
 
 SLURM_TESTS ?= tests/slurm

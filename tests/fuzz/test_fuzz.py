@@ -308,25 +308,3 @@ def test_a_process_that_ends_is_no_hang(monkeypatch: pytest.MonkeyPatch) -> None
     unknown = Plan(-(10**5), "shipped", "no such text")  # its number leads to nothing
     found = list(results([unknown, VALID[0]], seconds=60.0))
     assert [result.verdict for result in found] == [Verdict.TRACEBACK, Verdict.EQUAL]
-
-
-# -- the product -----------------------------------------------------------------------------------
-
-SEED, RUNS = 11, 268  # of which 201 are mutants
-
-
-@pytest.mark.slow
-def test_no_mutant_is_misread_in_silence() -> None:
-    planned = [plan for plan in plans(SEED, RUNS) if plan.family in MUTANTS]
-    assert len(planned) >= 200
-    found = list(results(planned, seconds=60.0))
-    assert not failed(found), report(found)
-    assert refused_share(found) <= 0.6, report(found)
-
-
-@pytest.mark.slow
-def test_valid_recordings_and_shipped_texts_are_read_as_they_are() -> None:
-    planned = [plan for plan in plans(SEED, 1200) if plan.family not in MUTANTS]
-    assert sum(plan.family == "valid" for plan in planned) >= 300
-    found = list(results(planned, seconds=60.0))
-    assert {result.verdict for result in found} == {Verdict.EQUAL}, report(found)
