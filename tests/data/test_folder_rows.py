@@ -17,6 +17,7 @@ from workflow_src.configuration import Rig
 from workflow_src.data.inspection import inspect
 from workflow_src.data.recordings import check
 from workflow_src.data.sources.folder import FolderOptions, FolderSource
+from workflow_src.data.sources.phm_vibench.table import read_table
 from workflow_src.errors import BadData, UserError
 
 FIELDS = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"}
@@ -628,3 +629,21 @@ def test_a_damaged_row_never_passes(tmp_path, seed, channels, damage, at, named,
     write(tmp_path, "\n".join(sep.join(row) for row in [*head, *cells]))
     with pytest.raises(BadData, match="u1"):
         signal(tmp_path)
+
+
+def test_a_file_of_separators_alone(tmp_path):
+    write(tmp_path, ";;\n;;\n")
+    refusal(tmp_path, "separators alone")
+
+
+@pytest.mark.parametrize(
+    ("line", "cells"), [("7,1,3,a.csv,0", 5), ("1,3,a.csv", 3), ("1,3,a.csv,0,x", 5)]
+)
+def test_metadata_of_phm_vibench_move_no_cell(tmp_path, line, cells):
+    path = tmp_path / "metadata.csv"
+    header = "Id,Dataset_id,Name,Label"
+    path.write_text(f"{header}\n1,3,a.csv,0\n{line}\n")
+    with pytest.raises(BadData, match=rf"line 3[\s\S]*{cells} cells for 4 columns"):
+        read_table(path)
+    path.write_text(f"{header}\n1,3,a.csv,0,\n\n2,3,b.csv,1,\n")  # separators at the ends
+    assert read_table(path)["Label"].tolist() == ["0", "1"]

@@ -16,7 +16,7 @@ from workflow_src.errors import BadData
 
 _NEWLINE, _QUOTE, _SPACE = (ord(sign) for sign in '\n" ')
 _END = b"\n"
-_SAMPLED = 20  # lines from the middle of a file tell how its samples are written
+_SAMPLED = 12  # lines from the middle of a file tell how its samples are written
 _SHORT = 1000  # bytes: all lines are looked at to find the middle of so few
 
 
@@ -36,6 +36,7 @@ class Lines:
 
     def __init__(self, path: Path, raw: bytes) -> None:
         self.raw = raw
+        self._counts: dict[int, int] = {}  # lines behind a byte
         self._has_quotes = b'"' in raw
         if self._has_quotes and self._quoted[-1]:
             raise BadData(
@@ -91,7 +92,9 @@ class Lines:
         """The number of lines from the byte ``start`` on."""
         if self._has_quotes:
             return int(np.count_nonzero((self._ends >= start) & (self._ends < self.end))) + 1
-        return self.raw.count(b"\n", start, self.end) + 1
+        if start not in self._counts:
+            self._counts[start] = self.raw.count(b"\n", start, self.end) + 1
+        return self._counts[start]
 
     def odd_one(self, first: Line, sep: str, widths: tuple[int, ...]) -> tuple[Line, int] | None:
         """The first line, from ``first`` on, of another number of cells, and this number.
@@ -117,7 +120,8 @@ class Lines:
         sign = (" " if sep == SPACES else sep).encode()
         others = bytes(set(range(256)) - set(sign + b"\n"))
         left = self.raw[start : self.end].translate(None, others) + b"\n"
-        even: bool = left == (sign * (width - 1) + b"\n") * left.count(b"\n")
+        count = self._counts[start] = left.count(b"\n")
+        even: bool = left == (sign * (width - 1) + b"\n") * count
         # Spaces may also stand before, behind and beside each other, or be tabs.
         loose = (b"  ", b" \n", b"\n ", b"\t") if sep == SPACES else ()
         return even and not any(self.raw.find(one, start, self.end) >= 0 for one in loose)

@@ -50,7 +50,8 @@ def text_lines(where: Path, text: str) -> Iterator[Line]:
     """
     # The header decides: cells further down may hold any of the separators.
     header = text.strip().partition("\n")[0]
-    delimiter = next((sign for sign in ";\t," if sign in header), " ")
+    delimiter = max(";\t,", key=header.count)
+    delimiter = delimiter if delimiter in header else " "
     reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter, skipinitialspace=True)
     width = 0
     for row in reader:

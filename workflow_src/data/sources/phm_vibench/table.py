@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import difflib
 import math
 import zipfile
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from io import StringIO
@@ -83,8 +83,10 @@ def _frame(path: Path) -> pd.DataFrame:
             text = raw.decode(encoding)
         except UnicodeDecodeError:
             continue
-        deque(text_lines(path, text), maxlen=0)  # pandas would move the cells of a longer line
-        return pd.read_csv(StringIO(text), dtype=str, na_filter=False, index_col=False)
+        even = StringIO()  # pandas would move the cells of a line that is longer than the header
+        csv.writer(even).writerows(cells for _, cells in text_lines(path, text))
+        even.seek(0)
+        return pd.read_csv(even, dtype=str, na_filter=False, index_col=False)
     raise ValueError("neither UTF-8 nor GBK")
 
 
