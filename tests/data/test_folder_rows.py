@@ -236,7 +236,14 @@ def test_zero_written_short_is_a_sample(tmp_path):
     write(tmp_path, "\n".join(f"{a:.6g}" for a in SINE))
     read, notes = signal(tmp_path)
     close(read, BOTH[:, :1])
-    assert notes == []
+    assert "the first row, 0, is taken for a sample" in notes[0]
+
+
+def test_columns_of_a_sheet_that_are_numbered_are_named(tmp_path):
+    pd.DataFrame(BOTH).to_excel(tmp_path / "u1.xlsx", index=False)
+    read, notes = signal(tmp_path, files="{unit}.xlsx")
+    close(read, BOTH)
+    assert "numbered names (0, 1)" in notes[0]
 
 
 @pytest.mark.parametrize("first", ["S1,", "2024-05-01 12:00:00.5,", "ok;1,"])
@@ -431,7 +438,7 @@ def test_sheets_that_are_refused(tmp_path):
     refused([("a", "b"), *samples[:50], (7, 1.5, 2), *samples[50:]], "row 52, column 2")
     refused([("a", "b"), *samples * 3, (7, 1.5, 2), *samples], "row 362, column 2")
     refused([("a", "b"), *((comma(a), comma(b)) for a, b in BOTH)], "decimal comma")
-    refused([(0, 1), *samples], "line 1", "header")
+    refused([(0, 1), *((round(99 * a), round(99 * b)) for a, b in BOTH)], "line 1", "header")
     refused([("Bench",), ("a", "b"), *samples], "skip_lines: 1")
     refused([("a",), *((f"=SIN({i})",) for i in range(99))], "formulas")
     refused([(None,), *((a,) if i else (None,) for i, a in enumerate(SINE)), ("x",)], "row")

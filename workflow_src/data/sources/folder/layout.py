@@ -246,7 +246,9 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
     ordered |= counted == [str(i + 1) for i in range(len(counted))] and len(counted) > 2
     others = [row[i] for row in looked.rows for i in used if looked.form.kind(row[i]) == "number"]
     style = style_of(others, looked.form.decimal) if looked.as_typed else "plain"
-    if style == "fixed" or (ordered and (indexed or style == "repr")):
+    # A sheet does not say how numbers were written; but samples would hardly begin by counting.
+    typed = looked.as_typed or any(map(is_whole, others))
+    if style == "fixed" or (ordered and (indexed or style == "repr" or not typed)):
         note = f"a row of numbered names ({_said(cells)}), not written as the samples are"
         return looked.layout(cells, first.number + 1, note)
     if style == "repr" or ordered:
