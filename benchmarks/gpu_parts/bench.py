@@ -17,12 +17,14 @@ from step import peak_bytes
 from workflow_src.files import write_text
 from workflow_src.limits import Device
 
-# Options that fit 16 tokens of width 16: what a rehearsal builds.
-SMALLER: dict[str, dict[str, Any]] = {
-    "dlinear": {"kernel": 5},
-    "fno": {"modes": 5},
-    "patchtst": {"heads": 2, "feed_forward": 8},
-    "timesnet": {"feed_forward": 4, "top_k": 2, "kernels": 3},
+# What a rehearsal builds of each backbone: 16 tokens of width 16, from windows of 256 samples.
+SMALL_WINDOW = 256
+_TOKENS = {"width": 16, "patch_length": 16, "patch_count": 16}
+SMALL: dict[str, dict[str, Any]] = {
+    "dlinear": {**_TOKENS, "kernel": 5},
+    "fno": {**_TOKENS, "modes": 5},
+    "patchtst": {**_TOKENS, "heads": 2, "feed_forward": 8},
+    "timesnet": {**_TOKENS, "feed_forward": 4, "top_k": 2, "kernels": 3},
 }
 # What a rehearsal on a CPU cannot measure.
 NEEDS_A_CARD = "needs a card"

@@ -13,7 +13,7 @@ import torch
 from step import BACKBONES, build, draw
 from torch import Tensor
 
-from gpu_parts.bench import SMALLER, Bench
+from gpu_parts.bench import SMALL, SMALL_WINDOW, Bench
 from workflow_src.models.draws import KeyedDropout, random_bits, random_integers
 from workflow_src.models.embedding import HybridSpatialEmbedding
 from workflow_src.tasks.batch import Batch
@@ -24,8 +24,8 @@ from workflow_src.training.step import How, sample_keys, step, valid_labels
 
 BATCH, MICRO_BATCHES = 11, (1, 3, 7, 11)
 HORIZON, CHANNELS = 32, 2
-SIZES = {"width": 64, "patch_length": 32, "patch_count": 32, "dropout": 0.3}
-SMALL = {"width": 16, "patch_length": 16, "patch_count": 16, "dropout": 0.3}
+SIZES = {"width": 64, "patch_length": 32, "patch_count": 32}
+DROPOUT = 0.3
 ADAMW = {"learning_rate": 1e-3, "weight_decay": 0.01}
 CPU = torch.device("cpu")
 # Largest error of a gradient over its largest element, whole batch against micro-batches.
@@ -44,8 +44,9 @@ class Case:
     @staticmethod
     def of(backbone: str, *, small: bool) -> Case:
         """A network with dropout, and spans whose labels are missing at random."""
-        sizes, window = ({**SMALL, **SMALLER[backbone]}, 256) if small else (SIZES, 1024)
-        network = build(backbone, HORIZON, window=window, channels=CHANNELS, **sizes)
+        sizes, window = (SMALL[backbone], SMALL_WINDOW) if small else (SIZES, 1024)
+        options = {"window": window, "channels": CHANNELS, "dropout": DROPOUT, **sizes}
+        network = build(backbone, HORIZON, **options)
         torch.manual_seed(1)
         batch = draw(BATCH, HORIZON, window, CHANNELS)
         missing = torch.rand(3, BATCH) < 0.4

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from step import BACKBONES, Levers, Loop, build, draw
 
-from gpu_parts.bench import GB, SMALLER, Bench, line
+from gpu_parts.bench import GB, SMALL, SMALL_WINDOW, Bench, line
 from gpu_parts.running_out import Limit
 from workflow_src.training.out_of_memory import exhausted, free
 from workflow_src.training.precision import PrecisionName, turn_tf32_off
@@ -69,13 +69,8 @@ class Setting:
     def _sizes(self) -> tuple[int, dict[str, Any]]:
         if self.bench.cuda:
             return 4096, {**SIZES[self.dimensions], **OPTIONS.get(self.backbone, {})}
-        count = 16 if self.dimensions == "small" else 32
-        return 256, {
-            "patch_length": 16,
-            "patch_count": count,
-            "width": count,
-            **SMALLER[self.backbone],
-        }
+        larger = {"patch_count": 32, "width": 32} if self.dimensions == "original" else {}
+        return SMALL_WINDOW, SMALL[self.backbone] | larger
 
 
 def measure(bench: Bench) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from step import Levers, Loop, build, draw, peak_bytes
 
-from gpu_parts.bench import NEEDS_A_CARD, SMALLER, Bench
+from gpu_parts.bench import NEEDS_A_CARD, SMALL, SMALL_WINDOW, Bench
 from gpu_parts.children import in_child
 from workflow_src.limits import peak_resident
 from workflow_src.training.precision import turn_tf32_off
@@ -55,10 +55,8 @@ def _steps(device: torch.device) -> None:
     """Two backbones one after the other, as tensors of many sizes come and go."""
     small = device.type == "cpu"
     for backbone in ("timesnet", "patchtst"):
-        sizes = {"width": 16, "patch_length": 16, "patch_count": 16} if small else {}
-        window = 256 if small else 4096
-        options = {**sizes, **(SMALLER[backbone] if small else {})}
-        network = build(backbone, HORIZON, window=window, channels=CHANNELS, **options).to(device)
+        sizes, window = (SMALL[backbone], SMALL_WINDOW) if small else ({}, 4096)
+        network = build(backbone, HORIZON, window=window, channels=CHANNELS, **sizes).to(device)
         loop = Loop(network, Levers(13))
         batch = draw(13, HORIZON, window, CHANNELS).to(device)
         for size in MICRO_BATCHES:

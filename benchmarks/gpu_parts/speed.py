@@ -14,7 +14,7 @@ from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from gpu_parts.bench import NEEDS_A_CARD, SMALLER, Bench
+from gpu_parts.bench import NEEDS_A_CARD, SMALL, SMALL_WINDOW, Bench
 from gpu_parts.card import product_tflops
 from gpu_parts.children import in_child
 from gpu_parts.correctness import CPU, Case, error
@@ -53,9 +53,8 @@ def measure(bench: Bench) -> None:
 
 def made(bench: Bench, backbone: str) -> tuple[Any, Any]:
     """A network and a micro-batch of it, where they are used."""
-    small = {"width": 16, "patch_length": 16, "patch_count": 16, **SMALLER[backbone]}
-    window, size = (4096, 64) if bench.cuda else (256, 4)
-    sizes = {} if bench.cuda else small
+    window, size = (4096, 64) if bench.cuda else (SMALL_WINDOW, 4)
+    sizes = {} if bench.cuda else SMALL[backbone]
     with bench.device:
         network = build(backbone, HORIZON, window=window, channels=CHANNELS, **sizes)
         return network, draw(size, HORIZON, window, CHANNELS)
