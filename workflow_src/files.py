@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -50,9 +51,9 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 
     A failure leaves neither; a full disk is a UserError that names the folder.
     """
-    look_first()  # a holder elsewhere may have a process of this number
-    temporary = path.with_name(f".{os.getpid()}.{path.name}")
-    temporary.unlink(missing_ok=True)  # of a killed process that had the same number
+    look_first()
+    # A process on another host may have the same number, and a killed one may have had it.
+    temporary = path.with_name(f".{os.getpid()}.{uuid.uuid4().hex}.{path.name}")
     try:
         write(temporary)
         descriptor = os.open(temporary, os.O_RDONLY)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -186,7 +187,7 @@ class Case:
         pid = trainer or running.process.pid
         for path in self.temporaries():
             if path.name.startswith(f".{pid}."):
-                name = path.name.removeprefix(f".{pid}.")
+                name = re.sub(rf"^\.{pid}\.([0-9a-f]{{32}}\.)?", "", path.name)
                 return "writing " + ("best weights" if name.startswith("best.") else name)
         if trainer is None:
             return "supervisor alone"
