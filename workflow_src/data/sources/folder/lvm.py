@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.cells import NumberForm
-from workflow_src.data.sources.folder.clock import rate_of_clock
-from workflow_src.data.sources.folder.content import Content, columns, single
+from workflow_src.data.sources.folder.content import Content, columns, of_matrix
 from workflow_src.data.sources.folder.layout import Layout
 from workflow_src.data.sources.folder.lines import Line, Lines
 from workflow_src.data.sources.folder.text import split
@@ -52,10 +51,10 @@ def read_lvm(path: Path, text: bytes, options: FolderOptions) -> Content:
         clock = xs[0]
     wanted = sorted({*channels, *([] if clock is None else [clock])})
     matrix = numbers_of(table, wanted)
-    signal = single(matrix[:, [wanted.index(column) for column in channels]])  # (L, C)
-    if clock is not None:
-        return Content(signal, *rate_of_clock(path, matrix[:, wanted.index(clock)]))
-    return Content(signal, *(rate or (None, "")))
+    content = of_matrix(path, matrix, wanted, channels, clock)
+    if clock is not None or rate is None:
+        return content
+    return replace(content, rate_hz=rate[0], rate_place=rate[1])
 
 
 def _header(path: Path, lines: Lines) -> _Header:
