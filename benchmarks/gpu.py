@@ -2,11 +2,11 @@
 
     python benchmarks/gpu.py --out FOLDER [--minutes 8] [--only PART ...] [--rehearsal]
 
-Parts run in order of worth, each in a process of its own with a share of the minutes. Each result
-is written to FOLDER/gpu.json as soon as it is measured; a part that fails or takes too long says so
-there, and the next one runs. `docs/gpu.py` makes docs/gpu.md of the file. With --rehearsal the same
-functions run small on the CPU; what needs a card says so. Nothing has to be installed beside torch,
-pytorch-lightning and what `make bundle` collects.
+Parts run in order of worth. Each part runs in its own process and gets a share of the minutes.
+FOLDER/gpu.json receives a part's results when the part ends, also when it fails or is cut; then the
+next part runs. `docs/gpu.py` turns the file into docs/gpu.md. --rehearsal runs the same functions
+small on the CPU; figures that need a card are marked. A machine needs torch, pytorch-lightning and
+the wheels of `make bundle`.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", choices=list(PARTS), default=list(PARTS))
     parser.add_argument("--rehearsal", action="store_true", help="small, on the CPU")
     options = parser.parse_args(arguments)
-    # Asked of NVML: CUDA, once started here, could not be used by the parts' processes.
+    # Ask NVML: a fork cannot use CUDA once its parent has.
     if not options.rehearsal and not devices():
         print("no GPU: nothing was measured. `--rehearsal` runs the same parts small on the CPU.")
         return

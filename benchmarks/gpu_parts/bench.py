@@ -120,7 +120,7 @@ class Bench:
         }
 
     def outside_mb(self) -> float:
-        """What the card holds beside this process's allocator: the context, and other processes."""
+        """Memory in use outside this process's allocator (context, other processes), MB."""
         if not self.cuda:
             return 0.0
         return (Device().used() - torch.cuda.memory_reserved(self.device)) / 1024**2

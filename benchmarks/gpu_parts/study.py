@@ -25,7 +25,7 @@ DATASET, TASK_SET, SEED = "bearing_sim", "all", 42
 
 @dataclass(frozen=True)
 class Study:
-    """A folder in which `data/` and studies lie, as beside a Snakefile.
+    """A working folder of the verbs, which holds `data/` and the studies.
 
     Attributes:
         folder: where the verbs run.
@@ -158,6 +158,6 @@ def _command(*arguments: str) -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """The package is found beside this file: a bare machine has it installed nowhere."""
+    """Put the project on PYTHONPATH: a bare machine has not installed it."""
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return {**os.environ, "PYTHONPATH": path}
