@@ -49,6 +49,10 @@ def test_the_plugin_forgets_jobs_when_its_attempts_are_used_up(
         f"#!/bin/sh\necho . >> {calls}\n[ $(wc -l < {calls}) -gt 5 ] || exit 1\necho '7|RUNNING'\n"
     )
     script.chmod(0o755)
+    # Where Slurm is installed without a controller, it would ask sacct.
+    age = tmp_path / "scontrol"
+    age.write_text("#!/bin/sh\necho 'MinJobAge = 300 sec'\n")
+    age.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     settings = SimpleNamespace(
         status_attempts=attempts, status_command="squeue", init_seconds_before_status_checks=1
