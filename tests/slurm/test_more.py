@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
+import time
 
 import pytest
 
@@ -11,6 +13,8 @@ from .study import Cell, Study, minutes
 pytestmark = pytest.mark.slurm
 
 OUTPUTS = ("model.safetensors", "predictions.h5", "metrics.json")
+# Snakemake's plugin by itself gives up after half a second of failures.
+SILENT_S = 45
 
 
 def same_bytes(study: Study, undisturbed: Study, *cells: Cell) -> None:
@@ -114,3 +118,23 @@ def test_a_study_goes_on_on_another_kind_of_node(prepared, copied, undisturbed):
     assert cell.causes == ["terminated", "done"]
     assert len(cell.of("resumed")) == 1
     same_bytes(study, undisturbed, cell)
+
+
+def test_a_controller_that_does_not_answer_is_outlasted(prepared, copied, undisturbed, cluster):
+    """Jobs end while every squeue fails; the first answer afterwards is enough."""
+    study = copied(prepared)
+    silent, squeue = cluster.folder / "silent", cluster.folder / "bin" / "squeue"
+    squeue.write_text(
+        f'#!/bin/sh\n[ ! -e {silent} ] || exit 1\nexec {shutil.which("squeue")} "$@"\n'
+    )
+    squeue.chmod(0o755)
+    with study.begun() as master:
+        study.wait(lambda: any(cell.of("started") for cell in study.trained), "a training")
+        silent.touch()
+        time.sleep(SILENT_S)
+        assert master.poll() is None
+        silent.unlink()
+        outcome = study.finish(master)
+    assert outcome.code == 0, outcome.text
+    assert all(cell.causes == ["done"] for cell in study.trained)
+    same_bytes(study, undisturbed, *study.trained)
