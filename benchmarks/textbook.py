@@ -19,9 +19,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_src.limits import MB
+from workflow_src.models.backbones import build_backbone
 from workflow_src.models.dlinear import DLinearLayer
 from workflow_src.models.fno import FourierLayer
-from workflow_src.models.network import build_backbone
 from workflow_src.models.patchtst import EncoderLayer
 from workflow_src.models.timesnet import InceptionConvolution, TimesLayer
 

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_src.errors import UserError
-from workflow_src.models.dlinear import DLinearLayer, dlinear, moving_average_matrix
+from workflow_src.models.dlinear import DLinearLayer, Options, build, moving_average_matrix
+from workflow_src.models.stack import TokenSizes
 
 
 @pytest.mark.oracle("decomp_*")
@@ -87,12 +88,14 @@ def test_only_the_tokens_and_the_preactivation_are_kept_per_sample() -> None:
 
 
 def test_rows_of_the_maps_start_apart() -> None:
-    out = dlinear(16, 4, 1, 5, individual=False, dropout=0.0)(torch.randn(1, 16, 4))
+    out = build(TokenSizes(16, 4, 1, 0.0), Options(kernel=5, individual=False))(
+        torch.randn(1, 16, 4)
+    )
     assert out.std(dim=1).min() > 0.01
 
 
 def test_only_layers_behind_the_first_add_their_input() -> None:
-    first, second = dlinear(16, 4, 2, 5, individual=False, dropout=0.0).layers
+    first, second = build(TokenSizes(16, 4, 2, 0.0), Options(kernel=5, individual=False)).layers
     tokens = torch.randn(2, 16, 4)
     for layer in (first, second):
         nn.init.zeros_(layer.seasonal)

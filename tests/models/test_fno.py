@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_src.errors import UserError
-from workflow_src.models.fno import FourierLayer, fno, fourier_matrices
+from workflow_src.models.fno import FourierLayer, Options, build, fourier_matrices
+from workflow_src.models.stack import TokenSizes
 
 
 def spectral_weight(complex_weight: Tensor) -> Tensor:
@@ -40,7 +41,8 @@ def test_stack_reference(oracle: Any) -> None:
     """The reference lifts its series by a linear map, as our patch embedding does."""
     meta, series = oracle.meta, oracle.input()
     lift = nn.Linear(series.shape[2], meta["width"])
-    stack = fno(series.shape[1], meta["width"], meta["num_layers"], meta["modes"], dropout=0.0)
+    sizes = TokenSizes(series.shape[1], meta["width"], meta["num_layers"], 0.0)
+    stack = build(sizes, Options(modes=meta["modes"]))
     stack.closing = nn.Linear(meta["width"], meta["output_dim"])
 
     def theirs(kind: str) -> dict[str, Tensor]:

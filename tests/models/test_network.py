@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
-from workflow_src.models.network import Network, build_backbone, build_trunk
+from workflow_src.models.network import Network, build_trunk
 
 BACKBONES = ("dlinear", "patchtst", "timesnet", "fno")
 EMBEDDINGS = ("patch", "hse")
@@ -222,7 +222,6 @@ def test_window_of_another_shape_is_refused(size: tuple[int, int]) -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("backbone", "lstm", "dlinear | patchtst | timesnet | fno"),
         ("embedding", "linear", "patch | hse"),
         ("normalisation", "rig", "window | none"),
         ("heads", 3, "heads: 2"),
@@ -247,11 +246,3 @@ def test_hse_takes_patches_longer_than_the_window(normalisation: str) -> None:
     assert features.tokens.shape == (3, 12, 8)
     features.tokens.square().sum().backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in trunk.parameters())
-
-
-@pytest.mark.parametrize("backbone", BACKBONES)
-def test_a_missing_key_is_named(backbone: str) -> None:
-    chosen = options(backbone=backbone)
-    del chosen["depth"]
-    with pytest.raises(UserError, match="depth: <value>"):
-        build_backbone(chosen)

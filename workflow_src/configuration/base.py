@@ -62,7 +62,10 @@ class Mistake(ValueError):
 def optional(model: type[BaseModel], without: Sequence[str] = ()) -> type[BaseModel]:
     """The same keys, none of them required: what an override may hold. Null is refused."""
     fields: dict[str, Any] = {
-        name: (_without_none(field), Field(None, validate_default=False, **_kept(field)))
+        name: (
+            _without_none(field),
+            Field(None, validate_default=False, **bounds_and_meaning(field)),
+        )
         for name, field in model.model_fields.items()
         if name not in without
     }
@@ -80,7 +83,8 @@ def _without_none(field: FieldInfo) -> Any:
     return kept[0] if is_optional and len(kept) == 1 else field.annotation
 
 
-def _kept(field: FieldInfo) -> dict[str, Any]:
+def bounds_and_meaning(field: FieldInfo) -> dict[str, Any]:
+    """What a key may be and what it means, to declare another one like it."""
     kept: dict[str, Any] = {"description": field.description, "examples": field.examples}
     for bound in field.metadata:
         for key in ("ge", "gt", "le", "lt", "strict"):

@@ -9,19 +9,17 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, repeated
 from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
 from workflow_src.configuration.machine import Hardware, Request, RequestRule, SiteClass
-from workflow_src.configuration.protocols import Rotation, Shots
-from workflow_src.configuration.task_set import TaskSet
-from workflow_src.configuration.training import (
-    BACKBONE_KEYS,
+from workflow_src.configuration.model import (
     Architecture,
     ArchitectureOverrides,
     Model,
-    Training,
-    TrainingOverrides,
+    model_type,
 )
+from workflow_src.configuration.protocols import Rotation, Shots
+from workflow_src.configuration.task_set import TaskSet
+from workflow_src.configuration.training import Training, TrainingOverrides
 
 __all__ = [
-    "BACKBONE_KEYS",
     "Architecture",
     "Dataset",
     "Fold",
@@ -41,6 +39,7 @@ __all__ = [
     "TaskSet",
     "Training",
     "Validation",
+    "model_type",
 ]
 
 

@@ -16,12 +16,11 @@ from typing import Any
 
 from workflow_src.code_digest import KINDS, Kind, code_digest
 from workflow_src.configuration.augmentation import refuse_scaling
+from workflow_src.configuration.backbones import shipped_options
 from workflow_src.configuration.base import repeated
 from workflow_src.configuration.checking import checked
 from workflow_src.configuration.digests import digest
 from workflow_src.configuration.keys import (
-    BACKBONE_KEYS,
-    Architecture,
     Dataset,
     Hardware,
     Model,
@@ -32,6 +31,7 @@ from workflow_src.configuration.keys import (
     SiteClass,
     TaskSet,
     Training,
+    model_type,
 )
 from workflow_src.configuration.lines import shown
 from workflow_src.configuration.messages import as_yaml
@@ -67,6 +67,7 @@ class Configuration:
     folder: Path
     # SHA-256 of the tables beside rigs and datasets, by their names; of code that is in identities
     digests: Mapping[str, str]
+    own_backbones: Mapping[str, str]  # by what `backbone:` says: the text of the file
     # (model, dataset, task set, overrides that match) -> what its cells share
     _resolved: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
 
@@ -104,17 +105,17 @@ class Configuration:
             model_part = {"kind": "classic", "method": network.method}
             revision = {"revision": REVISIONS["classic"]} | self._code("classic")
             return {**shared, "model": model_part, **revision}
-        sizes = network.model_dump(include=set(Architecture.model_fields))
+        sizes = network.sizes()
         training = self.run.training.model_dump() | _set(network.training) | _set(data.training)
         for override in overrides:
             training |= _set(override.training)
-            sizes |= _set(override.model)
+            sizes |= self._of_its_own(model, sizes, _set(override.model))
         self._require_comparable(dataset, task_set)
         self._require_validation(dataset, training["early_stopping_patience"])
         refuse_scaling({**shared, "model": sizes, "training": training}, f"{dataset}/{model}")
         return {
             **shared,
-            "model": {"kind": "network"} | self._own_keys(model, sizes),
+            "model": {"kind": "network"} | sizes | self._source(network),
             "revision": REVISIONS["models"],
             **self._code("network"),
             "training": Training.model_validate(training).model_dump(),
@@ -124,24 +125,30 @@ class Configuration:
         """Under `code: strict`, the code that trains; as it was when the run was planned."""
         return {} if self.run.code == "noted" else {"code": self.digests[f"code/{kind}"]}
 
-    def _own_keys(self, name: str, sizes: dict[str, Any]) -> dict[str, Any]:
-        """`sizes` without those of other backbones; one that an override sets is an error."""
-        own = BACKBONE_KEYS[sizes["backbone"]]
-        foreign = {key for keys in BACKBONE_KEYS.values() for key in keys} - set(own)
-        wrong = sorted(key for key in foreign if sizes.get(key) is not None)
+    def _source(self, network: Model) -> dict[str, str]:
+        """Text of a backbone of the user's own: what is trained is what was read."""
+        source = self.own_backbones.get(str(network.backbone))
+        return {} if source is None else {"source": source}
+
+    def _of_its_own(
+        self, name: str, sizes: Mapping[str, Any], override: dict[str, Any]
+    ) -> dict[str, Any]:
+        """`override`; a key that the backbone of the model `name` does not have is an error."""
+        wrong = sorted(override.keys() - sizes.keys())
         if wrong:
-            having = [b for b, keys in BACKBONE_KEYS.items() if wrong[0] in keys]
+            having = [b for b, keys in shipped_options().items() if wrong[0] in keys.model_fields]
             models = [m for m, model in self.models.items() if model.backbone in having]
             narrower = as_yaml(("cells",), f"*/{models[0]}/*") if models else None
+            own = self.models[name].backbones[sizes["backbone"]].model_fields
             raise UserError(
                 f"An override sets `model.{wrong[0]}` for `{name}`, but {sizes['backbone']} does "
                 "not have it.",
                 where="`overrides:` of the run",
-                found=f"{wrong[0]}: {sizes[wrong[0]]}",
+                found=f"{wrong[0]}: {override[wrong[0]]}",
                 expected=f"of its own keys: {', '.join(own)}; or cells of {' or '.join(having)}",
                 remedy=narrower or f"remove `{wrong[0]}` from the override",
             )
-        return {key: value for key, value in sizes.items() if key not in foreign}
+        return override
 
     def _require_comparable(self, dataset: str, task_set: str) -> None:
         """An amplitude that tells rigs or specimens apart by their gain is no input."""
@@ -235,7 +242,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
         if file.exists():
             read(file)  # Snakemake, which read it, takes the last of two like keys
     run: Run = checked(Run, config, files)
-    models = {name: _model(folder, name) for name in run.models}
+    found = {name: _model(folder, name) for name in run.models}
     datasets = _datasets(folder, run.datasets)
     rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
     rigs = with_parts(rigs, lambda name: _one(Rig, folder / "rigs", name))
@@ -244,7 +251,8 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     tables += [("datasets", name) for d in datasets.values() for name in d.split.tables()]
     configuration = Configuration(
         run=run,
-        models=models,
+        models={name: model for name, (model, _) in found.items()},
+        own_backbones={key: text for _, own in found.values() for key, text in own.items()},
         datasets=datasets,
         rigs=rigs,
         task_sets=_task_sets(folder / "task_sets.yaml", run.task_sets),
@@ -298,10 +306,28 @@ def _one(model: type[Any], folder: Path, name: str) -> Any:
     return checked(model, read(file), [file])
 
 
-def _model(folder: Path, name: str) -> Model:
+def _model(folder: Path, name: str) -> tuple[Model, dict[str, str]]:
+    """A model, and the text of its backbone's file where that is the user's own."""
     values, files = read_extended(folder / "models", name)
-    model: Model = checked(Model, values, files)
-    return model
+    backbone, own = values.get("backbone"), {}
+    if isinstance(backbone, str) and backbone.endswith(".py"):
+        own = {backbone: _text(folder / "models" / backbone, files[0])}
+    model: Model = checked(model_type(tuple(own.items())), values, files)
+    return model, own
+
+
+def _text(file: Path, named_in: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UserError(
+            "The file of a backbone cannot be read.",
+            where=f"{shown(named_in)}, key `backbone`",
+            found=f"{shown(file)}: {error}",
+            expected="a file with a backbone of your own (docs/extending.md), by its place from "
+            "the model's file",
+            remedy="backbone: my_backbone.py",
+        ) from None
 
 
 def _datasets(folder: Path, names: Sequence[str]) -> dict[str, Dataset]:

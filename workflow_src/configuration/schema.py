@@ -7,11 +7,19 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from workflow_src.configuration.keys import Dataset, Hardware, Model, Rig, Run, SiteClass, TaskSet
+from workflow_src.configuration.keys import (
+    Dataset,
+    Hardware,
+    Rig,
+    Run,
+    SiteClass,
+    TaskSet,
+    model_type,
+)
 
 FILES: dict[str, Any] = {
     "config": Run,
-    "model": Model,
+    "model": model_type(),
     "dataset": Dataset,
     "rig": Rig,
     "hardware": Hardware,

@@ -16,7 +16,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workflow_src.configuration.keys import Dataset, Hardware, Model, Rig, Run, SiteClass, TaskSet
+from workflow_src.configuration.keys import (
+    Dataset,
+    Hardware,
+    Rig,
+    Run,
+    SiteClass,
+    TaskSet,
+    model_type,
+)
 from workflow_src.configuration.loading import Configuration, identity
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
@@ -31,7 +39,6 @@ _ONE: dict[str, type[BaseModel]] = {
     "light_site": SiteClass,
 }
 _MANY: dict[str, type[BaseModel]] = {
-    "models": Model,
     "datasets": Dataset,
     "rigs": Rig,
     "task_sets": TaskSet,
@@ -50,6 +57,8 @@ def keep(configuration: Configuration, forced: Iterable[str] = ()) -> None:
     content: dict[str, Any] = {
         "folder": str(configuration.folder),
         "digests": dict(configuration.digests),
+        "own_backbones": dict(configuration.own_backbones),
+        "models": {name: _plain(model) for name, model in configuration.models.items()},
     }
     for name in _ONE:
         content[name] = _plain(getattr(configuration, name))
@@ -97,8 +106,19 @@ def read(path: Path) -> Configuration:
         name: {key: model.model_validate(v) for key, v in content[name].items()}
         for name, model in _MANY.items()
     }
-    folder, digests = Path(content["folder"]), content["digests"]
-    return Configuration(folder=folder, digests=digests, **one, **many)  # type: ignore[arg-type]
+    own = content["own_backbones"]
+    models = {}
+    for name, values in content["models"].items():
+        named = [(key, text) for key, text in own.items() if key == values.get("backbone")]
+        models[name] = model_type(tuple(named)).model_validate(values)
+    return Configuration(
+        folder=Path(content["folder"]),
+        digests=content["digests"],
+        own_backbones=own,
+        models=models,
+        **one,  # type: ignore[arg-type]
+        **many,  # type: ignore[arg-type]
+    )
 
 
 def _plain(model: BaseModel) -> dict[str, Any]:

@@ -7,12 +7,23 @@ here on tokens with a SiLU behind, from as many tokens to as many.
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.configuration.backbones import BackboneOptions
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
-from workflow_src.models.stack import Stack
+from workflow_src.models.stack import Stack, TokenSizes
+
+
+class Options(BackboneOptions):
+    """Keys of DLinear."""
+
+    kernel: int = Field(ge=3, description="Length of the moving average (odd).", examples=[9])
+    individual: bool = Field(
+        strict=True, description="Own matrices for each feature.", examples=[False]
+    )
 
 
 def moving_average_matrix(length: int, kernel: int) -> Tensor:
@@ -106,23 +117,21 @@ class DLinearLayer(nn.Module):
         return tokens + out if self.residual else out
 
 
-def dlinear(
-    tokens: int, width: int, depth: int, kernel: int, *, individual: bool, dropout: float
-) -> Stack:
+def build(sizes: TokenSizes, options: Options) -> Stack:
     """Stack of DLinear layers; depth 1 is DLinear itself, further layers are residual.
 
     Raises:
-        UserError: the kernel is even or below 1.
+        UserError: the kernel is even.
     """
     return Stack(
         DLinearLayer(
-            tokens,
-            width,
-            kernel,
-            individual=individual,
+            sizes.count,
+            sizes.width,
+            options.kernel,
+            individual=options.individual,
             residual=index > 0,
-            dropout=dropout,
+            dropout=sizes.dropout,
             salt=index,
         )
-        for index in range(depth)
+        for index in range(sizes.depth)
     )

@@ -9,13 +9,21 @@ from __future__ import annotations
 import math
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.configuration.backbones import BackboneOptions
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
 from workflow_src.models.precision import at_least_single, full_precision
-from workflow_src.models.stack import Stack
+from workflow_src.models.stack import Stack, TokenSizes
+
+
+class Options(BackboneOptions):
+    """Keys of FNO."""
+
+    modes: int = Field(ge=1, description="Frequencies that are kept.", examples=[16])
 
 
 def fourier_matrices(length: int, modes: int) -> tuple[Tensor, Tensor]:
@@ -110,7 +118,7 @@ class FourierLayer(nn.Module):
         return out
 
 
-def fno(tokens: int, width: int, depth: int, modes: int, *, dropout: float) -> Stack:
+def build(sizes: TokenSizes, options: Options) -> Stack:
     """Stack of Fourier layers closed by the source's linear projection.
 
     Depth 1 is one Fourier layer and the projection. The source's lifting is the patch embedding.
@@ -118,5 +126,8 @@ def fno(tokens: int, width: int, depth: int, modes: int, *, dropout: float) -> S
     Raises:
         UserError: more modes than the tokens have frequencies.
     """
-    layers = (FourierLayer(tokens, width, modes, dropout, index) for index in range(depth))
-    return Stack(layers, closing=nn.Linear(width, width))
+    layers = (
+        FourierLayer(sizes.count, sizes.width, options.modes, sizes.dropout, index)
+        for index in range(sizes.depth)
+    )
+    return Stack(layers, closing=nn.Linear(sizes.width, sizes.width))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from torch import Tensor, nn
 
 from workflow_src.errors import UserError
-from workflow_src.models.dlinear import dlinear
+from workflow_src.models.backbones import build_backbone
 from workflow_src.models.draws import KeyedDropout, fresh_keys
 from workflow_src.models.embedding import HybridSpatialEmbedding, PatchEmbedding
-from workflow_src.models.fno import fno
 from workflow_src.models.normalisation import WindowScale, normalise
-from workflow_src.models.patchtst import patchtst
 from workflow_src.models.stack import Stack
-from workflow_src.models.timesnet import timesnet
 
 Options = Mapping[str, Any]
 
@@ -165,41 +162,6 @@ def _choice(options: Options, name: str, choices: tuple[str, ...]) -> str:
             remedy=f"{name}: {choices[0]}",
         )
     return str(value)
-
-
-_BACKBONES: dict[str, tuple[Callable[..., Stack], dict[str, str]]] = {
-    # builder, and which option feeds each of its arguments beside width, depth and dropout
-    "dlinear": (dlinear, {"tokens": "patch_count", "kernel": "kernel", "individual": "individual"}),
-    "patchtst": (patchtst, {"heads": "heads", "feed_forward": "feed_forward"}),
-    "timesnet": (
-        timesnet,
-        {
-            "tokens": "patch_count",
-            "feed_forward": "feed_forward",
-            "top_k": "top_k",
-            "kernels": "kernels",
-        },
-    ),
-    "fno": (fno, {"tokens": "patch_count", "modes": "modes"}),
-}
-
-
-def build_backbone(options: Options) -> Stack:
-    """Build the backbone that `options["backbone"]` names.
-
-    Each reads width, depth, dropout; dlinear also patch_count, kernel, individual; patchtst heads,
-    feed_forward; timesnet patch_count, feed_forward, top_k, kernels; fno patch_count, modes.
-
-    Returns:
-        Stack `(tokens (B, N, D), keys) -> (B, N, D)`.
-
-    Raises:
-        UserError: an unknown backbone, a missing key, or a value that the sizes do not allow.
-    """
-    build, arguments = _BACKBONES[_choice(options, "backbone", tuple(_BACKBONES))]
-    named = {argument: _option(options, name) for argument, name in arguments.items()}
-    common = {name: _option(options, name) for name in ("width", "depth", "dropout")}
-    return build(**common, **named)
 
 
 def build_trunk(

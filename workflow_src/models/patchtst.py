@@ -7,12 +7,21 @@ PatchTST's BatchNorm would mix samples (and change with the micro-batch): it is 
 
 from __future__ import annotations
 
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.configuration.backbones import BackboneOptions
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
-from workflow_src.models.stack import Stack
+from workflow_src.models.stack import Stack, TokenSizes
+
+
+class Options(BackboneOptions):
+    """Keys of PatchTST."""
+
+    heads: int = Field(ge=1, description="Attention heads.", examples=[4])
+    feed_forward: int = Field(ge=1, description="Width inside a block.", examples=[128])
 
 
 class SelfAttention(nn.Module):
@@ -87,11 +96,14 @@ class EncoderLayer(nn.Module):
         return normed
 
 
-def patchtst(width: int, depth: int, heads: int, feed_forward: int, *, dropout: float) -> Stack:
+def build(sizes: TokenSizes, options: Options) -> Stack:
     """Stack of encoder layers closed by a LayerNorm; depth 1 is one layer and that norm.
 
     Raises:
         UserError: the heads do not divide the width.
     """
-    layers = (EncoderLayer(width, heads, feed_forward, dropout, index) for index in range(depth))
-    return Stack(layers, closing=nn.LayerNorm(width))
+    layers = (
+        EncoderLayer(sizes.width, options.heads, options.feed_forward, sizes.dropout, index)
+        for index in range(sizes.depth)
+    )
+    return Stack(layers, closing=nn.LayerNorm(sizes.width))

@@ -3,9 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
+
+
+@dataclass(frozen=True)
+class TokenSizes:
+    """What every backbone is built for.
+
+    Attributes:
+        count: tokens N.
+        width: features D of a token.
+        depth: layers.
+        dropout: rate on what a layer puts out.
+    """
+
+    count: int
+    width: int
+    depth: int
+    dropout: float
 
 
 class Stack(nn.Module):

@@ -8,13 +8,23 @@ result depends on its batch mates; here each sample has its own.
 from __future__ import annotations
 
 import torch
+from pydantic import Field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.configuration.backbones import BackboneOptions
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
 from workflow_src.models.precision import at_least_single
-from workflow_src.models.stack import Stack
+from workflow_src.models.stack import Stack, TokenSizes
+
+
+class Options(BackboneOptions):
+    """Keys of TimesNet."""
+
+    feed_forward: int = Field(ge=1, description="Width inside a block.", examples=[128])
+    top_k: int = Field(ge=1, description="Periods of a sample.", examples=[3])
+    kernels: int = Field(ge=1, description="Kernels of an Inception block.", examples=[4])
 
 
 def amplitude_spectrum(tokens: Tensor) -> Tensor:
@@ -164,21 +174,13 @@ class TimesLayer(nn.Module):
         return normed
 
 
-def timesnet(
-    tokens: int,
-    width: int,
-    depth: int,
-    feed_forward: int,
-    *,
-    top_k: int,
-    kernels: int,
-    dropout: float,
-) -> Stack:
+def build(sizes: TokenSizes, options: Options) -> Stack:
     """Stack of TimesBlocks, each followed by a LayerNorm; depth 1 is LayerNorm(TimesBlock(x)).
 
     Raises:
         UserError: more periods asked for than the tokens have frequencies.
     """
+    tokens, top_k = sizes.count, options.top_k
     if not 1 <= top_k <= tokens // 2:
         raise UserError(
             "The tokens do not have as many periods as TimesNet is told to use.",
@@ -188,6 +190,7 @@ def timesnet(
             remedy=f"top_k: {tokens // 2}" if tokens > 1 else "patch_count: 16",
         )
     blocks = (
-        TimesBlock(width, feed_forward, top_k, kernels, dropout, index) for index in range(depth)
+        TimesBlock(sizes.width, options.feed_forward, top_k, options.kernels, sizes.dropout, index)
+        for index in range(sizes.depth)
     )
-    return Stack(TimesLayer(block, width) for block in blocks)
+    return Stack(TimesLayer(block, sizes.width) for block in blocks)

@@ -251,7 +251,6 @@ def backbone(world: Any) -> None:
 
 def override_model(world: Any) -> None:
     assert set(OTHER_SIZES) == set(ArchitectureOverrides.model_fields)
-    assert set(OTHER_SIZES) == set(Architecture.model_fields) - {"backbone"}
     for key, (model, value) in OTHER_SIZES.items():
         run = {
             "models": [model],
@@ -373,7 +372,10 @@ PROBES = {
     "Dataset.training": dataset_training,
     "Override.training": override_training,
     "Override.model": override_model,
-    **{f"Architecture.{key}": size(key) for key in OTHER_SIZES},
+    **{
+        f"{'Architecture' if key in Architecture.model_fields else 'Model'}.{key}": size(key)
+        for key in OTHER_SIZES
+    },
     "Architecture.backbone": backbone,
     "Model.extends": extends,
     "Model.kind": kind,
