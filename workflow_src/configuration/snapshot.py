@@ -17,7 +17,8 @@ from typing import Any
 from pydantic import BaseModel
 
 from workflow_src.configuration.keys import Dataset, Hardware, Model, Rig, Run, SiteClass, TaskSet
-from workflow_src.configuration.loading import Configuration, identity
+from workflow_src.configuration.loading import Configuration
+from workflow_src.configuration.resolved_cell import identity
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 
