@@ -59,7 +59,7 @@ class TruncatedRun(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     truncation_s: float
-    snapshot_s: float  # of its last snapshot before the truncation
+    snapshot_s: float | None = None  # of its last snapshot before the truncation
     official_rul_s: float | None  # left at the truncation, by the table; None: it is not known
     full_run_rul_s: float | None  # left there, by the recorded end
 

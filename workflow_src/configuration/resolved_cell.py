@@ -8,14 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Literal, Self
 
-from pydantic import JsonValue, field_serializer
+from pydantic import JsonValue, field_serializer, field_validator
 
 from workflow_src.configuration.base import Keys
 from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.keys import Architecture, Dataset, TaskSet, Training
 from workflow_src.json_files import JsonFile
 
-_NO_NUMBERS = {"extends", "label", "note", "training"}  # keys of a dataset; `training` is merged
+# Keys of a dataset that are not of its cells: words, and what is merged into `training`.
+_NO_NUMBERS = {"extends": None, "label": None, "note": "", "training": None}
 _LEFT_OUT = ("code", "training", "truncation")  # where there is none
 
 
@@ -97,9 +98,14 @@ class ResolvedCell(JsonFile):
         """One line, as the rule passes it on."""
         return canonical(self.content())
 
+    @field_validator("dataset")
+    @classmethod
+    def _without_words(cls, dataset: Dataset) -> Dataset:
+        return dataset.model_copy(update=_NO_NUMBERS)
+
     @field_serializer("dataset")
     def _of_dataset(self, dataset: Dataset) -> dict[str, JsonValue]:
-        return dataset.model_dump(exclude=_NO_NUMBERS)
+        return dataset.model_dump(exclude=set(_NO_NUMBERS))
 
     @field_serializer("tasks", "model")
     def _set_keys(self, keys: TaskSet | NetworkModel | ClassicModel) -> dict[str, JsonValue]:
