@@ -32,8 +32,10 @@ import large_store
 import numpy as np
 import psutil
 
-from workflow_src.configuration import Dataset, Training, identity
+from workflow_src.cells import Cell
+from workflow_src.configuration import REVISIONS, Dataset, NetworkCell, Training
 from workflow_src.configuration.keys import TaskSet
+from workflow_src.configuration.resolved_cell import NetworkModel
 from workflow_src.data.store import MANIFEST, Store
 from workflow_src.limits import MB, descendants
 
@@ -84,20 +86,19 @@ def peak_mb(command: Sequence[str], folder: Path, every_s: float = 0.2) -> float
 def write_cell(folder: Path, name: str) -> Path:
     """The cell.json of a study `name`; relative to `folder`, as rules name it."""
     dataset = large_store.dataset(WINDOW, HORIZON)
-    cell: dict[str, Any] = {
-        "cell": {"dataset": "split", "model": "dlinear", "task_set": "all", "seed": 1},
-        "dataset": Dataset.model_validate(dataset).model_dump(),
-        "amplitude_comparable": False,
-        "tasks": TaskSet.model_validate({"classification": {}, "signal_prediction": {}}).model_dump(
-            exclude_none=True
-        ),
-        "model": MODEL,
-        "training": Training(batch_size=32, epochs=100).model_dump(),
-    }
-    cell["identity"] = identity(cell)
-    path = folder / name / "results" / "split" / "dlinear" / "all" / "seed1" / "cell.json"
-    path.parent.mkdir(parents=True)
-    path.write_text(json.dumps(cell), encoding="utf-8")
+    cell = NetworkCell(
+        cell=Cell("split", "dlinear", "all", 1),
+        dataset=Dataset.model_validate(dataset),
+        amplitude_comparable=False,
+        rig={},
+        split_table=None,
+        tasks=TaskSet.model_validate({"classification": {}, "signal_prediction": {}}),
+        model=NetworkModel.model_validate(MODEL),
+        revision=REVISIONS["models"],
+        training=Training(batch_size=32, epochs=100),
+    )
+    path = folder / name / "results" / cell.cell.folder / "cell.json"
+    cell.named(cell.cell, cell.content()).write(path)
     return path.relative_to(folder)
 
 

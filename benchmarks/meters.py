@@ -17,6 +17,7 @@ from collections.abc import Callable
 
 import torch
 
+from workflow_src.configuration.task_set import TaskSet
 from workflow_src.models.network import build_trunk
 from workflow_src.tasks import TASKS
 from workflow_src.tasks.batch import Batch
@@ -42,7 +43,7 @@ MODEL = {
 
 def build(window: int, channels: int) -> MultiTaskNetwork:
     learners = build_learners(
-        {task: {"weight": 1.0} for task in TASKS},
+        TaskSet.model_validate({task: {"weight": 1.0} for task in TASKS}),
         facts=LearnFacts(("normal", "inner", "outer", "ball"), 1, 1),
     )
     shape = HeadShape(tokens=32, width=64, horizon=HORIZON, channels=channels, classes=4)

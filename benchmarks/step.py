@@ -33,6 +33,8 @@ from torch import Tensor, nn
 from torch.profiler import ProfilerActivity, profile, record_function
 from torch.utils.flop_counter import FlopCounterMode
 
+from workflow_src.configuration import Training
+from workflow_src.configuration.task_set import TaskSet
 from workflow_src.limits import MB, resident
 from workflow_src.models.network import build_trunk
 from workflow_src.tasks import TASKS
@@ -76,7 +78,7 @@ SIZES: dict[str, Any] = {
     "dropout": 0.0,
 }
 QUIET = {**os.environ, "KINETO_LOG_LEVEL": "99"}  # the profiler's notices
-ADAMW = {"learning_rate": 1e-4, "weight_decay": 0.01}  # small: times must not drift with weights
+ADAMW = Training(learning_rate=1e-4, weight_decay=0.01)  # small: times must not drift with weights
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,9 @@ def build(
     """A backbone of `BACKBONES` with heads, from seed 0; `sizes` replace those above."""
     torch.manual_seed(0)
     options = {"backbone": backbone, **SIZES, **BACKBONES[backbone], **sizes}
-    learners = build_learners({task: {} for task in tasks}, facts=LearnFacts(CLASSES, 3, 1))
+    learners = build_learners(
+        TaskSet.model_validate({task: {} for task in tasks}), facts=LearnFacts(CLASSES, 3, 1)
+    )
     tokens, width = options["patch_count"], options["width"]
     shape = HeadShape(tokens, width, horizon, channels, len(CLASSES))
     return MultiTaskNetwork(build_trunk(options, window, channels), learners, shape).train()
@@ -153,7 +157,9 @@ class Loop:
         self.device, self.mark = next(network.parameters()).device, mark
         self.network, self.compute = network, joint_step if levers.joint else step
         self.recovery = Recovery(network, levers.micro, checkpointing=levers.checkpointing)
-        self.optimizer = adamw(network.parameters(), {**ADAMW, "fused_optimizer": levers.fused})
+        self.optimizer = adamw(
+            network.parameters(), ADAMW.model_copy(update={"fused_optimizer": levers.fused})
+        )
         self.precision = Precision(levers.precision)
         self.scale = self.precision.loss_scale()
         self.metrics = RunningMetrics(network.learners, Ranks())

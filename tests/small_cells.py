@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from workflow_src.configuration import Dataset, Training, identity
+from workflow_src.cells import Cell
+from workflow_src.configuration import REVISIONS, Dataset, NetworkCell, Training
 from workflow_src.configuration.keys import TaskSet
+from workflow_src.configuration.resolved_cell import NetworkModel
 
 SPLIT = {
     "strategy": "unit",
@@ -46,17 +46,17 @@ def write_cell(
     training: Mapping[str, Any],
 ) -> Path:
     """The cell.json below the results `folder`; `names` are dataset, model, task_set and seed."""
-    cell: dict[str, Any] = {
-        "cell": dict(names),
-        "dataset": Dataset.model_validate(dataset).model_dump(),
-        "amplitude_comparable": False,
-        "tasks": TaskSet.model_validate({t: {} for t in tasks}).model_dump(exclude_none=True),
-        "model": copy.deepcopy(dict(model)),
-        "training": Training.model_validate({"learning_rate": 3e-3, **training}).model_dump(),
-    }
-    cell["identity"] = identity(cell)
-    below = Path(names["dataset"], names["model"], names["task_set"], f"seed{names['seed']}")
-    path = folder / below / "cell.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(cell), encoding="utf-8")
+    cell = NetworkCell(
+        cell=Cell(**names),
+        dataset=Dataset.model_validate(dataset),
+        amplitude_comparable=False,
+        rig={},
+        split_table=None,
+        tasks=TaskSet.model_validate({task: {} for task in tasks}),
+        model=NetworkModel.model_validate(model),
+        revision=REVISIONS["models"],
+        training=Training.model_validate({"learning_rate": 3e-3, **training}),
+    )
+    path = folder / cell.cell.folder / "cell.json"
+    cell.named(cell.cell, cell.content()).write(path)
     return path

@@ -7,10 +7,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_src.artifacts.cell_metrics import CellMetrics
+from workflow_src.cells import Cell
 from workflow_src.evaluation import SCORE, evaluate, write_metrics
 from workflow_src.predictions import (
     SPAN_COLUMNS,
     Predictions,
+    ScoreFacts,
     TaskPredictions,
     write_predictions,
 )
@@ -21,7 +24,7 @@ from workflow_src.tasks.rul_prediction import score as rul_prediction
 from workflow_src.tasks.signal_prediction import score as signal_prediction
 
 MODULES = (classification, anomaly_detection, signal_prediction, rul_prediction)
-CELL = {"dataset": "d", "model": "m", "task_set": "t", "seed": 7}
+CELL = Cell("d", "m", "t", 7)
 
 
 @pytest.fixture
@@ -52,7 +55,7 @@ def predictions():
             "signal_prediction": signal,
             "rul_prediction": task(count, rng.random(count)),
         },
-        {"classes": ["normal", "inner", "outer"]},
+        ScoreFacts(classes=("normal", "inner", "outer")),
     )
 
 
@@ -74,21 +77,23 @@ def test_each_row_of_each_task_has_a_value_or_a_reason_for_every_metric(predicti
     for module in MODULES:
         for row in ("model", "baseline"):
             scores = found[module.TASK][row]
-            assert list(scores["values"]) == [metric.name for metric in module.METRICS]
-            none = {name for name, value in scores["values"].items() if value is None}
-            assert none == set(scores["undefined"])
-    assert "outer" in found["classification"]["model"]["undefined"]["macro_f1"]
+            assert list(scores.values) == [metric.name for metric in module.METRICS]
+            none = {name for name, value in scores.values.items() if value is None}
+            assert none == set(scores.undefined)
+    assert "outer" in found["classification"]["model"].undefined["macro_f1"]
 
 
 def test_metrics_are_written_whole_with_full_precision_and_bytes_that_repeat(tmp_path, predictions):
     write_predictions(tmp_path / "predictions.h5", predictions)
     texts = []
     for name in ("one.json", "two.json"):
-        write_metrics(tmp_path / "predictions.h5", tmp_path / name, {**CELL, "window": 2048}, "abc")
+        write_metrics(tmp_path / "predictions.h5", tmp_path / name, CELL, "abc")
         texts.append((tmp_path / name).read_text())
     assert texts[0] == texts[1]
+    found = CellMetrics.read(tmp_path / "one.json")
+    assert found == CellMetrics(cell=CELL, identity="abc", scores=evaluate(predictions))
     content = json.loads(texts[0])
-    assert content == {"cell": CELL, "identity": "abc", "scores": evaluate(predictions)}
+    assert content["cell"] == vars(CELL)
     assert list(content["scores"]) == sorted(content["scores"])
     assert {path.name for path in tmp_path.iterdir()} == {"predictions.h5", "one.json", "two.json"}
 

@@ -6,6 +6,7 @@ from workflow_src.errors import BadData
 from workflow_src.predictions import (
     SPAN_COLUMNS,
     Predictions,
+    ScoreFacts,
     TaskPredictions,
     read_predictions,
     write_predictions,
@@ -36,7 +37,7 @@ def make(count):
                 target=rng.integers(0, 3, count).astype(np.float64),
             ),
         },
-        {"classes": ["normal", "innér"], "mean_training_life_s": 1 / 3},
+        ScoreFacts(classes=("normal", "innér"), mean_training_life_s=1 / 3),
     )
 
 
@@ -76,8 +77,8 @@ def test_a_failed_write_keeps_the_file_before(tmp_path):
     write_predictions(path, make(3))
     before = path.read_bytes()
     broken = make(4)
-    broken.facts["classes"] = object()
-    with pytest.raises(TypeError):
+    del broken.spans["rig"]
+    with pytest.raises(KeyError):
         write_predictions(path, broken)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["p.h5"]

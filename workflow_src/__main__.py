@@ -125,6 +125,7 @@ def _kept() -> Configuration | None:
 
 def _train(options: argparse.Namespace) -> Cause:
     from workflow_src.cells import runs_beside
+    from workflow_src.configuration import NetworkCell
     from workflow_src.scheduling.devices import own_gpus
     from workflow_src.scheduling.supervisor import supervise
     from workflow_src.scheduling.told import Told
@@ -133,7 +134,7 @@ def _train(options: argparse.Namespace) -> Cause:
     told = Told(**asked, anew=_anew(options.cell))
     if options.refused:
         return _refuse(options.cell)
-    identity = json.loads(options.cell.read_text(encoding="utf-8"))["identity"]
+    identity = NetworkCell.read(options.cell).identity
     command = [sys.executable, "-m", "workflow_src", "attempt", str(options.cell)]
     command += ["--told", told.to_json()]
     with own_gpus(told.devices) if told.accelerator == "cuda" else nullcontext():
@@ -150,11 +151,12 @@ def _anew(cell: Path) -> str:
 def _refuse(cell: Path) -> Cause:
     """Say again why there is no use in training this cell now."""
     from workflow_src.cells import runs_beside
+    from workflow_src.configuration import NetworkCell
     from workflow_src.scheduling.journal import Journal
     from workflow_src.scheduling.past import attempts
 
-    identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
-    past = attempts(Journal(runs_beside(cell) / "attempts.jsonl").events(), identity)
+    events = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    past = attempts(events, NetworkCell.read(cell).identity)
     print("Not tried again in this run of Snakemake, which says at its end what to do.")
     for attempt in past[-1:]:
         # This log takes the place of the one that told all.
@@ -237,12 +239,12 @@ def _classic(options: argparse.Namespace) -> Cause:
 
 
 def _evaluate(options: argparse.Namespace) -> Cause:
+    from workflow_src.configuration import ResolvedCell
     from workflow_src.evaluation import write_metrics
 
-    kept = json.loads(options.cell.read_text(encoding="utf-8"))
-    folder = options.cell.parent
+    kept, folder = ResolvedCell.read(options.cell), options.cell.parent
     predictions, metrics = folder / "predictions.h5", folder / "metrics.json"
-    write_metrics(predictions, metrics, kept["cell"], kept["identity"])
+    write_metrics(predictions, metrics, kept.cell, kept.identity)
     return Cause.DONE
 
 
@@ -277,7 +279,7 @@ def _present_identities() -> Callable[[Cell], str] | None:
         return None
 
     def identity_of(cell: Cell) -> str:
-        return str(kept.resolve(*cell.key)["identity"])
+        return kept.resolve(*cell.key).identity
 
     return identity_of
 

@@ -9,9 +9,8 @@ from __future__ import annotations
 import ast
 import functools
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from workflow_src.errors import UserError
 
@@ -44,19 +43,19 @@ def joined(before: str, now: str) -> str:
     return "+".join(dict.fromkeys([*before.split("+"), now]))
 
 
-def require_planned_code(cell: Mapping[str, Any], kind: Kind) -> str:
+def require_planned_code(planned: str | None, kind: Kind) -> str:
     """Digest of the code that this process has begun with.
 
     Raises:
-        UserError: the identity in `cell`, a cell.json, names other code (`code: strict`).
+        UserError: it is not `planned`, that of a cell.json (`code: strict`).
     """
     found = code_digest(kind)
-    if cell.get("code", found) != found:
+    if planned not in (None, found):
         raise UserError(
             "The code has been edited since this cell was planned, and the configuration says "
             "`code: strict`.",
             found=f"code {found}",
-            expected=f"code {cell['code']}",
+            expected=f"code {planned}",
             remedy="run the same command again: it plans the cell with the code of now",
         )
     return found

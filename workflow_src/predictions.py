@@ -9,12 +9,13 @@ import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import h5py
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from workflow_src.errors import BadData
 from workflow_src.files import write_whole
@@ -52,18 +53,47 @@ class TaskPredictions:
     columns: tuple[str, ...] = ()
 
 
+class TruncatedRun(BaseModel):
+    """A test run that is seen up to a given time; all in seconds."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    truncation_s: float
+    snapshot_s: float | None = None  # of its last snapshot before the truncation
+    official_rul_s: float | None  # left at the truncation, by the table; None: it is not known
+    full_run_rul_s: float | None  # left there, by the recorded end
+
+
+class ScoreFacts(BaseModel):
+    """What scores need beside predictions.
+
+    Attributes:
+        classes: by their index.
+        strength: of the split, as it is proven.
+        mean_training_life_s, longest_training_life_s: of runs to failure, s.
+        truncation: by test run, where the split truncates them.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    classes: tuple[str, ...] = ()
+    strength: str = ""
+    mean_training_life_s: float | None = None
+    longest_training_life_s: float | None = None
+    truncation: dict[str, TruncatedRun] = Field({})
+
+
 @dataclass
 class Predictions:
     """All predictions of a cell on the validation and test parts.
 
     ``spans`` has the columns SPAN_COLUMNS (times in seconds, NaN where unknown; ``part`` is
-    ``val`` or ``test``); ``facts`` holds what scores need beside them: ``classes``,
-    ``mean_training_life_s``, ``strength``.
+    ``val`` or ``test``).
     """
 
     spans: pd.DataFrame
     tasks: dict[str, TaskPredictions]
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: ScoreFacts = field(default_factory=ScoreFacts)
 
     def __post_init__(self) -> None:
         """Refuse tables whose rows do not line up."""
@@ -113,7 +143,9 @@ def _write(path: Path, predictions: Predictions) -> None:
     # Made in memory, where it lies anyway: HDF5 may crash the process when a disk runs full.
     content = io.BytesIO()
     with h5py.File(content, "w", track_order=True) as file:
-        file.attrs["facts"] = json.dumps(predictions.facts, sort_keys=True)
+        file.attrs["facts"] = json.dumps(
+            predictions.facts.model_dump(exclude_unset=True), sort_keys=True
+        )
         spans = file.create_group("spans")
         for column in SPAN_COLUMNS:
             values = predictions.spans[column]
@@ -150,9 +182,9 @@ def read_predictions(path: Path) -> Predictions:
             return Predictions(
                 spans=pd.DataFrame(spans),
                 tasks={name: _read_task(group) for name, group in file["tasks"].items()},
-                facts=json.loads(file.attrs["facts"]),
+                facts=ScoreFacts.model_validate_json(file.attrs["facts"]),
             )
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, ValidationError) as error:
         raise BadData(
             "A predictions file cannot be read.",
             where=str(path),

@@ -141,7 +141,7 @@ class Targets:
 
     def cell_json(self, wildcards: Any) -> str:
         """The resolved configuration of a cell."""
-        return _json(self.configuration.resolve(*_of(wildcards)))
+        return self.configuration.resolve(*_of(wildcards)).to_json()
 
     def rig_json(self, wildcards: Any) -> str:
         """What decides a rig's recordings."""
@@ -183,7 +183,7 @@ class Targets:
             text = (paths.results(self.study, cell) / "cell.json").read_text(encoding="utf-8")
         except FileNotFoundError:
             return True
-        return self.configuration.resolve(*cell.key)["identity"] in text
+        return self.configuration.resolve(*cell.key).identity in text
 
     def table_files(self) -> list[str]:
         """Every table of the study."""
@@ -295,18 +295,19 @@ class Targets:
     @functools.cache  # noqa: B019 - lives as long as the process
     def _decided(self, cell: Cell, attempt: int, journal_bytes: int) -> Request:
         resolved = self.configuration.resolve(*cell.key)
-        training = resolved.get("training", {})
+        training = resolved.training
         policy = Policy(
-            threads=training.get("torch_threads", 1),
+            threads=1 if training is None else training.torch_threads,
             site=self.configuration.site,
             hardware=self.configuration.run.hardware,
-            identity=resolved["identity"],
+            identity=resolved.identity,
             attempt=attempt,
             classes=self.configuration.classes,
         )
         return decide(
             Forecast.configured(
-                self.configuration.request(*cell.key), training.get("batch_size", 1)
+                self.configuration.request(*cell.key),
+                1 if training is None else training.batch_size,
             ),
             self._events(cell, attempt) if journal_bytes else [],
             self.configuration.hardware,
@@ -381,7 +382,7 @@ class Targets:
         """What is more than a node offers is refused."""
         configuration = self.configuration
         for cell in self.cells:
-            training = configuration.resolve(*cell.key).get("training")
+            training = configuration.resolve(*cell.key).training
             if training is None:
                 continue
             keys = [
@@ -393,8 +394,8 @@ class Targets:
                 cell=cell.name,
                 request=configuration.request(*cell.key),
                 by_pattern=frozenset().union(*keys),
-                threads=training["torch_threads"],
-                precision=training["precision"],
+                threads=training.torch_threads,
+                precision=training.precision,
             )
             name = configuration.run.hardware
             require_offered(asked, name, configuration.hardware, configuration.classes)

@@ -14,6 +14,7 @@ from step import BACKBONES, build, draw
 from torch import Tensor
 
 from gpu_parts.bench import SMALL, SMALL_WINDOW, Bench
+from workflow_src.configuration import Training
 from workflow_src.models.draws import KeyedDropout, random_bits, random_integers
 from workflow_src.models.embedding import HybridSpatialEmbedding
 from workflow_src.tasks.batch import Batch
@@ -26,7 +27,7 @@ BATCH, MICRO_BATCHES = 11, (1, 3, 7, 11)
 HORIZON, CHANNELS = 32, 2
 SIZES = {"width": 64, "patch_length": 32, "patch_count": 32}
 DROPOUT = 0.3
-ADAMW = {"learning_rate": 1e-3, "weight_decay": 0.01}
+ADAMW = Training(learning_rate=1e-3, weight_decay=0.01)
 CPU = torch.device("cpu")
 # Largest error of a gradient over its largest element, whole batch against micro-batches.
 FP64, FP32 = 1e-12, 5e-6
@@ -222,7 +223,7 @@ def moved(case: Case, *, fused: bool) -> Tensor:
     gradient = case.on(CPU).gradient()
     parameters = dict(case.network.named_parameters())
     before = {name: p.detach().cpu().clone() for name, p in parameters.items()}
-    optimizer = adamw(parameters.values(), {**ADAMW, "fused_optimizer": fused})
+    optimizer = adamw(parameters.values(), ADAMW.model_copy(update={"fused_optimizer": fused}))
     for number in range(20):
         for name, parameter in parameters.items():
             parameter.grad = (gradient[name] * (1 + number)).to(parameter.device)

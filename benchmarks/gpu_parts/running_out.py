@@ -19,6 +19,7 @@ from torch import Tensor
 
 from gpu_parts import fragmentation
 from gpu_parts.bench import Bench
+from workflow_src.configuration import Training
 from workflow_src.errors import OutOfMemory
 from workflow_src.limits import address_space_now, limit_address_space
 from workflow_src.tasks.batch import Batch
@@ -44,7 +45,7 @@ ROOMS = {
     "prediction": (1.5, 1.25, 1.75),
 }
 NOWHERE = 1 / BATCH / 2
-ADAMW = {"learning_rate": 1e-4, "weight_decay": 0.01, "fused_optimizer": True}
+ADAMW = Training(learning_rate=1e-4, weight_decay=0.01)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import time
 from functools import partial
 from typing import Any
@@ -19,7 +18,7 @@ from gpu_parts.card import product_tflops
 from gpu_parts.children import in_child
 from gpu_parts.correctness import CPU, Case, error
 from gpu_parts.study import DATASET, Study
-from workflow_src.configuration import Dataset
+from workflow_src.configuration import NetworkCell
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.models.timesnet import convolve
@@ -182,8 +181,8 @@ def waiting(bench: Bench) -> dict[str, float]:
     study = Study(bench.folder, bench.device.type)
     study.prepare()
     cell_file = study.cell("waiting", "dlinear", {}, batch_size=64)
-    cell = json.loads(cell_file.read_text(encoding="utf-8"))
-    dataset = Dataset.model_validate(cell["dataset"])
+    cell = NetworkCell.read(cell_file)
+    dataset = cell.dataset
     split = read_split(study.folder / "data" / DATASET)
     found = {}
     for workers in (0, 2):

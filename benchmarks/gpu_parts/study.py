@@ -51,7 +51,7 @@ class Study:
         resolved = configuration.resolve(DATASET, model, TASK_SET, SEED)
         path = Path(study, "results", DATASET, model, TASK_SET, f"seed{SEED}", "cell.json")
         (self.folder / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.folder / path).write_text(json.dumps(resolved), encoding="utf-8")
+        (self.folder / path).write_text(resolved.to_json(), encoding="utf-8")
         return self.folder / path
 
     def train(self, cell: Path, **options: Any) -> float:

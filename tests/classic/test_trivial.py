@@ -10,13 +10,14 @@ from workflow_src.classic.autoregression import Autoregression, forecast
 from workflow_src.classic.trivial import predict_trivial, stump
 from workflow_src.errors import BadData, UserError
 from workflow_src.evaluation import evaluate
-from workflow_src.predictions import SPAN_COLUMNS, read_predictions, write_predictions
+from workflow_src.predictions import SPAN_COLUMNS, ScoreFacts, read_predictions, write_predictions
 from workflow_src.tasks import TASKS
 from workflow_src.tasks.anomaly_detection import score as anomaly_detection
 from workflow_src.tasks.classification import score as classification
 from workflow_src.tasks.rul_prediction import score as rul_prediction
 from workflow_src.tasks.signal_prediction import score as signal_prediction
 
+CLASSES = ScoreFacts(classes=("normal", "inner"))
 MODULES = (classification, anomaly_detection, signal_prediction, rul_prediction)
 
 
@@ -73,20 +74,20 @@ class Source:
 
 def test_every_row_that_a_table_expects_is_there_and_scored(tmp_path):
     source = Source()
-    found = predict_trivial(source, TASKS, classes=["normal", "inner"], batch_size=10)
+    found = predict_trivial(source, TASKS, CLASSES, batch_size=10)
     assert max(source.reads) <= 10
     write_predictions(tmp_path / "p.h5", found)
     scores = evaluate(read_predictions(tmp_path / "p.h5"))
     for module in MODULES:
         assert tuple(scores[module.TASK]) == module.TRIVIAL + module.REFERENCE
         for row in scores[module.TASK].values():
-            assert row["values"][module.MAIN] is not None, row["undefined"]
+            assert row.values[module.MAIN] is not None, row.undefined
 
 
 def test_levels_are_what_each_row_can_and_cannot_do():
-    found = predict_trivial(Source(), TASKS, classes=["normal", "inner"])
+    found = predict_trivial(Source(), TASKS, CLASSES)
     scores = {
-        task: {row: values["values"] for row, values in rows.items()}
+        task: {row: scored.values for row, scored in rows.items()}
         for task, rows in evaluate(found).items()
     }
     assert scores["classification"]["majority class"]["balanced_accuracy"] == 0.5
@@ -98,7 +99,7 @@ def test_levels_are_what_each_row_can_and_cannot_do():
     # the test run lives 2000 s, training runs 1300 s on average
     share = np.linspace(0, 1, 12)
     exact = np.sqrt(np.mean((np.maximum(0, 1 - share * 2000 / 1300) - (1 - share)) ** 2))
-    assert found.facts["mean_training_life_s"] == 1300
+    assert found.facts.mean_training_life_s == 1300
     assert scores["rul_prediction"]["clock"]["rmse"] == pytest.approx(exact, abs=1e-6)
     assert scores["rul_prediction"]["clock"]["skill_clock"] == pytest.approx(0, abs=1e-6)
     mean = np.sqrt(np.mean((0.5 - share) ** 2))
@@ -106,10 +107,7 @@ def test_levels_are_what_each_row_can_and_cannot_do():
 
 
 def test_the_batch_size_changes_nothing():
-    one, other = (
-        predict_trivial(Source(), TASKS, classes=["normal", "inner"], batch_size=size)
-        for size in (7, 1000)
-    )
+    one, other = (predict_trivial(Source(), TASKS, CLASSES, batch_size=size) for size in (7, 1000))
     for task, content in one.tasks.items():
         for row, output in content.outputs.items():
             np.testing.assert_allclose(other.tasks[task].outputs[row], output, rtol=1e-4, atol=1e-5)
@@ -122,9 +120,7 @@ def test_nothing_is_learned_from_validation_or_test():
     poisoned.arrays.anomaly[held] = 1
     poisoned.arrays.rul[held] = 0.9
     poisoned.table.loc[held, "life_s"] = 9e9
-    one, other = (
-        predict_trivial(s, TASKS, classes=["normal", "inner"]) for s in (source, poisoned)
-    )
+    one, other = (predict_trivial(s, TASKS, CLASSES) for s in (source, poisoned))
     for task, content in one.tasks.items():
         for row, output in content.outputs.items():
             assert np.array_equal(other.tasks[task].outputs[row], output), row
@@ -217,7 +213,7 @@ def test_a_training_part_that_teaches_nothing_is_refused(field, value, task):
     source = Source()
     getattr(source.arrays, field)[source.rows("train")] = value
     with pytest.raises(BadData, match="training part"):
-        predict_trivial(source, [task], classes=["normal", "inner"])
+        predict_trivial(source, [task], CLASSES)
 
 
 @pytest.mark.parametrize("empty", [["train"], ["val", "test"]])
@@ -225,11 +221,11 @@ def test_an_empty_part_is_refused(empty):
     source = Source()
     source.table.loc[source.table["part"].isin(empty), "part"] = "gap"
     with pytest.raises(BadData, match="no span"):
-        predict_trivial(source, TASKS, classes=["normal", "inner"])
+        predict_trivial(source, TASKS, CLASSES)
 
 
 def test_a_clock_without_times_is_refused():
     source = Source()
     source.table.loc[source.rows("test")[0], "time_s"] = np.nan
     with pytest.raises(BadData, match="times in life"):
-        predict_trivial(source, ["rul_prediction"], classes=[])
+        predict_trivial(source, ["rul_prediction"], ScoreFacts())

@@ -145,7 +145,7 @@ class World:
         """The resolved configuration of a cell, through JSON as training reads it."""
         dataset, model, task_set, seed = name.split("/")
         resolved = self.load(run, **files).resolve(dataset, model, task_set, int(seed))
-        read: dict[str, Any] = json.loads(json.dumps(resolved))
+        read: dict[str, Any] = json.loads(resolved.to_json())
         return read
 
     def split(self, dataset: Mapping[str, Any] | None = None, *, new: bool = False) -> SplitTable:

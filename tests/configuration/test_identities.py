@@ -29,7 +29,7 @@ def identities(file: str) -> dict[str, str]:
         run |= yaml.safe_load((CONFIG / name).read_text(encoding="utf-8"))
     configuration = load({**run, "hardware": "local"}, CONFIG)
     cells = [cell for cell in grid(configuration) if cell.seed == configuration.run.seeds[0]]
-    return {cell.name: configuration.resolve(*cell.key)["identity"] for cell in cells}
+    return {cell.name: configuration.resolve(*cell.key).identity for cell in cells}
 
 
 def test_every_shipped_run_is_kept() -> None:

@@ -302,7 +302,7 @@ def test_a_request_in_an_override_is_moved_where_requests_stand(world: Any) -> N
     mended = load(apply(run, said.remedy), world.config)
     assert mended.request("d", "net", "all", 1).memory_mb == 4000
     assert mended.request("d", "tr", "all", 1).runtime_minutes == 9
-    assert mended.resolve("d", "net", "all", 1)["training"]["epochs"] == 5
+    assert mended.resolve("d", "net", "all", 1).training.epochs == 5
 
 
 def test_names_may_have_capital_letters(world: Any) -> None:

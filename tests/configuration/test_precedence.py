@@ -113,7 +113,7 @@ def test_folds_are_datasets(world: Any) -> None:
 def test_a_seed_alone_tells_two_cells_apart(world: Any) -> None:
     configuration = world.load({"seeds": [1, 2]})
     one, two = (configuration.resolve("d", "net", "all", seed) for seed in (1, 2))
-    assert one["identity"] != two["identity"]
+    assert one.identity != two.identity
     names = {"identity", "cell"}
     assert {k: v for k, v in one.items() if k not in names} == {
         k: v for k, v in two.items() if k not in names

@@ -38,7 +38,7 @@ def test_another_label_in_a_table_is_another_rig_and_another_cell(config: Path) 
     relabel(config)
     after = load(RUN, config)
     assert after.rig_part("cwru") != before.rig_part("cwru")
-    assert after.resolve(*CELL)["identity"] != before.resolve(*CELL)["identity"]
+    assert after.resolve(*CELL).identity != before.resolve(*CELL).identity
 
 
 def test_a_table_edited_while_a_job_waits_is_refused(

@@ -23,7 +23,7 @@ def test_an_edit_of_the_table_decides_the_split_and_its_cells(world: Any) -> Non
         found.append((configuration.split_part("d"), configuration.resolve("d", "tr", "all", 1)))
     (one, cell), (two, other) = found
     assert one["truncation"] != two["truncation"]
-    assert cell["identity"] != other["identity"]
+    assert cell.identity != other.identity
     os.chdir(world.folder)
     with pytest.raises(UserError, match="edited after this job was submitted"):
         prepare_split("d", one, config_folder=path.parent)

@@ -112,7 +112,7 @@ def test_the_edit_of_a_part_decides_the_union_and_its_cells(world):
     def decided(**files: Any) -> tuple[Any, str]:
         configuration = load(world, **files)
         cell = configuration.resolve("d", "net", "all", 1)
-        return configuration.rig_part("both"), cell["identity"]
+        return configuration.rig_part("both"), cell.identity
 
     before = decided()
     for changed, files in (

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.configuration import load
 from workflow_src.configuration.keys import Dataset
@@ -151,7 +152,7 @@ def test_every_table_says_leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     scores = {"classification": rows, "anomaly_detection": {}}
     content = {"cell": vars(cell), "identity": "now", "scores": scores}
     (folder / "metrics.json").write_text(json.dumps(content))
-    (folder / "training.json").write_text("{}")
+    TrainingReport(cell=cell, identity="x").write(folder / "training.json")
     written = {path.name: path.read_text() for path in write_tables(plan.to_json())}
     for task in ("classification", "anomaly_detection"):
         lines = written[f"{task}.csv"].splitlines()

@@ -256,9 +256,9 @@ def test_the_papers_experiments_are_current(name: str) -> None:
     for dataset in configuration.datasets:
         for model, batch in batches.items():
             cell = configuration.resolve(dataset, model, "all", 42)
-            training, tasks = cell["training"], cell["tasks"]
-            assert (training["epochs"], training["batch_size"]) == (200, batch)
-            assert (training["learning_rate"], training["weight_decay"]) == (5e-4, 0.01)
+            training, tasks = cell.training, cell.content()["tasks"]
+            assert (training.epochs, training.batch_size) == (200, batch)
+            assert (training.learning_rate, training.weight_decay) == (5e-4, 0.01)
             assert [task["weight"] for task in tasks.values()] == [1.0, 0.6, 0.7, 0.8]
-            assert cell["dataset"]["span"]["window"] == 4096
+            assert cell.dataset.span.window == 4096
     assert configuration.run.seeds == [42, 43]

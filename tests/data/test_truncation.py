@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 from typing import Any
@@ -164,7 +163,7 @@ def test_the_challenge_on_the_recordings(femto: Path, monkeypatch: pytest.Monkey
     assert (table["truncation_s"] % 10 == 0).all()
 
     cell = femto / "s" / "results" / name / "trivial" / "all" / "seed1" / "cell.json"
-    write_text(cell, json.dumps(configuration.resolve(name, "trivial", "all", 1)))
+    write_text(cell, configuration.resolve(name, "trivial", "all", 1).to_json())
     run_classic(cell)
     predictions = read_predictions(cell.parent / "predictions.h5")
     assert (predictions.spans["part"] == "test").sum() == 3

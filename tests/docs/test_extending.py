@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -54,13 +55,12 @@ def planned(config: Path) -> Configuration:
     return load({**RUN, "models": ["gru"], "hardware": "local"}, config)
 
 
-def cell(configuration: Configuration) -> dict[str, object]:
-    return dict(configuration.resolve("tiny", "gru", "all", 1))
+def cell(configuration: Configuration) -> dict[str, Any]:
+    return configuration.resolve("tiny", "gru", "all", 1).content()
 
 
 def test_a_backbone_of_ones_own_is_checked_and_built(own: Path) -> None:
     model = cell(planned(own))["model"]
-    assert isinstance(model, dict)
     assert (model["hidden"], model["reverse"]) == (16, False)
     trunk = build_trunk(model, 256, 2)
     assert trunk(torch.randn(3, 256, 2)).tokens.shape == (3, 32, 64)

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from workflow_src import cells as paths
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.tables.layout import SCORES
 from workflow_src.tables.plan import DatasetEntry, ModelEntry, TablePlan, TaskSetEntry
@@ -114,7 +115,7 @@ class Study:
         """Write training.json."""
         folder = paths.results(self.name, cell)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "training.json").write_text(json.dumps(report))
+        TrainingReport(cell=cell, identity="now", **report).write(folder / "training.json")
 
 
 @pytest.fixture

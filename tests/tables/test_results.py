@@ -19,12 +19,20 @@ from workflow_src.configuration import Dataset, load
 from workflow_src.data.splits import make_split
 from workflow_src.errors import BadData
 from workflow_src.evaluation import write_metrics
-from workflow_src.predictions import SPAN_COLUMNS, Predictions, TaskPredictions, write_predictions
+from workflow_src.predictions import (
+    SPAN_COLUMNS,
+    Predictions,
+    ScoreFacts,
+    TaskPredictions,
+    write_predictions,
+)
 from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry
 from workflow_src.tables.results import COLUMNS, collect, read_results, write_results
 from workflow_src.tables.show import show
+
+from ..small_cells import MODEL, write_cell
 
 
 def test_the_long_table_holds_every_score(bearing: Any) -> None:
@@ -142,10 +150,13 @@ def test_scores_without_an_identity_are_not_current(bearing: Any) -> None:
 def test_the_verb_keeps_the_identity_of_the_cell(bearing: Any, monkeypatch: Any) -> None:
     told: list[Any] = []
     monkeypatch.setattr("workflow_src.evaluation.write_metrics", lambda *all_: told.extend(all_))
-    kept = {"cell": {"seed": 1}, "identity": "abc"}
-    Path("cell.json").write_text(json.dumps(kept))
-    assert main(["evaluate", "cell.json"]) == 0
-    assert told == [Path("predictions.h5"), Path("metrics.json"), {"seed": 1}, "abc"]
+    dataset = {"rig": "r", "span": {"window": 4, "horizon": 1}, "split": {"strategy": "unit"}}
+    names = {"dataset": "d", "model": "m", "task_set": "t", "seed": 1}
+    cell = write_cell(Path("s/results"), names, dataset, MODEL, ["classification"], {})
+    assert main(["evaluate", str(cell)]) == 0
+    identity = json.loads(cell.read_text())["identity"]
+    files = [cell.with_name("predictions.h5"), cell.with_name("metrics.json")]
+    assert told == [*files, Cell("d", "m", "t", 1), identity]
 
 
 def test_the_plan_survives_json(bearing: Any, tmp_path: Path) -> None:
@@ -170,11 +181,11 @@ def test_from_real_predictions_to_a_table(study: Any) -> None:
         target=np.array([0.0, 0, 1, 1]),
         outputs={"model": np.array([[1, 0], [1, 0], [0, 1], [1, 0]], np.float32)},
     )
-    facts = {"classes": ["normal", "inner"]}
+    facts = ScoreFacts(classes=("normal", "inner"))
     folder = paths.results("demo", study.plan.cells[0])
     folder.mkdir(parents=True)
     write_predictions(folder / "p.h5", Predictions(spans, {"classification": task}, facts))
-    write_metrics(folder / "p.h5", folder / "metrics.json", vars(study.plan.cells[0]), "x")
+    write_metrics(folder / "p.h5", folder / "metrics.json", study.plan.cells[0], "x")
     write_results(study.plan.to_json())
     write_tables(study.plan.to_json())
     table = pd.read_csv("demo/tables/classification.csv")

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src.predictions import SPAN_COLUMNS, Predictions, TaskPredictions
+from workflow_src.predictions import SPAN_COLUMNS, Predictions, ScoreFacts, TaskPredictions
 
 
 def build(
@@ -46,7 +46,7 @@ def build(
         None if target is None else np.asarray(target, np.float64),
         columns,
     )
-    return Predictions(spans, {task: content}, facts)
+    return Predictions(spans, {task: content}, ScoreFacts.model_validate(facts))
 
 
 @pytest.fixture(scope="session")

@@ -26,7 +26,7 @@ from safetensors.numpy import load_file
 
 from workflow_src.cells import runs_beside
 from workflow_src.classic.run import run_classic
-from workflow_src.configuration import REVISIONS
+from workflow_src.configuration import REVISIONS, ResolvedCell
 from workflow_src.evaluation import write_metrics
 from workflow_src.training.history import _whole_rows
 
@@ -55,9 +55,9 @@ def data_numbers() -> Numbers:
 
 
 def scores(cell: Path, predictions: Path) -> Numbers:
-    kept = json.loads(cell.read_text(encoding="utf-8"))
+    kept = ResolvedCell.read(cell)
     metrics = cell.with_name("metrics.json")
-    write_metrics(predictions, metrics, kept["cell"], kept["identity"])
+    write_metrics(predictions, metrics, kept.cell, kept.identity)
     return {
         f"{task}_{row}_{name}": value
         for task, rows in json.loads(metrics.read_text())["scores"].items()

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.configuration.task_set import TaskSet
 from workflow_src.errors import UserError
 from workflow_src.models.network import build_trunk
 from workflow_src.models.timesnet import TimesBlock, amplitude_spectrum, strongest_frequencies
@@ -49,7 +50,7 @@ def network(backbone: str = "patchtst", **changes: Any) -> MultiTaskNetwork:
         "kernels": 2,
     }
     trunk = build_trunk(options | changes, WINDOW, CHANNELS, rate_hz=1000.0)
-    learners = build_learners(TASKS, facts=LearnFacts(("a", "b"), 3, 5))
+    learners = build_learners(TaskSet.model_validate(TASKS), facts=LearnFacts(("a", "b"), 3, 5))
     return MultiTaskNetwork(trunk, learners, HeadShape(TOKENS, WIDTH, 6, CHANNELS, 2))
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import pytest
 import torch
 
 from workflow_src.cells import runs_beside
-from workflow_src.configuration import Dataset
+from workflow_src.configuration import NetworkCell, Training
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import Diverged
@@ -30,10 +29,10 @@ from .conftest import WriteCell, attempt
 
 
 def network_of(cell_file: Path) -> tuple[MultiTaskNetwork, SpanReader]:
-    cell = json.loads(cell_file.read_text(encoding="utf-8"))
+    cell = NetworkCell.read(cell_file)
     split = read_split(Path("data/split"))
-    reader = SpanReader(Path("data/small"), split, Dataset.model_validate(cell["dataset"]))
-    return build_network(cell, list(cell["tasks"]), reader, split.facts), reader
+    reader = SpanReader(Path("data/small"), split, cell.dataset)
+    return build_network(cell, cell.task_names, reader, split.facts), reader
 
 
 @pytest.mark.parametrize(("total", "share"), [(100, 0.1), (7, 0.5), (1, 0.0), (30, 0.0)])
@@ -142,7 +141,7 @@ def test_the_dropout_mask_changes_from_step_to_step(write_cell: WriteCell) -> No
     network, reader = network_of(write_cell("a"))
     training = TrainingModule(
         Recovery(network, 4),
-        {"precision": "fp32"},
+        Training(),
         TrainingBatches(reader, reader.rows("train"), 4, seed=7),
     )
     batch = next(iter(training.batches))

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_src.configuration.augmentation import Augmentation
 from workflow_src.configuration.keys import Dataset
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import read_split, write_split
@@ -84,7 +85,7 @@ def batches(reader: SpanReader, sampling: Any = "uniform", size: int = SIZE, **k
         size,
         SEED,
         groups=groups_of(reader, rows, sampling),
-        augmentation=augmentation_of(reader, rows, keys or None, SEED),
+        augmentation=augmentation_of(reader, rows, Augmentation(**keys) if keys else None, SEED),
     )
 
 
@@ -248,7 +249,12 @@ def test_a_span_drawn_twice_in_an_epoch_is_changed_twice(reader: SpanReader) -> 
     rows = reader.rows("train")
     groups = (rows == rows[0]).astype(np.int64)  # half of all draws are of one span
     loader = TrainingBatches(
-        reader, rows, 1, SEED, groups=groups, augmentation=augmentation_of(reader, rows, ALL, SEED)
+        reader,
+        rows,
+        1,
+        SEED,
+        groups=groups,
+        augmentation=augmentation_of(reader, rows, Augmentation(**ALL), SEED),
     )
     seen = {b.window.numpy().tobytes() for b in loader if int(b.index[0]) == rows[0]}
     assert len(seen) == len(rows) // 2
@@ -309,7 +315,7 @@ def test_a_shift_never_leaves_the_block_of_its_part(data: st.DataObject) -> None
     reader = BLOCKS["reader"]
     shift = data.draw(st.integers(1, 1000))
     rows, epoch = reader.rows("train"), data.draw(st.integers(0, 50))
-    augmentation = augmentation_of(reader, rows, {"shift": shift}, SEED)
+    augmentation = augmentation_of(reader, rows, Augmentation(shift=shift), SEED)
     assert augmentation is not None
     starts = reader.frame(rows)["start"].to_numpy()
     moves = augmentation.moves(rows, np.full(len(rows), epoch), *reader.room(rows))
@@ -337,7 +343,7 @@ def test_parts_that_lie_between_one_another_cannot_be_shifted(folder: Path) -> N
     split.rows.loc[split.rows.index[split.rows["part"] == "train"][3], "part"] = "val"
     reader = SpanReader(folder / "rig", split, dataset)
     with pytest.raises(UserError, match="train and val"):
-        augmentation_of(reader, reader.rows("train"), {"shift": 3}, SEED)
+        augmentation_of(reader, reader.rows("train"), Augmentation(shift=3), SEED)
 
 
 def test_a_shift_without_room_is_refused(folder: Path) -> None:
@@ -347,4 +353,4 @@ def test_a_shift_without_room_is_refused(folder: Path) -> None:
     with Store(folder / "rig") as store:
         reader = SpanReader(folder / "rig", make_split(store.table, dataset, "d"), dataset)
     with pytest.raises(UserError, match="no recording has two spans"):
-        augmentation_of(reader, reader.rows("train"), {"shift": 3}, SEED)
+        augmentation_of(reader, reader.rows("train"), Augmentation(shift=3), SEED)

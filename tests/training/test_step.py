@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+from workflow_src.configuration import Training
+from workflow_src.configuration.task_set import TaskSet
 from workflow_src.models.network import build_trunk
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.learner import HeadShape
@@ -35,7 +37,7 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "fno": {"modes": 3},
 }
 SIZE = 11
-ADAMW = {"learning_rate": 1e-3, "weight_decay": 0.01, "fused_optimizer": True}
+ADAMW = Training(learning_rate=1e-3, weight_decay=0.01)
 LENGTH, HORIZON, CHANNELS, CLASSES = 64, 8, 2, 3
 TASKS: dict[str, dict[str, Any]] = {
     "classification": {"weight": 1.0, "label_smoothing": 0.05},
@@ -64,7 +66,9 @@ def build(
     facts = LearnFacts(("normal", "inner", "outer"), positives=20, negatives=10)
     shape = HeadShape(8, 8, HORIZON, CHANNELS, CLASSES)
     trunk = build_trunk(model, LENGTH, CHANNELS, 1000.0)
-    return MultiTaskNetwork(trunk, build_learners(tasks, facts=facts), shape).train()
+    return MultiTaskNetwork(
+        trunk, build_learners(TaskSet.model_validate(tasks), facts=facts), shape
+    ).train()
 
 
 def batch(dtype: torch.dtype = torch.float64, missing: float = 0.5, seed: int = 1) -> Batch:

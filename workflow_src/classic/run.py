@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import platform
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.code_digest import require_planned_code
-from workflow_src.configuration import Dataset
+from workflow_src.configuration import ResolvedCell
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
-from workflow_src.files import write_text
 from workflow_src.limits import peak_rss_mb
-from workflow_src.predictions import write_predictions
+from workflow_src.predictions import ScoreFacts, write_predictions
 from workflow_src.scheduling.journal import Journal
 
 
 def run_classic(cell_file: Path) -> None:
     """Write predictions.h5 and training.json beside the cell.json of a classic model."""
-    cell = json.loads(cell_file.read_text(encoding="utf-8"))
+    cell = ResolvedCell.read(cell_file)
     journal = Journal(runs_beside(cell_file) / "attempts.jsonl")
-    with journal.attempt(identity=cell["identity"]):
-        _run(cell_file, cell)
+    with journal.attempt(identity=cell.identity):
+        _run(cell_file.parent, cell)
 
 
-def _run(cell_file: Path, cell: dict[str, Any]) -> None:
-    begun, code = time.monotonic(), require_planned_code(cell, "classic")
-    dataset = Dataset.model_validate(cell["dataset"])
-    split = read_split(split_folder(cell["cell"]["dataset"]))
-    kept, _ = require(split.facts, list(cell["tasks"]), dataset.unsupported_tasks)
+def _run(folder: Path, cell: ResolvedCell) -> None:
+    begun, code = time.monotonic(), require_planned_code(cell.code, "classic")
+    dataset = cell.dataset
+    split = read_split(split_folder(cell.cell.dataset))
+    kept, _ = require(split.facts, cell.task_names, dataset.unsupported_tasks)
     with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
-        predictions = predict_trivial(
-            reader, kept, classes=reader.classes, strength=split.facts["strength"]
+        facts = ScoreFacts(
+            classes=reader.classes,
+            strength=split.facts["strength"],
+            **truncation_facts(split.facts),
         )
-    predictions.facts |= truncation_facts(split.facts)
-    write_predictions(cell_file.parent / "predictions.h5", predictions)
-    report = {
-        "cell": cell["cell"],
-        "identity": cell["identity"],
-        "code": code,
-        "seconds": round(time.monotonic() - begun, 3),
-        "peak_rss_mb": peak_rss_mb(),
-        "versions": {"python": platform.python_version(), "numpy": np.__version__},
-    }
-    write_text(cell_file.parent / "training.json", json.dumps(report, indent=1, sort_keys=True))
+        predictions = predict_trivial(reader, kept, facts)
+    write_predictions(folder / "predictions.h5", predictions)
+    TrainingReport(
+        cell=cell.cell,
+        identity=cell.identity,
+        code=code,
+        seconds=round(time.monotonic() - begun, 3),
+        peak_rss_mb=peak_rss_mb(),
+        versions={"python": platform.python_version(), "numpy": np.__version__},
+    ).write(folder / "training.json")

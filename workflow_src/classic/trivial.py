@@ -12,7 +12,13 @@ from numpy.typing import NDArray
 
 from workflow_src.classic.autoregression import Autoregression, forecast
 from workflow_src.errors import BadData
-from workflow_src.predictions import Labels, Predictions, TaskPredictions, task_labels
+from workflow_src.predictions import (
+    Labels,
+    Predictions,
+    ScoreFacts,
+    TaskPredictions,
+    task_labels,
+)
 from workflow_src.tasks.anomaly_detection.score import roc_curve
 from workflow_src.tasks.rul_prediction.score import clock
 from workflow_src.tasks.scores import group_ids, recording_weights
@@ -72,15 +78,13 @@ class _Labels:
 def predict_trivial(
     source: SpanSource,
     tasks: Sequence[str],
-    *,
-    classes: Sequence[str],
-    strength: str = "",
+    facts: ScoreFacts,
     batch_size: int = 64,
 ) -> Predictions:
     """Fit the trivial rows of `tasks` on the training part, predict validation and test.
 
-    Reads `batch_size` spans at a time. A training part without a label that a task needs, or a
-    life without times, is BadData.
+    Reads `batch_size` spans at a time; the clock adds its mean life to `facts`. A training part
+    without a label that a task needs, or a life without times, is BadData.
     """
     batches = _Batches(source, batch_size)
     signal = "signal_prediction" in tasks
@@ -93,17 +97,17 @@ def predict_trivial(
         np.concatenate([source.rows("val"), source.rows("test")]),
         statistics.add if signal else lambda spans: None,
     )
-    facts: dict[str, Any] = {"classes": list(classes), "strength": strength}
     content = {}
     for task in tasks:
         if task == "classification":
-            content[task] = _classification(train, held, len(classes))
+            content[task] = _classification(train, held, len(facts.classes))
         elif task == "anomaly_detection":
             content[task] = _anomaly(train, held)
         elif task == "signal_prediction":
             content[task] = statistics.predictions()
         else:
-            content[task] = _rul(train, held, facts)
+            content[task], life_s = _rul(train, held)
+            facts = facts.model_copy(update={"mean_training_life_s": life_s})
     return Predictions(held.spans, content, facts)
 
 
@@ -216,8 +220,11 @@ def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple
     return best[1:]
 
 
-def _rul(train: _Labels, held: _Labels, facts: dict[str, Any]) -> TaskPredictions:
-    """`training mean`: mean over runs; `clock`: 1 - t / mean training life, not below 0."""
+def _rul(train: _Labels, held: _Labels) -> tuple[TaskPredictions, float]:
+    """`training mean`: mean over runs; `clock`: 1 - t / mean training life, not below 0.
+
+    Returns that life (s) too.
+    """
     train = _labelled(train, ~np.isnan(train.rul), "a remaining life")
     target, mask = task_labels("rul_prediction", held)
     life = _mean_life_s(train.spans)
@@ -228,12 +235,11 @@ def _rul(train: _Labels, held: _Labels, facts: dict[str, Any]) -> TaskPrediction
             found="spans with a remaining life, but without a time or the length of that life",
             remedy="give `time_s` and `life_s` to every recording of a run to failure",
         )
-    facts["mean_training_life_s"] = life
     mean = np.full(
         len(time), _mean_over_runs(train.spans, train.rul.astype(np.float64)), np.float32
     )
     ticking = clock(np.where(np.isnan(time), 0.0, time), life).astype(np.float32)
-    return TaskPredictions(mask, {"training mean": mean, "clock": ticking}, target)
+    return TaskPredictions(mask, {"training mean": mean, "clock": ticking}, target), life
 
 
 def _mean_life_s(spans: pd.DataFrame) -> float:

@@ -11,7 +11,8 @@ from workflow_src.configuration.keys import (
     Split,
     Training,
 )
-from workflow_src.configuration.loading import REVISIONS, Configuration, identity, load
+from workflow_src.configuration.loading import REVISIONS, Configuration, load
+from workflow_src.configuration.resolved_cell import NetworkCell, ResolvedCell, identity
 
 __all__ = [
     "REVISIONS",
@@ -19,7 +20,9 @@ __all__ = [
     "Dataset",
     "Hardware",
     "Model",
+    "NetworkCell",
     "Request",
+    "ResolvedCell",
     "Rig",
     "Run",
     "Split",

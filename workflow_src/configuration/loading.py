@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import difflib
 import fnmatch
-import hashlib
 import itertools
-import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from workflow_src.code_digest import KINDS, Kind, code_digest
-from workflow_src.configuration.augmentation import refuse_scaling
 from workflow_src.configuration.backbones import shipped_options
 from workflow_src.configuration.base import repeated
+from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.checking import checked
 from workflow_src.configuration.digests import digest
 from workflow_src.configuration.keys import (
@@ -37,18 +36,21 @@ from workflow_src.configuration.lines import shown
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.parts import require_sound_unions, with_parts
 from workflow_src.configuration.reading import read, read_extended
+from workflow_src.configuration.resolved_cell import (
+    ClassicModel,
+    NetworkCell,
+    NetworkModel,
+    ResolvedCell,
+)
 from workflow_src.configuration.rotations import rotations
+from workflow_src.configuration.scaling import refuse_scaling
 from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
 # cells anew, `models` networks, `classic` baselines, `scores` what is evaluated.
 REVISIONS = {"data": 1, "models": 1, "classic": 1, "scores": 1}
 
-
-def identity(value: Any) -> str:
-    """Sixteen hex digits of the SHA-256 of `value` as canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+_Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content
 
 
 @dataclass(frozen=True)
@@ -68,62 +70,80 @@ class Configuration:
     # SHA-256 of the tables beside rigs and datasets, by their names; of code that is in identities
     digests: Mapping[str, str]
     own_backbones: Mapping[str, str]  # by what `backbone:` says: the text of the file
-    # (model, dataset, task set, overrides that match) -> what its cells share
-    _resolved: dict[tuple[Any, ...], dict[str, Any]] = field(default_factory=dict, repr=False)
+    _resolved: dict[Cell, ResolvedCell] = field(default_factory=dict, repr=False)
+    # (dataset, model, task set, overrides that match) -> what cells that differ by their seed share
+    _alike: dict[tuple[str, str, str, tuple[int, ...]], _Alike] = field(
+        default_factory=dict, repr=False
+    )
 
     def data_root(self) -> Path | None:
         """Folder of the real rigs: the key, else the environment variable, else None."""
         root = self.run.data_root or os.environ.get("PHM_DATA_ROOT")
         return Path(root).expanduser().resolve() if root else None
 
-    def resolve(self, dataset: str, model: str, task_set: str, seed: int) -> dict[str, Any]:
+    def resolve(self, dataset: str, model: str, task_set: str, seed: int) -> ResolvedCell:
         """Everything that decides the numbers of one cell: default < model < dataset < overrides.
 
-        Labels, notes and requests are left out; a classic model has no training. Cells share
-        what is below the first level, so a caller changes nothing there. Raises UserError for
-        keys that contradict each other in this cell.
+        Labels, notes and requests are left out; a classic model has no training. Raises UserError
+        for keys that contradict each other in this cell.
         """
-        name = f"{dataset}/{model}/{task_set}/{seed}"
-        matching = tuple(
-            i for i, o in enumerate(self.run.overrides) if fnmatch.fnmatchcase(name, o.cells)
-        )
-        key = (dataset, model, task_set, matching)
-        if key not in self._resolved:
-            overrides = [self.run.overrides[i] for i in matching]
-            self._resolved[key] = self._shared(dataset, model, task_set, overrides)
-        cell = {"dataset": dataset, "model": model, "task_set": task_set, "seed": seed}
-        resolved = {"cell": cell, **self._resolved[key]}
-        return {**resolved, "identity": identity(resolved)}
+        cell = Cell(dataset, model, task_set, seed)
+        if cell not in self._resolved:
+            overrides = self.run.overrides
+            matching = tuple(
+                i for i, o in enumerate(overrides) if fnmatch.fnmatchcase(cell.name, o.cells)
+            )
+            key = (dataset, model, task_set, matching)
+            if key not in self._alike:
+                settings = self._settings(cell, [overrides[i] for i in matching])
+                self._alike[key] = settings, settings.content()
+            settings, content = self._alike[key]
+            self._resolved[cell] = settings.named(cell, content)
+        return self._resolved[cell]
 
-    def _shared(
-        self, dataset: str, model: str, task_set: str, overrides: Sequence[Override]
-    ) -> dict[str, Any]:
-        data, network = self.datasets[dataset], self.models[model]
-        tasks = self.task_sets[task_set].model_dump(exclude_none=True)
-        shared = {**self._data_parts[dataset], "tasks": tasks}
-        if network.kind == "classic":
-            model_part = {"kind": "classic", "method": network.method}
-            revision = {"revision": REVISIONS["classic"]} | self._code("classic")
-            return {**shared, "model": model_part, **revision}
-        sizes = network.sizes()
-        training = self.run.training.model_dump() | _set(network.training) | _set(data.training)
+    def _settings(self, cell: Cell, overrides: Sequence[Override]) -> ResolvedCell:
+        data, kind = self.datasets[cell.dataset], self.models[cell.model].kind
+        made = NetworkCell if kind == "network" else ResolvedCell
+        model, training = self._model(cell, overrides)
+        resolved = made.model_validate(
+            {
+                "cell": cell,
+                "dataset": data,
+                "amplitude_comparable": self.rigs[data.rig].amplitude_comparable,
+                "rig": self.rig_part(data.rig),
+                "split_table": self._provenance("datasets", data.split.file)["table"],
+                "truncation": self._truncation(data).get("truncation"),
+                "tasks": self.task_sets[cell.task_set],
+                "model": model,
+                "revision": REVISIONS["classic" if kind == "classic" else "models"],
+                "code": self._code(kind),
+                "training": training,
+            }
+        )
+        if isinstance(resolved, NetworkCell):
+            self._require_comparable(cell.dataset, cell.task_set)
+            self._require_validation(cell.dataset, resolved.training.early_stopping_patience)
+            refuse_scaling(resolved)
+        return resolved
+
+    def _model(
+        self, cell: Cell, overrides: Sequence[Override]
+    ) -> tuple[NetworkModel, Training] | tuple[ClassicModel, None]:
+        """What of the model's file, the dataset and `overrides` is built, and how it is trained."""
+        model = self.models[cell.model]
+        if model.method is not None:
+            return ClassicModel(method=model.method), None
+        sizes = model.sizes() | self._source(model)
+        training = self.run.training.model_dump() | _set(model.training)
+        training |= _set(self.datasets[cell.dataset].training)
         for override in overrides:
             training |= _set(override.training)
-            sizes |= self._of_its_own(model, sizes, _set(override.model))
-        self._require_comparable(dataset, task_set)
-        self._require_validation(dataset, training["early_stopping_patience"])
-        refuse_scaling({**shared, "model": sizes, "training": training}, f"{dataset}/{model}")
-        return {
-            **shared,
-            "model": {"kind": "network"} | sizes | self._source(network),
-            "revision": REVISIONS["models"],
-            **self._code("network"),
-            "training": Training.model_validate(training).model_dump(),
-        }
+            sizes |= self._of_its_own(cell.model, sizes, _set(override.model))
+        return NetworkModel.model_validate(sizes), Training.model_validate(training)
 
-    def _code(self, kind: Kind) -> dict[str, str]:
+    def _code(self, kind: Kind) -> str | None:
         """Under `code: strict`, the code that trains; as it was when the run was planned."""
-        return {} if self.run.code == "noted" else {"code": self.digests[f"code/{kind}"]}
+        return None if self.run.code == "noted" else self.digests[f"code/{kind}"]
 
     def _source(self, network: Model) -> dict[str, str]:
         """Text of a backbone of the user's own: what is trained is what was read."""
@@ -182,23 +202,12 @@ class Configuration:
     def _file(self, kind: str, name: str) -> str:
         return shown(self.folder / kind / f"{name.partition('.fold')[0]}.yaml")
 
-    @cached_property
-    def _data_parts(self) -> dict[str, dict[str, Any]]:
-        return {
-            name: {
-                "dataset": data.model_dump(exclude={"extends", "label", "note", "training"}),
-                "amplitude_comparable": self.rigs[data.rig].amplitude_comparable,
-                "rig": self.rig_part(data.rig),
-                "split_table": self._provenance("datasets", data.split.file)["table"],
-                **self._truncation(data),
-            }
-            for name, data in self.datasets.items()
-        }
-
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
         left_out: Any = {"description": True, "geometry": True, "bearing_datasets": {"build"}}
-        keys = self.rigs[rig].model_dump(exclude=left_out, exclude_none=True, by_alias=True)
+        keys = self.rigs[rig].model_dump(
+            mode="json", exclude=left_out, exclude_none=True, by_alias=True
+        )
         union = self.rigs[rig].union
         parts = {} if union is None else {"parts": {r: self.rig_part(r) for r in union.rigs}}
         return {"rig": keys, **self._provenance("rigs", beside(self.rigs[rig])), **parts}

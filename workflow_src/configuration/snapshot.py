@@ -25,7 +25,8 @@ from workflow_src.configuration.keys import (
     TaskSet,
     model_type,
 )
-from workflow_src.configuration.loading import Configuration, identity
+from workflow_src.configuration.loading import Configuration
+from workflow_src.configuration.resolved_cell import identity
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 

@@ -6,21 +6,22 @@ reads a table has to be told.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import contextlib
+from collections.abc import Iterable, Sequence
 
 from workflow_src import cells as paths
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.code_digest import KINDS, code_digest
+from workflow_src.errors import BadData
 
 WORDS = "trained with other code"
 _SHOWN = 5  # cells; the rest is counted
 
 
-def is_of_other_code(report: Mapping[str, Any]) -> bool:
+def is_of_other_code(report: TrainingReport) -> bool:
     """Whether a training.json tells of code that is not, or not alone, that of now."""
-    return report.get("code") not in {code_digest(kind) for kind in KINDS}
+    return report.code not in {code_digest(kind) for kind in KINDS}
 
 
 def of_other_code(study: str, cells: Iterable[Cell]) -> list[Cell]:
@@ -28,15 +29,11 @@ def of_other_code(study: str, cells: Iterable[Cell]) -> list[Cell]:
     return [cell for cell in cells if (r := _report(study, cell)) and is_of_other_code(r)]
 
 
-def _report(study: str, cell: Cell) -> dict[str, Any] | None:
+def _report(study: str, cell: Cell) -> TrainingReport | None:
     # What training declares is made again of what is kept below runs/.
     for folder in (paths.results(study, cell), paths.runs(study, cell)):
-        try:
-            content = json.loads((folder / "training.json").read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            continue
-        if isinstance(content, dict):
-            return content
+        with contextlib.suppress(FileNotFoundError, BadData):
+            return TrainingReport.read(folder / "training.json")
     return None
 
 

@@ -126,8 +126,8 @@ def planned(configuration: Configuration) -> list[Planned]:
     found = []
     for cell in paths.grid(configuration):
         resolved = configuration.resolve(*cell.key)
-        epochs = resolved.get("training", {}).get("epochs")
-        found.append(Planned(cell, resolved["identity"], epochs))
+        epochs = None if resolved.training is None else resolved.training.epochs
+        found.append(Planned(cell, resolved.identity, epochs))
     return found
 
 

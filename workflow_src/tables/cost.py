@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import DATA, Cell, rotation_of
 from workflow_src.errors import BadData
 from workflow_src.tables.plan import TablePlan
@@ -45,7 +46,7 @@ def cost_table(plan: TablePlan, results: Results) -> Table:
         label = f"{plan.models[model].label}, {dataset.label}"
         label += f" ({task_set})" if len(plan.task_sets) > 1 else ""
         figures = [_combined(trained, key, how) for _, key, how, _ in _FIGURES]
-        hardware = ", ".join(sorted({str(t.get("accelerator", "unknown")) for t in trained}))
+        hardware = ", ".join(sorted({t.accelerator or "unknown" for t in trained}))
         counted = f"{len(trained)}/{len(cells)}"
         texts = [_text(v, f[3]) for v, f in zip(figures, _FIGURES, strict=True)]
         rows.append(Row(label, tuple(Entry(text) for text in (counted, *texts, hardware or DASH))))
@@ -88,8 +89,8 @@ def _order(plan: TablePlan) -> Any:
     return key
 
 
-def _combined(trained: Sequence[dict[str, Any]], key: str, how: str) -> float | None:
-    values = [float(t[key]) for t in trained if t.get(key) is not None]
+def _combined(trained: Sequence[TrainingReport], key: str, how: str) -> float | None:
+    values = [float(v) for report in trained if (v := getattr(report, key)) is not None]
     if not values:
         return None
     mean = sum(values) / len(values)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from workflow_src import cells as paths
+from workflow_src.artifacts.cell_metrics import CellMetrics
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.data.split_files import whole_facts
 from workflow_src.errors import BadData
@@ -31,6 +34,7 @@ COLUMNS = (
     "undefined",
 )
 KEY = list(COLUMNS[:-2])
+_Row = dict[str, str | int | float | None]  # by column
 _STALE = "trained with other settings; not run since"
 
 
@@ -47,7 +51,7 @@ class Results:
     frame: pd.DataFrame
     missing: dict[Cell, str]
     failed: set[Cell]
-    training: dict[Cell, dict[str, Any]]
+    training: dict[Cell, TrainingReport]
     splits: dict[str, dict[str, Any]]
     audits: dict[str, dict[str, Any]]
 
@@ -66,21 +70,19 @@ def read_results(
     `identity_of` gives the identity of a cell's present settings: scores of another are none.
     Raises BadData for a file that is missing otherwise, damaged, or another cell's.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[_Row] = []
     found = Results(pd.DataFrame(), {}, set(), {}, {}, {})
     for cell in sorted(cells):
         folder = paths.results(study, cell)
-        training = _read_json(folder / "training.json", optional=True)
-        if training is not None:
-            found.training[cell] = training
-        metrics = _read_json(folder / "metrics.json", optional=partial)
+        with contextlib.suppress(FileNotFoundError):
+            found.training[cell] = TrainingReport.read(folder / "training.json")
+        metrics = _metrics(cell, folder / "metrics.json", optional=partial)
         if metrics is None:
             found.missing[cell], is_failed = _why_missing(study, cell)
             found.failed |= {cell} if is_failed else set()
             continue
-        scores = _scores(cell, metrics, folder / "metrics.json")
-        if identity_of is None or metrics.get("identity") == identity_of(cell):
-            rows += scores
+        if identity_of is None or metrics.identity == identity_of(cell):
+            rows += _rows(metrics)
         elif partial:
             found.missing[cell], is_failed = _why_missing(study, cell, identity_of(cell))
             found.failed |= {cell} if is_failed else set()
@@ -160,11 +162,21 @@ def _damaged(path: Path, found: str) -> BadData:
     )
 
 
-def _scores(cell: Cell, metrics: dict[str, Any], path: Path) -> list[dict[str, Any]]:
-    if metrics.get("cell") != vars(cell) or not isinstance(metrics.get("scores"), dict):
-        raise _damaged(path, f"cell {metrics.get('cell')}, keys {sorted(metrics)}")
-    base, fold = paths.rotation_of(cell.dataset)
-    head = {**vars(cell), "dataset": base, "fold": fold}
+def _metrics(cell: Cell, path: Path, *, optional: bool) -> CellMetrics | None:
+    try:
+        metrics = CellMetrics.read(path)
+    except FileNotFoundError:
+        if optional:
+            return None
+        raise _lacking(path, None) from None
+    if metrics.cell != cell:
+        raise _damaged(path, f"those of {metrics.cell.name}")
+    return metrics
+
+
+def _rows(metrics: CellMetrics) -> list[_Row]:
+    base, fold = paths.rotation_of(metrics.cell.dataset)
+    head = {**asdict(metrics.cell), "dataset": base, "fold": fold}
     return [
         {
             **head,
@@ -172,11 +184,11 @@ def _scores(cell: Cell, metrics: dict[str, Any], path: Path) -> list[dict[str, A
             "row": row,
             "metric": metric,
             "value": value,
-            "undefined": scores["undefined"].get(metric, ""),
+            "undefined": scores.undefined.get(metric, ""),
         }
-        for task, by_row in metrics["scores"].items()
+        for task, by_row in metrics.scores.items()
         for row, scores in by_row.items()
-        for metric, value in scores["values"].items()
+        for metric, value in scores.values.items()
     ]
 
 

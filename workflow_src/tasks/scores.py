@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.errors import BadData
 from workflow_src.predictions import Predictions
 
@@ -28,14 +29,6 @@ class Metric:
 
 class UndefinedError(Exception):
     """A metric has no value here; the text says why."""
-
-
-@dataclass
-class Scores:
-    """The value of each metric, None where it is undefined, and then the reason."""
-
-    values: dict[str, float | None] = field(default_factory=dict)
-    undefined: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -100,23 +93,24 @@ def recording_weights(spans: pd.DataFrame) -> Floats:
 
 def collect(metrics: tuple[Metric, ...], functions: Mapping[str, Callable[[], float]]) -> Scores:
     """Compute every metric; what raises UndefinedError, or has no finite value, gets its reason."""
-    scores = Scores()
+    values: dict[str, float | None] = {}
+    undefined: dict[str, str] = {}
     for metric in metrics:
         try:
             value = float(functions[metric.name]())
             if not np.isfinite(value):
                 raise UndefinedError("no finite value on these spans")
-            scores.values[metric.name] = value
+            values[metric.name] = value
         except UndefinedError as reason:
-            scores.values[metric.name] = None
-            scores.undefined[metric.name] = str(reason)
-    return scores
+            values[metric.name] = None
+            undefined[metric.name] = str(reason)
+    return Scores(values=values, undefined=undefined)
 
 
 def all_undefined(metrics: tuple[Metric, ...], reason: str) -> Scores:
     """Scores in which every metric is undefined for one reason."""
     names = [metric.name for metric in metrics]
-    return Scores(dict.fromkeys(names), dict.fromkeys(names, reason))
+    return Scores(values=dict.fromkeys(names), undefined=dict.fromkeys(names, reason))
 
 
 def ratio(numerator: float, denominator: float, reason: str) -> float:

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from workflow_src.configuration import NetworkCell
+from workflow_src.configuration.task_set import TaskSet
 from workflow_src.data.windows import SpanReader
 from workflow_src.models.network import Network, Trunk, build_trunk
 from workflow_src.tasks.learner import HeadShape, Learner
@@ -21,25 +23,27 @@ class MultiTaskNetwork(Network):
         self.learners = tuple(learners)
 
 
-def usable_tasks(cell: Mapping[str, Any], kept: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Options of the `kept` tasks, without the amplitude where the rig's is not comparable."""
-    tasks = {name: dict(options) for name, options in cell["tasks"].items() if name in kept}
-    comparable = cell["amplitude_comparable"] and cell["dataset"]["amplitude"] != "none"
-    if "rul_prediction" in tasks and not comparable:
-        inputs = tasks["rul_prediction"]["inputs"]
-        tasks["rul_prediction"]["inputs"] = [name for name in inputs if name != "amplitude"]
-    return tasks
+def usable_tasks(cell: NetworkCell, kept: Sequence[str]) -> TaskSet:
+    """The `kept` tasks, without the amplitude where the rig's is not comparable."""
+    dropped = dict.fromkeys(set(TaskSet.model_fields) - set(kept))
+    tasks = cell.tasks.model_copy(update=dropped)
+    rul = tasks.rul_prediction
+    if rul is None or cell.offers_amplitude:
+        return tasks
+    inputs = [name for name in rul.inputs if name != "amplitude"]
+    without = rul.model_copy(update={"inputs": inputs})
+    return tasks.model_copy(update={"rul_prediction": without})
 
 
 def build_network(
-    cell: Mapping[str, Any], kept: Sequence[str], reader: SpanReader, facts: Mapping[str, Any]
+    cell: NetworkCell, kept: Sequence[str], reader: SpanReader, facts: Mapping[str, Any]
 ) -> MultiTaskNetwork:
     """The network of a cell, initialised from the cell's seed.
 
     ``facts`` are the split's; ``kept`` the tasks that the split supports.
     """
-    torch.manual_seed(cell["cell"]["seed"])
-    span, model = cell["dataset"]["span"], cell["model"]
+    torch.manual_seed(cell.cell.seed)
+    span, model = cell.dataset.span, cell.model
     channels, counts = reader.channels, facts["anomaly_counts"]["train"]
     learners = build_learners(
         usable_tasks(cell, kept),
@@ -49,11 +53,12 @@ def build_network(
             negatives=counts["negative"],
         ),
     )
-    trunk = build_trunk(model, span["window"], channels, facts["rate_hz"])
+    sizes = model.model_dump(exclude_none=True)
+    trunk = build_trunk(sizes, span.window, channels, facts["rate_hz"])
     shape = HeadShape(
-        tokens=model["patch_count"],
-        width=model["width"],
-        horizon=span["horizon"],
+        tokens=model.patch_count,
+        width=model.width,
+        horizon=span.horizon,
         channels=channels,
         classes=len(reader.classes),
     )

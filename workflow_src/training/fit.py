@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import platform
 import warnings
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -18,10 +16,11 @@ import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning.callbacks import Callback
 
+from workflow_src.artifacts.training_report import CheckpointCost, Rung, TrainingReport
 from workflow_src.code_digest import code_digest
+from workflow_src.configuration import NetworkCell
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
-from workflow_src.files import write_text
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
 from workflow_src.scheduling.told import Told
@@ -35,7 +34,7 @@ from workflow_src.training.checkpoints import (
     load_weights,
     save_weights,
 )
-from workflow_src.training.history import History, seconds
+from workflow_src.training.history import History, seconds_of
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.progress import Reporter
 from workflow_src.training.recovery import Recovery
@@ -61,7 +60,7 @@ class Attempt:
         facts: what the journal's last line says of this attempt.
     """
 
-    cell: Mapping[str, Any]
+    cell: NetworkCell
     identity: str
     folder: Path
     told: Told
@@ -72,16 +71,16 @@ class Attempt:
     facts: dict[str, Any]
 
 
-def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
+def fit(attempt: Attempt, reader: SpanReader) -> TrainingReport:
     """Train to the end; the first rank writes the weights and the report, in that order.
 
     Returns:
         The report.
     """
-    training, ranks = attempt.cell["training"], attempt.recovery.ranks
+    training, ranks = attempt.cell.training, attempt.recovery.ranks
     batches = _batches(attempt, reader)
     validation = PartBatches(
-        reader, reader.rows("val"), training["batch_size"], rank=ranks.rank, ranks=ranks.count
+        reader, reader.rows("val"), training.batch_size, rank=ranks.rank, ranks=ranks.count
     )
     best = _best(attempt, reader)
     checkpoints = Checkpoints(
@@ -115,40 +114,38 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
         batches.close()
     if best is not None:
         load_weights(attempt.recovery.network, best.path)
-    report = _report(attempt, trainer, batches, checkpoints)
-    report["code"] = module.code
-    report["best_epoch"] = None if best is None else best.epoch + 1
+    report = _report(attempt, trainer, module, checkpoints, best)
     ranks.wait()
     if ranks.first:
-        write_text(attempt.folder / REPORT, json.dumps(report, indent=1, sort_keys=True))
+        report.write(attempt.folder / REPORT)
         save_weights(attempt.recovery.network, attempt.folder / WEIGHTS)
     return report
 
 
 def _batches(attempt: Attempt, reader: SpanReader) -> TrainingBatches:
-    training, ranks = attempt.cell["training"], attempt.recovery.ranks
-    seed, rows = attempt.cell["cell"]["seed"], reader.rows("train")
+    training, ranks = attempt.cell.training, attempt.recovery.ranks
+    seed, rows = attempt.cell.cell.seed, reader.rows("train")
     return TrainingBatches(
         reader,
         rows,
-        training["batch_size"],
+        training.batch_size,
         seed,
         workers=attempt.told.workers,
         rank=ranks.rank,
         ranks=ranks.count,
-        groups=groups_of(reader, rows, training["sampling"]),
-        augmentation=augmentation_of(reader, rows, training["augmentation"], seed),
+        groups=groups_of(reader, rows, training.sampling),
+        augmentation=augmentation_of(reader, rows, training.augmentation, seed),
         tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
     )
 
 
 def _best(attempt: Attempt, reader: SpanReader) -> BestWeights | None:
-    if not attempt.cell["training"]["early_stopping_patience"]:
+    if not attempt.cell.training.early_stopping_patience:
         return None
     if not len(reader.rows("val")):
         raise UserError(
             "Early stopping needs a validation part, and the split has none.",
-            where=f"the dataset {attempt.cell['cell']['dataset']}",
+            where=f"the dataset {attempt.cell.cell.dataset}",
             remedy="training:\n  early_stopping_patience: 0",
         )
     return BestWeights(attempt.folder, attempt.recovery.ranks)
@@ -160,16 +157,16 @@ def _trainer(
     # Its tips, its notices of each restart and what it calls deprecated are not for a cell's log.
     logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", module=r"(pytorch_lightning|lightning_fabric)\.")
-    training, ranks = attempt.cell["training"], attempt.recovery.ranks
+    training, ranks = attempt.cell.training, attempt.recovery.ranks
     callbacks: list[Callback] = []
     if ranks.first:
         tasks = [learner.name for learner in module.network.learners]
         metrics = list(module.metrics["train"].compute())
         history = History(attempt.folder, metrics, tasks, attempt.watch.epoch_peaks)
-        callbacks += [history, Reporter(training["epochs"])]
+        callbacks += [history, Reporter(training.epochs)]
     callbacks += [checkpoints]
     if best is not None:
-        callbacks += [best, Patience(training["early_stopping_patience"])]
+        callbacks += [best, Patience(training.early_stopping_patience)]
     cuda = attempt.told.accelerator == "cuda"
     return pl.Trainer(
         accelerator="gpu" if cuda else "cpu",
@@ -177,7 +174,7 @@ def _trainer(
         devices=[ranks.rank] if cuda else 1,
         # Inside a Slurm job Lightning would count the job's tasks, and requeue it by itself.
         plugins=[_Alone(), SealedFiles()],
-        max_epochs=training["epochs"],
+        max_epochs=training.epochs,
         callbacks=callbacks,
         logger=False,
         enable_progress_bar=False,
@@ -218,29 +215,37 @@ def _run(
 
 
 def _report(
-    attempt: Attempt, trainer: pl.Trainer, batches: TrainingBatches, checkpoints: Checkpoints
-) -> dict[str, Any]:
-    told, recovery = attempt.told, attempt.recovery
+    attempt: Attempt,
+    trainer: pl.Trainer,
+    module: TrainingModule,
+    checkpoints: Checkpoints,
+    best: BestWeights | None,
+) -> TrainingReport:
+    told, recovery, batches = attempt.told, attempt.recovery, module.batches
     peaks = attempt.watch.peaks()
-    return {
-        "cell": attempt.cell["cell"],
-        "identity": attempt.identity,
-        "epochs": batches.epoch,
-        "steps": trainer.global_step,
-        "parameters": sum(p.numel() for p in recovery.network.parameters()),
-        "micro_batch_size": recovery.size,
-        "activation_checkpointing": recovery.checkpointing,
-        "accelerator": told.accelerator,
-        "devices": told.devices,
-        "workers": batches.workers,
-        "attempts": attempt.journal.attempts(attempt.cell["identity"]),
-        "rungs": recovery.rungs,
-        "checkpoints": {"saves": checkpoints.saves, "seconds": round(checkpoints.spent_s, 3)},
-        "peak_rss_mb": peaks["host_mb"],
-        "peaks_mb": peaks,
-        "versions": versions(),
-        **seconds(attempt.folder / "history.csv"),
-    }
+    seconds, per_epoch = seconds_of(attempt.folder / "history.csv")
+    return TrainingReport(
+        cell=attempt.cell.cell,
+        identity=attempt.identity,
+        code=module.code,
+        epochs=batches.epoch,
+        steps=trainer.global_step,
+        parameters=sum(p.numel() for p in recovery.network.parameters()),
+        micro_batch_size=recovery.size,
+        activation_checkpointing=recovery.checkpointing,
+        accelerator=told.accelerator,
+        devices=told.devices,
+        workers=batches.workers,
+        attempts=attempt.journal.attempts(attempt.cell.identity),
+        rungs=tuple(Rung.model_validate(rung) for rung in recovery.rungs),
+        checkpoints=CheckpointCost(saves=checkpoints.saves, seconds=round(checkpoints.spent_s, 3)),
+        peak_rss_mb=peaks["host_mb"],
+        peaks_mb=dict(peaks),
+        versions=versions(),
+        seconds=seconds,
+        seconds_per_epoch=per_epoch,
+        best_epoch=None if best is None else best.epoch + 1,
+    )
 
 
 def versions() -> dict[str, str]:

@@ -117,11 +117,11 @@ def _whole_rows(history: Path) -> list[dict[str, str]]:
     return [row for row in rows if row.get("epoch", "").isdigit()]
 
 
-def seconds(history: Path) -> dict[str, float]:
+def seconds_of(history: Path) -> tuple[float, float]:
     """Seconds of all epochs, over all attempts, and of one on average; torn rows left out."""
     each = []
     for row in _whole_rows(history):
         with contextlib.suppress(KeyError, ValueError):
             each.append(float(row["seconds"]))
     mean = sum(each) / max(1, len(each))
-    return {"seconds": round(sum(each), 3), "seconds_per_epoch": round(mean, 4)}
+    return round(sum(each), 3), round(mean, 4)

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from workflow_src.code_digest import UNKNOWN, joined
+from workflow_src.configuration import Training
 from workflow_src.errors import Diverged, UserError
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.batches import TrainingBatches
@@ -54,7 +55,7 @@ class TrainingModule(pl.LightningModule):
     def __init__(
         self,
         recovery: Recovery,
-        training: Mapping[str, Any],
+        training: Training,
         batches: TrainingBatches,
         *,
         identity: str = "",
@@ -70,7 +71,7 @@ class TrainingModule(pl.LightningModule):
         self.batches = batches
         self.identity, self.code = identity, code
         self.mark, self.probe = mark, probe
-        self.precision = Precision(training["precision"])
+        self.precision = Precision(training.precision)
         self.loss_scale = self.precision.loss_scale()
         self.metrics = {
             part: RunningMetrics(self.network.learners, self.ranks) for part in ("train", "val")
@@ -83,8 +84,8 @@ class TrainingModule(pl.LightningModule):
         """AdamW; linear warm-up, then cosine to zero or constant, a step at a time."""
         options = self.training_options
         optimizer = adamw(self.network.parameters(), options)
-        total = self.batches.per_epoch * options["epochs"]
-        factor = RateFactor(total, options["warmup_share"], options["schedule"])
+        total = self.batches.per_epoch * options.epochs
+        factor = RateFactor(total, options.warmup_share, options.schedule)
         return [optimizer], [LambdaLR(optimizer, factor)]
 
     # ------------------------------------------------------------------ training
@@ -131,7 +132,7 @@ class TrainingModule(pl.LightningModule):
         gradient overflows, at half the scale.
         """
         keys = sample_keys(self.batches.seed, self.global_step, batch.index)
-        limit = self.training_options["gradient_clip"] or math.inf
+        limit = self.training_options.gradient_clip or math.inf
         parameters = list(self.network.parameters())
         while True:
             sums = self.recovery.run(
@@ -168,7 +169,7 @@ class TrainingModule(pl.LightningModule):
             raise self._diverged(bad[0], f"batch {self.batches.position + 1}", spans)
 
     def _diverged(self, name: str, where: str, found: str) -> Diverged:
-        rate = self.training_options["learning_rate"]
+        rate = self.training_options.learning_rate
         what = name if name == "the gradient" else f"the loss of {name}"
         return Diverged(
             f"Training diverged: {what} is not finite.",

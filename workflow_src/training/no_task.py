@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.code_digest import code_digest
+from workflow_src.configuration import NetworkCell
 from workflow_src.data.windows import SpanReader
-from workflow_src.files import write_text
 from workflow_src.predictions import Predictions, write_predictions
 from workflow_src.training.checkpoints import save_weights
 
 
 def write_nothing_learned(
-    cell: Mapping[str, Any],
+    cell: NetworkCell,
     whole: str,
     dropped: Mapping[str, str],
     reader: SpanReader,
@@ -31,12 +30,8 @@ def write_nothing_learned(
     weights, predictions, report = outputs
     rows = np.concatenate([reader.rows("val"), reader.rows("test")])
     write_predictions(predictions, Predictions(reader.frame(rows), {}))
-    said = {
-        "cell": cell["cell"],
-        "code": code_digest("network"),
-        "identity": whole,
-        "dropped": dict(dropped),
-    }
-    write_text(report, json.dumps(said, indent=1, sort_keys=True))
+    TrainingReport(
+        cell=cell.cell, code=code_digest("network"), identity=whole, dropped=dict(dropped)
+    ).write(report)
     save_weights(torch.nn.Module(), weights)
     print("Nothing to train:", *(f"{task}: {why}" for task, why in dropped.items()), sep="\n  ")

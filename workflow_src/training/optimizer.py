@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import torch
 from torch import nn
 from torch.optim import AdamW
 
+from workflow_src.configuration import Training
 
-def adamw(parameters: Iterable[nn.Parameter], training: Mapping[str, Any]) -> AdamW:
+
+def adamw(parameters: Iterable[nn.Parameter], training: Training) -> AdamW:
     """AdamW (Loshchilov & Hutter, ICLR 2019) whose moments exist: no step is the one that fails.
 
     An optimizer step cannot be taken back once it has begun, so nothing may run out of memory in
@@ -18,9 +19,9 @@ def adamw(parameters: Iterable[nn.Parameter], training: Mapping[str, Any]) -> Ad
     """
     optimizer = AdamW(
         parameters,
-        lr=training["learning_rate"],
-        weight_decay=training["weight_decay"],
-        fused=training["fused_optimizer"],
+        lr=training.learning_rate,
+        weight_decay=training.weight_decay,
+        fused=training.fused_optimizer,
     )
     _allocate(optimizer)
     return optimizer

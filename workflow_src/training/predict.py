@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -10,7 +9,13 @@ import numpy as np
 import torch
 
 from workflow_src.data.windows import SpanReader
-from workflow_src.predictions import MODEL_ROW, Predictions, TaskPredictions, task_labels
+from workflow_src.predictions import (
+    MODEL_ROW,
+    Predictions,
+    ScoreFacts,
+    TaskPredictions,
+    task_labels,
+)
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.signal_prediction.score import STATISTICS
 from workflow_src.training.assembly import MultiTaskNetwork
@@ -22,7 +27,7 @@ from workflow_src.training.step import Mark, parts, unwatched
 def predict(
     recovery: Recovery,
     reader: SpanReader,
-    facts: Mapping[str, Any],
+    facts: ScoreFacts,
     batch_size: int,
     device: torch.device,
     mark: Mark = unwatched,
@@ -57,7 +62,7 @@ def predict(
             )
             for name in outputs
         },
-        facts=dict(facts),
+        facts=facts,
     )
 
 

@@ -14,16 +14,17 @@ from typing import Any
 
 import torch
 
+from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.code_digest import UNKNOWN, code_digest, joined, require_planned_code
-from workflow_src.configuration import Dataset, identity
+from workflow_src.configuration import NetworkCell, identity
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
-from workflow_src.predictions import write_predictions
+from workflow_src.predictions import ScoreFacts, write_predictions
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
 from workflow_src.scheduling.told import Told
@@ -78,8 +79,8 @@ def _attempt(
 ) -> None:
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
-    cell = json.loads(cell_file.read_text(encoding="utf-8"))
-    require_planned_code(cell, "network")
+    cell = NetworkCell.read(cell_file)
+    require_planned_code(cell.code, "network")
     ranks = Ranks.join(told.accelerator)
     whole = full_identity(cell)
     if ranks.first:
@@ -138,7 +139,7 @@ def remove_half_written(*folders: Path) -> None:
 
 
 def _finish(
-    cell: Mapping[str, Any],
+    cell: NetworkCell,
     whole: str,
     folder: Path,
     told: Told,
@@ -149,12 +150,11 @@ def _finish(
     facts: dict[str, Any],
 ) -> None:
     """Write what is missing in `folder` of weights, report and predictions."""
-    torch.set_num_threads(cell["training"]["torch_threads"])
+    torch.set_num_threads(cell.training.torch_threads)
     turn_tf32_off()
-    dataset = Dataset.model_validate(cell["dataset"])
     # Only the facts are kept of the split: its table is the reader's, in few bytes a span.
-    facts_of_split, reader = _reader(cell, dataset, told.cache_mb)
-    kept, dropped = require(facts_of_split, list(cell["tasks"]), dataset.unsupported_tasks)
+    facts_of_split, reader = _reader(cell, told.cache_mb)
+    kept, dropped = require(facts_of_split, cell.task_names, cell.dataset.unsupported_tasks)
     with contextlib.closing(reader):
         if not kept:
             if ranks.first:
@@ -162,7 +162,7 @@ def _finish(
                 write_nothing_learned(cell, whole, dropped, reader, places)
             return
         network = build_network(cell, kept, reader, facts_of_split)
-        share = -(-cell["training"]["batch_size"] // ranks.count)
+        share = -(-cell.training.batch_size // ranks.count)
         recovery = Recovery(
             network,
             min(told.micro_batch_size or share, share),
@@ -172,7 +172,7 @@ def _finish(
         )
         # Weights are final once their report is there; it is written before them.
         if not ((folder / WEIGHTS).exists() and (folder / REPORT).exists()):
-            require_independent(network, cell["dataset"]["span"]["window"], reader.channels)
+            require_independent(network, cell.dataset.span.window, reader.channels)
             with stop.at_step_ends():
                 fit(
                     Attempt(cell, whole, folder, told, journal, stop, watch, recovery, facts),
@@ -186,17 +186,16 @@ def _finish(
 
 def _add_code(report: Path) -> None:
     """The code of now predicts with weights that are there already."""
-    content = json.loads(report.read_text(encoding="utf-8"))
-    code = joined(content.get("code", UNKNOWN), code_digest("network"))
-    if content.get("code") != code:
-        write_text(report, json.dumps({**content, "code": code}, indent=1, sort_keys=True))
+    content = TrainingReport.read(report)
+    code = joined(content.code or UNKNOWN, code_digest("network"))
+    if content.code != code:
+        content.model_copy(update={"code": code}).write(report)
 
 
-def _reader(
-    cell: Mapping[str, Any], dataset: Dataset, cache_mb: int
-) -> tuple[dict[str, Any], SpanReader]:
-    split = read_split(split_folder(cell["cell"]["dataset"]))
-    reader, facts = SpanReader(rig_folder(dataset.rig), split, dataset, cache_mb), split.facts
+def _reader(cell: NetworkCell, cache_mb: int) -> tuple[dict[str, Any], SpanReader]:
+    split = read_split(split_folder(cell.cell.dataset))
+    store, facts = rig_folder(cell.dataset.rig), split.facts
+    reader = SpanReader(store, split, cell.dataset, cache_mb)
     del split
     trim()  # what reading a table of millions of spans took would stay beside what follows
     return facts, reader
@@ -207,7 +206,7 @@ def _silent(event: str, **facts: Any) -> None:
 
 
 def _predict(
-    cell: Mapping[str, Any],
+    cell: NetworkCell,
     recovery: Recovery,
     reader: SpanReader,
     facts_of_split: Mapping[str, Any],
@@ -216,25 +215,25 @@ def _predict(
     watch: Watch,
 ) -> None:
     load_weights(recovery.network, folder / WEIGHTS)
-    facts = {
-        "classes": list(reader.classes),
-        "strength": facts_of_split["strength"],
-        "mean_training_life_s": facts_of_split.get("mean_training_life_s"),
+    facts = ScoreFacts(
+        classes=reader.classes,
+        strength=facts_of_split["strength"],
+        mean_training_life_s=facts_of_split.get("mean_training_life_s"),
         **truncation_facts(facts_of_split),
-    }
+    )
     alone = Recovery(recovery.network, recovery.size, tell=recovery.tell)
-    device, size = Ranks().device(told.accelerator), cell["training"]["batch_size"]
+    device, size = Ranks().device(told.accelerator), cell.training.batch_size
     predictions = predict(alone, reader, facts, size, device, watch.mark)
     write_predictions(folder / PREDICTIONS, predictions)
 
 
-def full_identity(cell: Mapping[str, Any]) -> str:
+def full_identity(cell: NetworkCell) -> str:
     """What decides the numbers: the resolved configuration, the recordings and the split."""
-    store = rig_folder(cell["dataset"]["rig"])
+    store = rig_folder(cell.dataset.rig)
     manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
-    with (split_folder(cell["cell"]["dataset"]) / "split.csv").open("rb") as table:
+    with (split_folder(cell.cell.dataset) / "split.csv").open("rb") as table:
         spans = hashlib.file_digest(table, "sha256").hexdigest()
-    return identity([cell["identity"], manifest["sha256"], spans])
+    return identity([cell.identity, manifest["sha256"], spans])
 
 
 def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.configuration import augmentation as configuration
 from workflow_src.data.augmentation import Augmentation
 from workflow_src.data.origin import RIG
 from workflow_src.data.windows import SpanReader
@@ -67,15 +67,21 @@ def _next_of(members: Rows, first: int, last: int, seed: int, group: int) -> tup
 
 
 def augmentation_of(
-    reader: SpanReader, rows: Rows, keys: Mapping[str, Any] | None, seed: int
+    reader: SpanReader, rows: Rows, keys: configuration.Augmentation | None, seed: int
 ) -> Augmentation | None:
-    """What `keys`, those of `training.augmentation`, say.
+    """What the keys of `training.augmentation` say.
 
     Raises ``UserError`` where spans are to be shifted and none can.
     """
     if keys is None:
         return None
-    augmentation = Augmentation(seed, **keys)
+    augmentation = Augmentation(
+        seed,
+        noise_db=keys.noise_db,
+        polarity=keys.polarity,
+        shift=keys.shift,
+        scale=keys.scale,
+    )
     if augmentation.shift and not any(side.any() for side in reader.room(rows)):
         raise UserError(
             "Spans cannot be shifted: no recording has two spans in the training part.",

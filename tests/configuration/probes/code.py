@@ -13,9 +13,9 @@ def code(world: Any) -> None:
     for model, kind in (("net", "network"), ("tr", "classic")):
         key = ("d", model, "all", 1)
         assert noted.resolve(*key) == said.resolve(*key)
-        assert "code" not in noted.resolve(*key)
-        assert strict.resolve(*key)["code"] == code_digest(kind)
-        assert strict.resolve(*key)["identity"] != noted.resolve(*key)["identity"]
+        assert noted.resolve(*key).code is None
+        assert strict.resolve(*key).code == code_digest(kind)
+        assert strict.resolve(*key).identity != noted.resolve(*key).identity
 
 
 PROBES = {"Run.code": code}

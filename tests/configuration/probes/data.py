@@ -97,8 +97,9 @@ def common_rate_hz(world: Any) -> None:
 
 def amplitude_comparable(world: Any) -> None:
     for comparable, inputs in ((True, ["amplitude"]), (False, [])):
-        cell = world.cell(rigs__bench={"amplitude_comparable": comparable})
-        assert usable_tasks(cell, ["rul_prediction"])["rul_prediction"]["inputs"] == inputs
+        configuration = world.load(rigs__bench={"amplitude_comparable": comparable})
+        cell = configuration.resolve("d", "net", "all", 1)
+        assert usable_tasks(cell, ["rul_prediction"]).rul_prediction.inputs == inputs
 
 
 # ------------------------------------------------------------------------------- spans

@@ -219,7 +219,7 @@ def device_memory_mb(world: Any) -> None:
     targets = world.targets({"hardware": "big"}, **classes)
     (cell,) = (cell for cell in targets.cells if cell.model == "net")
     smallest = {"hardware": "big", "micro_batch_size": 1, "activation_checkpointing": True}
-    identity = targets.configuration.resolve(*cell.key)["identity"]
+    identity = targets.configuration.resolve(*cell.key).identity
     journal = Journal(runs(targets.study, cell) / "attempts.jsonl")
     journal.path.parent.mkdir(parents=True)
     journal.append("started", identity=identity, told=smallest)

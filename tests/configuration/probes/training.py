@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
+from workflow_src.configuration import NetworkCell
 from workflow_src.configuration.keys import (
     Architecture,
     ArchitectureOverrides,
@@ -205,8 +206,8 @@ def network(world: Any, model: str = "net", task_set: str = "all", **files: Any)
     run = {"models": [model], "task_sets": [task_set]}
     reader = world.reader(files.get("datasets__d"))
     facts = world.split(files.get("datasets__d")).facts
-    cell = world.cell(run, name, **files)
-    return build_network(cell, list(cell["tasks"]), reader, facts)
+    cell = NetworkCell.model_validate_json(json.dumps(world.cell(run, name, **files)))
+    return build_network(cell, cell.task_names, reader, facts)
 
 
 def batch(world: Any) -> Batch:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.scores import (
     Floats,
     Metric,
     Scored,
-    Scores,
     UndefinedError,
     all_undefined,
     collect,

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.scores import (
     Floats,
     Metric,
     Scored,
-    Scores,
     UndefinedError,
     all_undefined,
     collect,
@@ -40,10 +40,10 @@ _BINS = 15
 def score(predictions: Predictions, row: str) -> Scores:
     """Scores of `row` on the test part.
 
-    ``facts["classes"]`` lists the classes; where one of them is absent from test, the metrics
-    that average over classes are undefined.
+    Where one of ``facts.classes`` is absent from test, the metrics that average over classes are
+    undefined.
     """
-    classes = list(predictions.facts["classes"])
+    classes = predictions.facts.classes
     test = labelled(predictions, TASK, row, "test")
     if not len(test):
         return all_undefined(METRICS, "no span of the test part has a class")

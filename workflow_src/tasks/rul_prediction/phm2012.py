@@ -7,28 +7,29 @@ IEEE PHM 2012, section on the scoring of results.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
+from workflow_src.predictions import ScoreFacts
 from workflow_src.tasks.scores import Scored, UndefinedError
 
 _MOST = 0.99  # of life that a prediction may leave: t f / (1 - f) has no end
 _EARLY, _LATE = 20.0, 5.0  # percent of error that halve the accuracy
 
 
-def phm2012(test: Scored, facts: Mapping[str, Any], reference: str) -> float:
+def phm2012(
+    test: Scored, facts: ScoreFacts, reference: Literal["official_rul_s", "full_run_rul_s"]
+) -> float:
     """Mean accuracy of the remaining life over the truncated test runs, from 0 to 1 (best).
 
-    ``facts["truncation"]`` holds for each run its times (s): ``truncation_s`` and the key
-    `reference`, the remaining life there (``official_rul_s`` or ``full_run_rul_s``). Undefined
-    without it, where a run has no such life, or where one of the runs is not in `test`.
+    `reference` names the remaining life that counts. Undefined where no run is truncated, where a
+    run has no such life, or where one of the runs is not in `test`.
     """
-    truncation: Mapping[str, Mapping[str, float | None]] | None = facts.get("truncation")
+    truncation = facts.truncation
     if not truncation:
         raise UndefinedError("only of test runs that are truncated as in the challenge")
-    longest = facts.get("longest_training_life_s")
+    longest = facts.longest_training_life_s
     if longest is None:
         raise UndefinedError("the lives of the training runs are unknown")
     absent = sorted(set(truncation) - set(test.spans["run_id"].astype(str)))
@@ -38,12 +39,11 @@ def phm2012(test: Scored, facts: Mapping[str, Any], reference: str) -> float:
     times = test.spans["time_s"].to_numpy(np.float64)
     for run, places in test.spans.groupby("run_id").indices.items():
         at = truncation[str(run)]
-        actual, when = at[reference], at["truncation_s"]
-        assert when is not None
+        actual = at.official_rul_s if reference == "official_rul_s" else at.full_run_rul_s
         if actual is None or actual <= 0:
             raise UndefinedError(f"the remaining life of {run} at its truncation is unknown")
         fraction, seen_s = float(test.output[places].mean()), float(times[places].min())
-        accuracies.append(accuracy(actual, remaining_s(fraction, seen_s, when, longest)))
+        accuracies.append(accuracy(actual, remaining_s(fraction, seen_s, at.truncation_s, longest)))
     return float(np.mean(accuracies))
 
 

@@ -11,13 +11,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
+from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.rul_prediction.phm2012 import phm2012
 from workflow_src.tasks.scores import (
     Floats,
     Metric,
     Scored,
-    Scores,
     UndefinedError,
     all_undefined,
     collect,
@@ -47,14 +47,15 @@ METRICS = (
 def score(predictions: Predictions, row: str) -> Scores:
     """Scores of `row` on the test part.
 
-    The skill against the clock needs ``facts["mean_training_life_s"]``, the PHM 2012 score the
+    The skill against the clock needs ``facts.mean_training_life_s``, the PHM 2012 score the
     facts that `phm2012` names.
     """
     test = labelled(predictions, TASK, row, "test")
     if not len(test):
         return all_undefined(METRICS, "no test span of a run that ended in failure")
     runs = snapshots(test)
-    life = predictions.facts.get("mean_training_life_s")
+    facts = predictions.facts
+    life = facts.mean_training_life_s
 
     def over_runs(metric: Callable[[pd.DataFrame], float]) -> float:
         return float(np.mean([metric(run) for _, run in runs]))
@@ -76,8 +77,8 @@ def score(predictions: Predictions, row: str) -> Scores:
             "bias": lambda: over_runs(lambda run: float(run["error"].mean())),
             "late_share": lambda: over_runs(lambda run: float((run["error"] > 0).mean())),
             "skill_clock": skill_clock,
-            "phm2012": lambda: phm2012(test, predictions.facts, "official_rul_s"),
-            "phm2012_full_run": lambda: phm2012(test, predictions.facts, "full_run_rul_s"),
+            "phm2012": lambda: phm2012(test, facts, "official_rul_s"),
+            "phm2012_full_run": lambda: phm2012(test, facts, "full_run_rul_s"),
         },
     )
 

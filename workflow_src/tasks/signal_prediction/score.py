@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.scores import (
     Floats,
     Metric,
     Scored,
-    Scores,
     UndefinedError,
     all_undefined,
     collect,
