@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from workflow_src.data import checksum
 from workflow_src.data.direct import DirectReads
 from workflow_src.data.recordings import Recording
-from workflow_src.data.store import SIGNALS, Store, write_store
+from workflow_src.data.store import SIGNALS, Heading, Store, write_store
 from workflow_src.errors import BadData
 
 LENGTHS, CHANNELS = (20_000, 16_384, 8_192, 100, 1), 2  # chunks of 8192 samples
@@ -43,7 +43,7 @@ def recordings() -> list[Recording]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    write_store(recordings(), folder, {"rig": "bench", "source": "test"})
+    write_store(recordings(), folder, Heading("bench", "test"))
     return folder
 
 
@@ -267,7 +267,7 @@ def test_a_read_of_more_chunks_than_one_call_takes(tmp_path: Path) -> None:
         signal=signal,
         channel_kinds=("vibration",),
     )
-    write_store([made], tmp_path, {"rig": "bench", "source": "test"})
+    write_store([made], tmp_path, Heading("bench", "test"))
     with h5py.File(tmp_path / SIGNALS, "w", libver="latest") as file:
         group = file.create_group("recordings")
         group.create_dataset("r0", data=signal, chunks=(8, 1), fletcher32=True)

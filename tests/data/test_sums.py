@@ -13,10 +13,10 @@ import pytest
 from workflow_src.data.direct import DirectReads
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import ROW_COLUMNS, SplitTable, read_split, write_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData
 
-FACTS = {"rig": "bench", "source": "test"}
+FACTS = Heading("bench", "test")
 
 
 def write(folder: Path, value: float = 1.0) -> None:

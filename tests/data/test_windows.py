@@ -17,7 +17,7 @@ from workflow_src.data.direct import DirectReads
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanArrays, SpanReader
 from workflow_src.errors import BadData
 from workflow_src.predictions import SPAN_COLUMNS
@@ -75,7 +75,7 @@ def recordings() -> list[Recording]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rig")
-    write_store(recordings(), folder, {"rig": "bench", "source": "test"})
+    write_store(recordings(), folder, Heading("bench", "test"))
     return folder
 
 
@@ -258,7 +258,7 @@ def test_a_reader_goes_to_a_spawned_process(store: Path) -> None:
 
 
 def test_a_split_of_another_store_is_refused(store: Path, tmp_path: Path) -> None:
-    write_store(recordings()[:-1], tmp_path / "less", {"rig": "bench", "source": "test"})
+    write_store(recordings()[:-1], tmp_path / "less", Heading("bench", "test"))
     split = split_of(store, dataset())
     with pytest.raises(BadData, match="does not fit the store") as caught:
         SpanReader(tmp_path / "less", split, dataset())

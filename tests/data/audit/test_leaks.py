@@ -15,7 +15,7 @@ from workflow_src.data.audit.leaks import Search, search
 from workflow_src.data.audit.report import report_of
 from workflow_src.data.recordings import Recording
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 
 from .benches import (
     SPAN,
@@ -270,7 +270,7 @@ def test_a_recording_under_another_name_shifted_by_17_is_found(
     row = store.table.set_index("recording_id").loc[source]
     copy = store.read(source, 17, int(row["length"]))
     planted = _with(store, "looks_new", target, copy)
-    write_store(planted, tmp_path / "dirty", {"rig": rig, "source": "test"})
+    write_store(planted, tmp_path / "dirty", Heading(rig, "test"))
     with Store(tmp_path / "dirty") as dirty:
         again = make_split(dirty.table, dataset, name)
         result = search(dirty, again)

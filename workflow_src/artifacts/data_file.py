@@ -1,0 +1,25 @@
+"""Files below data/: keys stand in the order of their declarations, and one command makes them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import ClassVar
+
+from workflow_src.json_files import JsonFile
+
+
+class DataFile(JsonFile):
+    """A JSON file beside ``MADE_WITH``, the file by which Snakemake is asked for both."""
+
+    MADE_WITH: ClassVar[str]
+
+    @classmethod
+    def remedy(cls, path: Path) -> str:
+        """The command that makes `path`, and what lies beside it, anew."""
+        command = "snakemake --profile profiles/local --force"
+        return f"build it again: {command} {path.parent / cls.MADE_WITH}"
+
+    def to_json(self) -> str:
+        """The text of the file: equal contents are equal bytes."""
+        return json.dumps(self.content(), indent=1)
