@@ -64,9 +64,9 @@ def test_in_place_reads_what_a_copy_reads(tmp_path: Path) -> None:
     options = PhmVibenchOptions.model_validate({**given, "copy": True})
     source = PhmVibenchSource(options, None)
     copied = write_store(source.recordings(), tmp_path / "copy", FACTS)
-    assert linked["sha256"] == copied["sha256"]
-    assert list(linked["links"]) == [str(written.path)]
-    assert copied["links"] == {}
+    assert linked.sha256 == copied.sha256
+    assert list(linked.links) == [str(written.path)]
+    assert copied.links == {}
     with Store(tmp_path / "store") as there, Store(tmp_path / "copy") as here:
         for name in there.table["recording_id"]:
             span = there.read(name, 7, 900)
