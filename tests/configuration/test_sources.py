@@ -33,5 +33,5 @@ def test_a_rig_without_its_keys_is_given_them(name: str) -> None:
 
 
 def test_what_is_no_source_is_refused_with_its_path() -> None:
-    with pytest.raises(TypeError, match="workflow_src.errors:BadData is no class of SourceOptions"):
+    with pytest.raises(TypeError, match=r"errors:BadData is no class of SourceOptions"):
         _options("workflow_src.errors:BadData")

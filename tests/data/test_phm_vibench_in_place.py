@@ -19,7 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
-from workflow_src.data.linked import Place, as_signal
+from workflow_src.data.external import Place, as_signal
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.phm_vibench import PhmVibenchSource
 from workflow_src.data.store import Heading, Store, write_store

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 from workflow_src.configuration.keys import Dataset
-from workflow_src.data.direct import DirectReads
+from workflow_src.data.chunk_reader import ChunkReader
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.splits import make_split
@@ -164,13 +164,13 @@ def test_the_cache_stays_within_its_bound(store: Path, monkeypatch: pytest.Monke
     room = 2 * 4 * LENGTH * 2 / 2**20  # two of 21 recordings
     reader = reader_of(store, cache_mb=room, amplitude="none")  # type: ignore[arg-type]
     reads: list[int] = []
-    real = DirectReads.read
+    real = ChunkReader.read
 
-    def counted(self: DirectReads, recording: int, start: int, out: Any) -> None:
+    def counted(self: ChunkReader, recording: int, start: int, out: Any) -> None:
         reads.append(len(out))
         real(self, recording, start, out)
 
-    monkeypatch.setattr(DirectReads, "read", counted)
+    monkeypatch.setattr(ChunkReader, "read", counted)
     reader.read(np.arange(252))
     assert reads.count(LENGTH) == 2
     assert len(reads) == 2 + 19 * 12

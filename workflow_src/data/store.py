@@ -21,9 +21,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.artifacts.store_manifest import LinkedFile, StoreManifest
-from workflow_src.data.linked import (
+from workflow_src.data.external import (
     as_signal,
-    linked_channels,
+    external_channels,
     require_unchanged,
     state,
     write_link,
@@ -334,7 +334,7 @@ class Store:
                     f"span {start}..{stop} outside of {recording_id!r}, {dataset.shape[0]} samples"
                 )
             if self.manifest.links:
-                return as_signal(dataset[start:stop], linked_channels(self._open(), recording_id))
+                return as_signal(dataset[start:stop], external_channels(self._open(), recording_id))
             span: NDArray[np.float32] = dataset[start:stop]
         except (OSError, KeyError, RuntimeError) as error:
             raise self._damaged(path, str(error)) from error

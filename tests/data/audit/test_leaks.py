@@ -227,8 +227,8 @@ def test_naive_windows_over_cwru_share_what_most_test_windows_hold(tmp_path: Pat
         for name, start in zip(tests["recording_id"], tests["start"], strict=True)
     ]
     # Windows that overlap by LEAST are found for certain, and more that overlap by less.
-    assert sum(hit) <= report["shared_spans"]["test"]["spans"] <= len(tests)
-    assert report["shared_spans"]["test"]["spans"] > 0.8 * len(tests)
+    assert sum(hit) <= report.shared_spans["test"].spans <= len(tests)
+    assert report.shared_spans["test"].spans > 0.8 * len(tests)
 
 
 def naive(store: Store, kinds: list[str], spans: int = 60):

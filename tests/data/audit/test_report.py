@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from workflow_src.__main__ import main
+from workflow_src.artifacts.audit_report import AuditReport
 from workflow_src.configuration import load, snapshot
 from workflow_src.configuration.keys import Dataset
 from workflow_src.data.audit.report import as_text, audit, leak
@@ -64,7 +65,7 @@ def test_a_leak_is_an_error_that_names_both_recordings(
     assert "test 'new' 0..2500 is train 'r0' 17..2517: 2500 samples, shift -17" in said.err
     assert "channels 0 is 1, 1 is 0" in said.err
     assert "5 of 5 test spans (100 %)" in said.err
-    error = leak(json.loads(Path("data/bench/audit.json").read_text()))
+    error = leak(AuditReport.read(Path("data/bench/audit.json")))
     assert isinstance(error, BadData)
     assert cause_of(error).text == "bad_data"
 
@@ -110,8 +111,8 @@ def test_a_split_that_declares_its_leak_is_told_and_no_error(
         )
         told = audit("bench")
         assert (leak(told) is None) == declared
-        assert told["declared_leaky"] == declared
-        assert 0.5 * 30 < told["shared_spans"]["test"]["spans"] <= 30
+        assert told.declared_leaky == declared
+        assert 0.5 * 30 < told.shared_spans["test"].spans <= 30
         assert ("as its split declares" in as_text(told)) == declared
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
 from workflow_src.data.constancy import watched
-from workflow_src.data.linked import Place
+from workflow_src.data.external import Place
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.source import Context, Provenance

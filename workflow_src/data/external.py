@@ -58,7 +58,7 @@ def write_link(group: h5py.Group, recording_id: str, place: Place) -> None:
         beside[recording_id] = np.asarray(place.channels, np.int64)
 
 
-def linked_channels(file: h5py.File, recording_id: str) -> tuple[int, ...] | None:
+def external_channels(file: h5py.File, recording_id: str) -> tuple[int, ...] | None:
     """The channels of a link that are the recording's, None for all."""
     if CHANNELS not in file or recording_id not in file[CHANNELS]:
         return None
