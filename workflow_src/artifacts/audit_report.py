@@ -85,8 +85,6 @@ class AuditReport(DataFile):
         warnings: that stand under the tables, by task.
     """
 
-    model_config = ConfigDict(serialize_by_alias=True)
-
     MADE_WITH: ClassVar[str] = "split.csv"
 
     dataset: str

@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import JsonValue
+
 from workflow_src.json_files import JsonFile
 
 
@@ -19,6 +21,10 @@ class DataFile(JsonFile):
         """The command that makes `path`, and what lies beside it, anew."""
         command = "snakemake --profile profiles/local --force"
         return f"build it again: {command} {path.parent / cls.MADE_WITH}"
+
+    def content(self) -> dict[str, JsonValue]:
+        """The keys that were given, by their names in the file, as plain values."""
+        return self.model_dump(exclude_unset=True, by_alias=True)
 
     def to_json(self) -> str:
         """The text of the file: equal contents are equal bytes."""

@@ -72,7 +72,7 @@ def state(file: Path) -> LinkedFile:
 
 
 def require_unchanged(links: Mapping[str, LinkedFile], remedy: str) -> None:
-    """Raise ``BadData`` with the remedy for a linked file that is missing or has changed."""
+    """Raise ``BadData`` with the remedy for an external file that is missing or has changed."""
     for name, kept in links.items():
         try:
             now = state(Path(name))
