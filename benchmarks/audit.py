@@ -26,7 +26,7 @@ sys.path.insert(0, str(REPOSITORY))
 from workflow_src.data.audit.leaks import search  # noqa: E402
 from workflow_src.data.recordings import Recording  # noqa: E402
 from workflow_src.data.split_files import SplitTable  # noqa: E402
-from workflow_src.data.store import Store, write_store  # noqa: E402
+from workflow_src.data.store import Heading, Store, write_store  # noqa: E402
 
 LENGTH, SPAN = 1_000_000, 2144
 
@@ -70,7 +70,7 @@ def main() -> None:
     count = max(2, round(options.megabytes * 1e6 / 4 / LENGTH))
     table = split(count, options.share)
     with tempfile.TemporaryDirectory() as folder:
-        write_store(recordings(count), Path(folder), {"rig": "noise", "source": "noise"})
+        write_store(recordings(count), Path(folder), Heading("noise", "noise"))
         with Store(Path(folder)) as store:
             begun = time.perf_counter()
             for name in store.table["recording_id"]:

@@ -20,7 +20,7 @@ from workflow_src.configuration import Dataset
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable, write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.limits import MB
 
 RATE_HZ = 12_000.0
@@ -54,9 +54,7 @@ def dataset(window: int, horizon: int, amplitude: str = "none") -> dict[str, Any
 def write(folder: Path, gib: float, samples: int, channels: int, keys: dict[str, Any]) -> int:
     """Write the store and the split; returns the number of recordings."""
     count = max(30, round(gib * 2**30 / (4 * samples * channels)))
-    write_store(
-        recordings(count, samples, channels), folder / "rig", {"rig": "rig", "source": "made"}
-    )
+    write_store(recordings(count, samples, channels), folder / "rig", Heading("rig", "made"))
     write_split(split_of(folder, keys), folder / "split")
     return count
 

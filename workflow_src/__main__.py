@@ -82,7 +82,7 @@ def _audit(options: argparse.Namespace) -> Cause:
         if not options.json:
             print(as_text(reports[-1]), flush=True)
     if options.json:
-        print(json.dumps(reports, indent=1))
+        print(json.dumps([report.content() for report in reports], indent=1))
     for error in errors:
         print(error, file=sys.stderr)
     return Cause.BAD_DATA if errors else Cause.DONE

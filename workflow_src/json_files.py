@@ -28,7 +28,12 @@ class JsonFile(BaseModel):
         try:
             return cls.model_validate_json(path.read_bytes())
         except ValidationError as error:
-            raise _damaged(path, error) from error
+            raise _damaged(path, error, cls.remedy(path)) from error
+
+    @classmethod
+    def remedy(cls, path: Path) -> str:
+        """The command that makes `path` anew."""
+        return f"rm {path}   # the next run writes it again"
 
     def write(self, path: Path) -> None:
         """Write `path`; the folders above are made."""
@@ -43,7 +48,7 @@ class JsonFile(BaseModel):
         return json.dumps(self.content(), indent=1, sort_keys=True)
 
 
-def _damaged(path: Path, error: ValidationError) -> BadData:
+def _damaged(path: Path, error: ValidationError, remedy: str) -> BadData:
     first = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in first["loc"])
     given = "" if first["type"] in ("missing", "json_invalid") else f": {first['input']!r:.80}"
@@ -51,5 +56,5 @@ def _damaged(path: Path, error: ValidationError) -> BadData:
         f"{path.name} cannot be read.",
         where=str(path) + (f", key `{key}`" if key else ""),
         found=first["msg"] + given,
-        remedy=f"rm {path}   # the next run writes it again",
+        remedy=remedy,
     )

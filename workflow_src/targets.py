@@ -123,14 +123,12 @@ class Targets:
 
     def parts_of(self, wildcards: Any) -> list[str]:
         """Stores that a union of rigs is made of; none for any other rig."""
-        union = self.configuration.rigs[wildcards.rig].union
-        rigs = () if union is None else union.rigs
+        rigs = self.configuration.rigs[wildcards.rig].options.member_rigs()
         return [str(paths.rig_folder(rig) / "recordings.h5") for rig in rigs]
 
     def built_of(self, wildcards: Any) -> list[str]:
-        """What the package bearing-datasets builds of a rig, before its recordings are read."""
-        options = self.configuration.rigs[wildcards.rig].bearing_datasets
-        asked = options is not None and options.build
+        """What is built of a rig before its recordings are read."""
+        asked = self.configuration.rigs[wildcards.rig].options.is_built_first()
         return [str(paths.rig_folder(wildcards.rig) / "built.json")] if asked else []
 
     def every(self, name: str) -> list[str]:
@@ -356,16 +354,15 @@ class Targets:
 
     def _check_data_root(self) -> None:
         rigs = self.configuration.rigs.items()
-        folders = {n: files.path for n, r in rigs if (files := r.folder or r.phm_vibench)}
-        folders |= {n: r.bearing_datasets.root for n, r in rigs if r.bearing_datasets}
-        folders = {name: path for name, path in folders.items() if not Path(path).is_absolute()}
+        needed = [(name, path) for name, rig in rigs for path in rig.options.data_paths()]
+        needed = [(name, path) for name, path in needed if not Path(path).is_absolute()]
         root = self.configuration.data_root()
-        if folders and (root is None or not root.is_dir()):
+        if needed and (root is None or not root.is_dir()):
             raise UserError(
-                f"The folder of the real rigs ({', '.join(folders)}) "
+                f"The folder of the real rigs ({', '.join(dict(needed))}) "
                 + ("is not known." if root is None else "does not exist."),
                 found=None if root is None else str(root),
-                expected="a folder that holds " + ", ".join(folders.values()),
+                expected="a folder that holds " + ", ".join(path for _, path in needed),
                 remedy="data_root: /path/to/recordings   # in the config, or\n"
                 "export PHM_DATA_ROOT=/path/to/recordings",
             )

@@ -18,7 +18,7 @@ from workflow_src.configuration.reading import merged
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable, write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanReader
 from workflow_src.targets import Targets
 
@@ -99,7 +99,7 @@ def bench() -> Iterator[Recording]:
 @pytest.fixture(scope="session")
 def bench_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store") / "bench"
-    write_store(bench(), folder, {"rig": "bench", "source": "test"})
+    write_store(bench(), folder, Heading("bench", "test"))
     return folder
 
 

@@ -13,10 +13,10 @@ import scipy.io
 
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.folder import FolderOptions, FolderSource
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData, UserError
 
-FACTS = {"rig": "bench", "source": "folder"}
+FACTS = Heading("bench", "folder")
 FIELDS = {"unit_id": "{unit}", "condition": "600rpm", "run_id": "{unit}"}
 
 
@@ -24,8 +24,7 @@ def store_folder(tmp_path, ending, **options):
     """Store the files u*.<ending> of tmp_path/data, one recording a file."""
     given = {"path": "data", "files": "u{unit}" + ending, "fields": FIELDS, "rate_hz": 1000.0}
     source = FolderSource(FolderOptions(**{**given, **options}), tmp_path, tmp_path)
-    facts = {**FACTS, "files": source.files, "notes": source.notes}
-    return write_store(source.recordings(), tmp_path / "store", facts)
+    return write_store(source.recordings(), tmp_path / "store", FACTS, source.provenance)
 
 
 def nothing_stored(tmp_path):
@@ -263,7 +262,7 @@ def test_a_rate_that_contradicts_the_file(tmp_path, data, samples, carrier):
         options = {"time_column": 0}
     ending = {"mat": ".mat", "time column": ".csv"}.get(carrier, ".h5")
     refused(tmp_path, ending, "2000 Hz", "1000 Hz", "rate_hz: 2000", "u1", **options)
-    assert store_folder(tmp_path, ending, **options, rate_hz=2000.0)["recordings"] == 1
+    assert store_folder(tmp_path, ending, **options, rate_hz=2000.0).recordings == 1
 
 
 def test_a_rate_that_nobody_knows_is_accepted(tmp_path, data, samples):

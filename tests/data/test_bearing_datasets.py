@@ -26,7 +26,7 @@ from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
 from workflow_src.data.sources.bearing_datasets.building import Building
 from workflow_src.data.sources.bearing_datasets.fields import fields_of
-from workflow_src.data.store import write_store
+from workflow_src.data.store import Heading, write_store
 from workflow_src.errors import BadData, UserError
 
 LENGTH, RATE = 400, 1000
@@ -159,8 +159,8 @@ def test_the_store_keeps_where_the_recordings_come_from(rig: Rig, tmp_path: Path
     )
     assert "Nobody (2020)." in source.description
     assert set(source.versions) == {"bearing-datasets"}
-    manifest = write_store(source.recordings(), tmp_path / "store", {"rig": "t", "source": "b"})
-    assert manifest["recordings"] == len(FILES)
+    manifest = write_store(source.recordings(), tmp_path / "store", Heading("t", "b"))
+    assert manifest.recordings == len(FILES)
 
 
 def test_the_order_of_channels_reaches_the_job_and_the_identity() -> None:

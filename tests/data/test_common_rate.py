@@ -86,7 +86,7 @@ def test_the_manifest_says_what_was_done(here):
 def test_a_rate_that_no_fraction_makes_is_stated_with_its_error(here):
     np.savez(here / "rig" / "u9_normal.npz", x=sampled(16_666.67), fs=16_666.67)
     with prepared(here, common_rate_hz=COMMON) as store:
-        notes = store.manifest["notes"]
+        notes = store.manifest.notes
     (note,) = [note for note in notes if "millionths" in note]
     assert note.startswith("16666.67 Hz become")
 
@@ -96,7 +96,7 @@ def test_rates_that_tell_the_class_are_said(here):
         (said,) = rate_tells_class(store.table)
         assert said.startswith("the rate of origin predicts the class")
         assert "inner at 12000 and 48828.1 Hz alone" in said
-        assert said in store.manifest["notes"]
+        assert said in store.manifest.notes
 
 
 def test_blocks_of_one_recording_must_lie_beyond_the_filters_reach(here):

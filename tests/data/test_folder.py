@@ -24,7 +24,7 @@ from workflow_src.configuration.patterns import compile_pattern, natural_key
 from workflow_src.data.recordings import NORMAL, check
 from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refuse_time
 from workflow_src.data.sources.folder.readers import READERS
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData, UserError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -353,7 +353,7 @@ def test_memory_is_that_of_one_recording(tmp_path):
         np.save(tmp_path / f"u{unit}.npy", np.full(length, unit, np.float32))
     told = source(tmp_path, files="u{unit}.npy")
     tracemalloc.start()
-    write_store(told.recordings(), tmp_path / "store", {"rig": "bench", "source": "folder"})
+    write_store(told.recordings(), tmp_path / "store", Heading("bench", "folder"))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 2.5 * 4 * length  # what the file holds, and its channels; no third recording
@@ -371,9 +371,8 @@ def rig(data_root, tmp_path_factory):
         if name not in built:
             options = yaml.safe_load((RIGS / f"{name}.yaml").read_text())
             told = FolderSource(FolderOptions(**options["folder"]), data_root, RIGS)
-            facts = {"rig": name, "source": "folder", "files": told.files, "notes": told.notes}
             folder = tmp_path_factory.mktemp(name)
-            write_store(told.recordings(), folder, facts)
+            write_store(told.recordings(), folder, Heading(name, "folder"), told.provenance)
             top = options["folder"]["path"].split("/")[0]
             with (data_root / "MANIFEST.csv").open(newline="") as file:
                 rows = [row for row in csv.DictReader(file) if row["dataset"] == top]
@@ -414,7 +413,7 @@ def test_a_rig_is_what_its_publisher_lists(rig, name):
     assert set(table["length"]) == lengths
     assert set(table["channels"]) == channels
     assert {None if np.isnan(rate) else rate for rate in table["rate_hz"]} == rates
-    assert store.manifest["files"] == {file: row["sha256"] for file, row in listed.items()}
+    assert store.manifest.files == {file: row["sha256"] for file, row in listed.items()}
     for file, row in listed.items():
         read = table.loc[file]
         assert read["length"] == int(row["samples"])
@@ -453,7 +452,7 @@ def test_the_samples_of_a_rig_are_those_of_its_files(rig, data_root, name):
 def test_femto_lives(rig):
     store, _, listed = rig("femto")
     table = store.table
-    assert store.manifest["notes"] == [
+    assert store.manifest.notes == [
         "12 files match no rule of the rig and were left out (temp_*.csv: 12)"
     ]
     for _, row in table.iterrows():

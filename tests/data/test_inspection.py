@@ -30,7 +30,7 @@ from workflow_src.data.inspection.names import common_names
 from workflow_src.data.inspection.words import faults_of, kind_of, load_in, rate_in, speed_in
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import UserError
 
 REPOSITORY = Path(__file__).parents[2]
@@ -48,8 +48,8 @@ def built(folder, tmp_path, data_root=None):
     dataset = Dataset.model_validate(yaml.safe_load(drafts.dataset))
     assert dataset.rig == drafts.name
     source = FolderSource(rig.folder, data_root, tmp_path)
-    facts = {"rig": drafts.name, "source": "folder", "files": source.files}
-    write_store(source.recordings(), tmp_path / "store", facts)
+    heading = Heading(drafts.name, "folder")
+    write_store(source.recordings(), tmp_path / "store", heading, source.provenance)
     store = Store(tmp_path / "store")
     split = make_split(store.table, dataset, drafts.name, tmp_path)
     assert {"train", "test"} <= set(split.rows["part"])

@@ -11,7 +11,7 @@ import pytest
 from workflow_src.configuration.phm_vibench import COLUMNS
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.phm_vibench import PhmVibenchOptions, PhmVibenchSource
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 
 from .. import phm_vibench_files as files
 
@@ -53,8 +53,8 @@ def test_the_table_says_that_time_is_the_second_axis(
     expected = array.reshape(shape[:2]).T.astype(np.float32)  # (C, L) -> (L, C)
     np.testing.assert_array_equal(made.signal, expected)
     assert SWAPPED in source.report.lines
-    manifest = write_store([made], tmp_path / "store", {"rig": "r", "source": "s"})
-    assert manifest["links"] == {}  # what lies the other way round cannot be read in place
+    manifest = write_store([made], tmp_path / "store", Heading("r", "s"))
+    assert manifest.links == {}  # what lies the other way round cannot be read in place
     with Store(tmp_path / "store") as store:
         np.testing.assert_array_equal(store.read("1", 7, 200), expected[7:200])
 

@@ -19,15 +19,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
-from workflow_src.data.linked import Place, as_signal
+from workflow_src.data.external import Place, as_signal
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.phm_vibench import PhmVibenchSource
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData
 
 from .. import phm_vibench_files as files
 
-FACTS = {"rig": "bench", "source": "phm_vibench"}
+FACTS = Heading("bench", "phm_vibench")
 LENGTH, COUNT = 20_000, 5
 RNG = np.random.default_rng(1)
 
@@ -64,9 +64,9 @@ def test_in_place_reads_what_a_copy_reads(tmp_path: Path) -> None:
     options = PhmVibenchOptions.model_validate({**given, "copy": True})
     source = PhmVibenchSource(options, None)
     copied = write_store(source.recordings(), tmp_path / "copy", FACTS)
-    assert linked["sha256"] == copied["sha256"]
-    assert list(linked["links"]) == [str(written.path)]
-    assert copied["links"] == {}
+    assert linked.sha256 == copied.sha256
+    assert list(linked.links) == [str(written.path)]
+    assert copied.links == {}
     with Store(tmp_path / "store") as there, Store(tmp_path / "copy") as here:
         for name in there.table["recording_id"]:
             span = there.read(name, 7, 900)
@@ -198,10 +198,10 @@ def test_the_content_and_not_the_place_decides_the_digest(tmp_path: Path) -> Non
     options = PhmVibenchOptions.model_validate(given)
     source = PhmVibenchSource(options, tmp_path / "elsewhere")
     again = write_store(source.recordings(), tmp_path / "store", FACTS)
-    assert again["sha256"] == first["sha256"]
-    assert again["links"] != first["links"]
+    assert again.sha256 == first.sha256
+    assert again.links != first.links
     kept = json.loads((tmp_path / "store" / "manifest.json").read_text(encoding="utf-8"))
-    assert kept["links"] == again["links"]
+    assert kept["links"] == {name: dict(one) for name, one in again.links.items()}
 
 
 def test_other_samples_or_labels_make_another_file(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from workflow_src.configuration import Configuration, load
 from workflow_src.configuration.reading import read
 from workflow_src.data.sources.phm_vibench import PhmVibenchSource
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 
 from .. import phm_vibench_files as files
 
@@ -233,7 +233,7 @@ def test_the_shipped_files_read_and_split_files_like_the_real_ones(
     assert options is not None
     assert Path(options.path).stem == real.name
     source = PhmVibenchSource(options, tmp_path)
-    write_store(source.recordings(), tmp_path / "store", {"rig": name, "source": "phm_vibench"})
+    write_store(source.recordings(), tmp_path / "store", Heading(name, "phm_vibench"))
     for fold, dataset in configuration.datasets.items():
         with Store(tmp_path / "store") as store:
             facts = make_split(store.table, dataset, fold, CONFIG / "datasets").facts

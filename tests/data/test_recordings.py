@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from workflow_src.data.recordings import NORMAL, Recording, check
-from workflow_src.data.store import COLUMNS, Store, write_store
+from workflow_src.data.source import Provenance
+from workflow_src.data.store import COLUMNS, Heading, Store, write_store
 from workflow_src.errors import BadData
 
-FACTS = {"rig": "bench", "source": "folder"}
+FACTS = Heading("bench", "folder")
 
 
 def recording(name="a", length=100, channels=2, **labels) -> Recording:
@@ -50,9 +51,10 @@ def test_signals_and_labels_come_back(tmp_path):
     assert np.isnan(table.loc["b", "rate_hz"])
     assert np.isnan(table.loc["a", "time_s"])
     assert table.loc["a", "channel_kinds"] == "vibration|vibration|vibration"
-    assert manifest == store.manifest == json.loads((tmp_path / "manifest.json").read_text())
-    assert manifest["recordings"] == 2
-    assert manifest["bytes"] == 4 * (70_000 * 3 + 5)
+    assert manifest == store.manifest
+    assert manifest.content() == json.loads((tmp_path / "manifest.json").read_text())
+    assert manifest.recordings == 2
+    assert manifest.bytes == 4 * (70_000 * 3 + 5)
 
 
 @given(
@@ -89,7 +91,7 @@ def test_long_signals_are_chunked_along_time(tmp_path):
 
 def test_the_digest_is_of_the_content(tmp_path):
     def digest(name, *recordings):
-        return write_store(recordings, tmp_path / name, FACTS)["sha256"]
+        return write_store(recordings, tmp_path / name, FACTS).sha256
 
     one, changed = recording("a"), recording("a")
     changed.signal[50, 1] += 1
@@ -105,7 +107,8 @@ def test_facts_that_a_source_gathers_while_read_stand_in_the_manifest(tmp_path):
         files["a.csv"] = "1234"
         yield recording()
 
-    assert write_store(source(), tmp_path, {**FACTS, "files": files})["files"] == {"a.csv": "1234"}
+    manifest = write_store(source(), tmp_path, FACTS, lambda: Provenance(files=files))
+    assert manifest.files == {"a.csv": "1234"}
 
 
 def test_a_recording_is_let_go_before_the_next_is_read(tmp_path):
@@ -119,7 +122,7 @@ def test_a_recording_is_let_go_before_the_next_is_read(tmp_path):
             yield one
             del one
 
-    assert write_store(source(), tmp_path, FACTS)["recordings"] == 4
+    assert write_store(source(), tmp_path, FACTS).recordings == 4
 
 
 def test_a_failure_leaves_what_was_there_before(tmp_path):

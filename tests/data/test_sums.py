@@ -10,13 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src.data.direct import DirectReads
+from workflow_src.data.chunk_reader import ChunkReader
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import ROW_COLUMNS, SplitTable, read_split, write_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData
 
-FACTS = {"rig": "bench", "source": "test"}
+FACTS = Heading("bench", "test")
 
 
 def write(folder: Path, value: float = 1.0) -> None:
@@ -45,7 +45,7 @@ def test_files_of_two_stores(tmp_path: Path, name: str) -> None:
     write(tmp_path / "b", 2.0)
     (tmp_path / "b" / name).replace(tmp_path / "a" / name)
     store = Store(tmp_path / "a")
-    direct = DirectReads(Store(tmp_path / "a"), ["r"], [(5000, 1)])
+    direct = ChunkReader(Store(tmp_path / "a"), ["r"], [(5000, 1)])
     for _ in range(2):  # a second try is no way around
         with pytest.raises(BadData, match=r"another store's[\s\S]*snakemake .*--force"):
             store.read("r", 0, 10)

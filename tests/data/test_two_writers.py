@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from workflow_src.data.recordings import Recording
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import UserError
 from workflow_src.scheduling.holding import held
 
@@ -25,7 +25,7 @@ from ..waiting import eventually, gone
 REPOSITORY = Path(__file__).parents[2]
 FILES, LENGTH = 60, 40_000
 WAIT_S = 150.0  # a process that is to import much starts slowly on a busy machine
-FACTS = {"rig": "bench", "source": "test"}
+FACTS = Heading("bench", "test")
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def require_whole(bench: Path, rate_hz: float, channels: list[int]) -> None:
     """The store is that of these settings: table, manifest and each sample."""
     with Store(bench / "data" / "bench") as store:
         assert set(store.table["rate_hz"]) == {rate_hz}
-        assert len(store.table) == store.manifest["recordings"] == FILES
+        assert len(store.table) == store.manifest.recordings == FILES
         expected = np.load(bench / "raw" / "0.npy")[:, channels]
         for name in store.table["recording_id"]:
             np.testing.assert_array_equal(store.read(name, 0, LENGTH), expected)
@@ -199,7 +199,7 @@ def test_what_lands_is_asked_for_last(tmp_path: Path) -> None:
         raise UserError("no longer")
 
     with pytest.raises(UserError, match="no longer"):
-        write_store(_made(2.0, 2), tmp_path, FACTS, refuse)
+        write_store(_made(2.0, 2), tmp_path, FACTS, before_landing=refuse)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 

@@ -20,7 +20,7 @@ from workflow_src.data.resampling import SUPPORT
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import BadData, UserError
 
@@ -45,7 +45,7 @@ def recording(name: str, fault: str | None, **given: Any) -> Recording:
 
 def stored(folder: Path, **rigs: list[Recording]) -> dict[str, Path]:
     for name, recordings in rigs.items():
-        write_store(recordings, folder / name, {"rig": name, "source": "test"})
+        write_store(recordings, folder / name, Heading(name, "test"))
     return {name: folder / name for name in rigs}
 
 
@@ -141,11 +141,11 @@ def test_each_is_brought_to_the_common_rate(tmp_path):
 
 def test_the_store_tells_where_it_came_from(tmp_path):
     source = union(tmp_path, {"one": a("normal", "inner"), "two": a("normal", "inner")})
-    facts = {"rig": "both", "source": "union", "files": source.files, "notes": source.notes}
-    manifest = write_store(source.recordings(), tmp_path / "both", facts)
+    heading = Heading("both", "union")
+    manifest = write_store(source.recordings(), tmp_path / "both", heading, source.provenance)
     with Store(tmp_path / "one") as part:
-        assert manifest["files"][str(tmp_path / "one")] == part.manifest["sha256"]
-    assert manifest["notes"][-1].startswith("two: 2 recordings")
+        assert manifest.files[str(tmp_path / "one")] == part.manifest.sha256
+    assert manifest.notes[-1].startswith("two: 2 recordings")
 
 
 LABELS = st.lists(st.sampled_from(["normal", "inner", "outer", None]), min_size=1, max_size=6)
@@ -254,7 +254,7 @@ def three_rigs(folder: Path) -> Path:
         for rig in ("one", "two", "three")
     }
     source = union(folder, parts)
-    write_store(source.recordings(), folder / "all", {"rig": "all", "source": "union"})
+    write_store(source.recordings(), folder / "all", Heading("all", "union"))
     return folder / "all"
 
 
@@ -357,9 +357,9 @@ def test_a_rate_of_origin_that_predicts_the_class_is_said(tmp_path):
         "one: the rate of origin predicts the class (1000 and 2000 Hz before resampling; "
         "normal at 2000 Hz alone)"
     )
-    facts = {"rig": "both", "source": "union", "notes": source.notes}
-    manifest = write_store(source.recordings(), tmp_path / "both", facts)
-    assert manifest["notes"][-1] == expected
+    heading = Heading("both", "union")
+    manifest = write_store(source.recordings(), tmp_path / "both", heading, source.provenance)
+    assert manifest.notes[-1] == expected
     with Store(tmp_path / "both") as store:
         assert rate_tells_class(store.table) == [expected]
         split = make_split(store.table, dataset(test={"rig": ["two"]}), "d")
@@ -393,7 +393,7 @@ def test_the_three_bearing_rigs_become_one_at_12_khz(data_root, tmp_path):
     folders = {}
     for name in options.rigs:
         source = FolderSource(rig(name).folder, data_root, rigs)
-        write_store(source.recordings(), tmp_path / name, {"rig": name, "source": "folder"})
+        write_store(source.recordings(), tmp_path / name, Heading(name, "folder"))
         folders[name] = tmp_path / name
     made = UnionSource(options, folders)
     counts: dict[tuple[str, str], int] = {}

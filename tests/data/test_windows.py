@@ -13,11 +13,11 @@ import pandas as pd
 import pytest
 
 from workflow_src.configuration.keys import Dataset
-from workflow_src.data.direct import DirectReads
+from workflow_src.data.chunk_reader import ChunkReader
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanArrays, SpanReader
 from workflow_src.errors import BadData
 from workflow_src.predictions import SPAN_COLUMNS
@@ -75,7 +75,7 @@ def recordings() -> list[Recording]:
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("rig")
-    write_store(recordings(), folder, {"rig": "bench", "source": "test"})
+    write_store(recordings(), folder, Heading("bench", "test"))
     return folder
 
 
@@ -164,13 +164,13 @@ def test_the_cache_stays_within_its_bound(store: Path, monkeypatch: pytest.Monke
     room = 2 * 4 * LENGTH * 2 / 2**20  # two of 21 recordings
     reader = reader_of(store, cache_mb=room, amplitude="none")  # type: ignore[arg-type]
     reads: list[int] = []
-    real = DirectReads.read
+    real = ChunkReader.read
 
-    def counted(self: DirectReads, recording: int, start: int, out: Any) -> None:
+    def counted(self: ChunkReader, recording: int, start: int, out: Any) -> None:
         reads.append(len(out))
         real(self, recording, start, out)
 
-    monkeypatch.setattr(DirectReads, "read", counted)
+    monkeypatch.setattr(ChunkReader, "read", counted)
     reader.read(np.arange(252))
     assert reads.count(LENGTH) == 2
     assert len(reads) == 2 + 19 * 12
@@ -258,7 +258,7 @@ def test_a_reader_goes_to_a_spawned_process(store: Path) -> None:
 
 
 def test_a_split_of_another_store_is_refused(store: Path, tmp_path: Path) -> None:
-    write_store(recordings()[:-1], tmp_path / "less", {"rig": "bench", "source": "test"})
+    write_store(recordings()[:-1], tmp_path / "less", Heading("bench", "test"))
     split = split_of(store, dataset())
     with pytest.raises(BadData, match="does not fit the store") as caught:
         SpanReader(tmp_path / "less", split, dataset())

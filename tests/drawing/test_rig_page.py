@@ -24,7 +24,7 @@ from workflow_src.data.fault_orders import fault_orders
 from workflow_src.data.prepare import prepare_rig
 from workflow_src.data.recordings import Recording
 from workflow_src.data.rig_view import MOST_RUNS, SNAPSHOTS, STRETCH, chosen, view
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.drawing.rig_figures import (
     class_figure,
     life_figure,
@@ -271,7 +271,7 @@ def test_many_runs_and_snapshots_are_drawn_in_part_and_that_is_said(tmp_path):
             count = SNAPSHOTS + 100 if run == 0 else 2
             yield from (snapshot(f"r{run}", k, count) for k in range(count))
 
-    write_store(recordings(), tmp_path, {"rig": "many", "source": "test"})
+    write_store(recordings(), tmp_path, Heading("many", "test"))
     with Store(tmp_path) as store:
         rig = view(store, None, True)
     assert (len(rig.runs), rig.runs_left_out) == (MOST_RUNS, 3)
@@ -302,7 +302,7 @@ def plain(name, fault, condition="a", rate=1000.0, length=4000):
 
 
 def store_of(folder, *recordings, **facts):
-    write_store(recordings, folder, {"rig": "r", "source": "test", **facts})
+    write_store(recordings, folder, Heading("r", "test", **facts))
     return folder
 
 

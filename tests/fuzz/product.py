@@ -87,8 +87,8 @@ def _stored(folder: Path, said: str) -> Got:
             rate = None if row["rate_hz"] != row["rate_hz"] else float(row["rate_hz"])
             name = labels.get("file", labels["recording_id"])
             recordings[name] = Held(signal, rate, labels=labels)
-        notes = [str(note) for note in store.manifest["notes"]]
-        sums = frozenset(store.manifest["files"]) | frozenset(store.manifest["links"])
+        notes = [str(note) for note in store.manifest.notes]
+        sums = frozenset(store.manifest.files) | frozenset(store.manifest.links)
     report = folder / "data-report.md"
     words = report.read_text("utf-8") if report.exists() else ""
     return Got(recordings, "\n".join([said, *notes, words]), sums)

@@ -18,7 +18,7 @@ from workflow_src.configuration.keys import Dataset
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 from workflow_src.tasks.batch import Batch
@@ -66,7 +66,7 @@ def recordings() -> list[Recording]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    write_store(recordings(), folder / "rig", {"rig": "rig", "source": "test"})
+    write_store(recordings(), folder / "rig", Heading("rig", "test"))
     with Store(folder / "rig") as store:
         write_split(make_split(store.table, Dataset.model_validate(KEYS), "d"), folder / "d")
     return folder
@@ -202,7 +202,7 @@ def test_groups_that_cannot_be_formed_are_refused(folder: Path, tmp_path: Path) 
     object.__setattr__(made[8], "fault", None)
     for recording in made:
         object.__setattr__(recording, "attributes", {})
-    write_store(made, tmp_path / "rig", {"rig": "rig", "source": "test"})
+    write_store(made, tmp_path / "rig", Heading("rig", "test"))
     dataset = Dataset.model_validate(KEYS)
     with Store(tmp_path / "rig") as store:
         reader = SpanReader(tmp_path / "rig", make_split(store.table, dataset, "d"), dataset)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake, Name
+from workflow_src.configuration.base import Mistake, Name
 from workflow_src.configuration.folder import ChannelKind, Lookup, Text
+from workflow_src.configuration.source_options import SourceOptions
 
 # Written as a list of pairs: the order decides what a model is given, and whoever sorts the keys
 # of JSON (params of rules, identities) would lose it.
@@ -25,8 +27,14 @@ def _unpaired(value: Any) -> Any:
     return dict(value) if pairs and all(len(pair) == 2 for pair in value) else value
 
 
-class BearingDatasetsOptions(Keys):
+class BearingDatasetsOptions(SourceOptions):
     """A rig that the package bearing-datasets fetches and builds, or a private one in its form."""
+
+    SUMMARY = "Options of the bearing_datasets source."
+    EXAMPLE: ClassVar = {"name": "ims"}
+    OPENED_BY = "workflow_src.data.sources.bearing_datasets:open_built"
+    BUILT_BY = "workflow_src.data.sources.bearing_datasets.building:build_rig"
+    NOT_IDENTITY = frozenset({"build"})
 
     name: str | None = Field(
         None,
@@ -88,3 +96,15 @@ class BearingDatasetsOptions(Keys):
             kept = {name: rule for name, rule in self.fields.items() if name != "rate_hz"}
             raise Mistake("The rate is the package's: no field sets it.", put={"fields": kept})
         return self
+
+    def table_beside(self) -> str | None:
+        """The folder of a private definition."""
+        return self.definition
+
+    def data_paths(self) -> Sequence[str]:
+        """Where raw and built files lie."""
+        return (self.root,)
+
+    def is_built_first(self) -> bool:
+        """Unless the rig says that it is built already."""
+        return self.build

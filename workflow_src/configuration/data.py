@@ -2,65 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, PositiveFloat, model_validator
+from pydantic import Field, JsonValue, PositiveFloat, create_model, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
-from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
-from workflow_src.configuration.folder import ChannelKind, FolderOptions
+from workflow_src.configuration.folder import ChannelKind
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.configuration.phm_vibench import PhmVibenchOptions
 from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
-from workflow_src.configuration.simulated import GEOMETRIES, SimulatedOptions
+from workflow_src.configuration.source_options import SourceOptions
+from workflow_src.configuration.sources import SOURCES
 from workflow_src.configuration.training import TrainingOverrides
-from workflow_src.configuration.union import UnionOptions
+
+if TYPE_CHECKING:
+
+    class _Sources(Keys):
+        source: str
+
+else:  # a section a source, of which a rig has its own alone
+    _Sections = {
+        name: (
+            options | None,
+            Field(None, description=options.SUMMARY, examples=[dict(options.EXAMPLE)]),
+        )
+        for name, options in SOURCES.items()
+    }
+    _which = Field(description="Which source makes the recordings.", examples=["folder"])
+    _Sources = create_model(
+        "_Sources", __base__=Keys, source=(Literal[tuple(SOURCES)], _which), **_Sections
+    )
 
 
-class Rig(Keys):
+class Rig(_Sources):
     """A file of config/rigs/: where recordings come from and what their amplitude means."""
 
-    source: Literal["simulated", "folder", "phm_vibench", "bearing_datasets", "union"] = Field(
-        description="Which source makes the recordings.", examples=["folder"]
-    )
-    simulated: SimulatedOptions | None = Field(
-        None, description="Options of the simulated source.", examples=[{"kind": "bearing"}]
-    )
-    folder: FolderOptions | None = Field(
-        None,
-        description="Options of the folder source.",
-        examples=[
-            {
-                "path": "my_rig",
-                "files": "{unit}_{condition}.csv",
-                "rate_hz": 20000,
-                "fields": {
-                    "unit_id": "{unit}",
-                    "condition": "{condition}",
-                    "run_id": "{unit}_{condition}",
-                },
-            }
-        ],
-    )
-    union: UnionOptions | None = Field(
-        None,
-        description="Options of the union source: several rigs as one.",
-        examples=[{"rigs": ["cwru", "uestc"], "rate_hz": 12000}],
-    )
-    phm_vibench: PhmVibenchOptions | None = Field(
-        None,
-        description="Options of the source that reads the files of PHM-Vibench in place.",
-        examples=[
-            {
-                "path": "PHM-Vibench/RM_001_CWRU.h5",
-                "metadata": "PHM-Vibench/metadata.xlsx",
-                "dataset_ids": [1],
-            }
-        ],
-    )
-    bearing_datasets: BearingDatasetsOptions | None = Field(
-        None, description="Options of the bearing_datasets source.", examples=[{"name": "ims"}]
-    )
     unit: str = Field(description="Unit of amplitude, or unknown.", examples=["m/s2"])
     amplitude_comparable: bool = Field(
         strict=True,
@@ -87,25 +62,37 @@ class Rig(Keys):
 
     @model_validator(mode="after")
     def _one_source(self) -> Rig:
-        for other in get_args(Rig.model_fields["source"].annotation):
+        for other in SOURCES:
             if other != self.source and getattr(self, other) is not None:
                 raise Mistake(f"A rig of source `{self.source}` has no key `{other}`.", drop=other)
         if getattr(self, self.source) is None:
-            example = type(self).model_fields[self.source].examples[0]  # type: ignore[index]
+            example = dict(SOURCES[self.source].EXAMPLE)
             what = f"A rig of source `{self.source}` needs the key `{self.source}`."
             raise Mistake(what, put={self.source: example})
-        if self.union is not None and self.common_rate_hz is not None:
-            what = "The common rate of a union is its key `union.rate_hz`."
-            raise Mistake(what, drop="common_rate_hz")
-        if self.simulated is not None and self.geometry is not None:
-            what = "The geometry of a simulated rig is what it simulates."
-            raise Mistake(what, drop="geometry")
+        for key, what in self.options.EXCLUDES.items():
+            if getattr(self, key) is not None:
+                raise Mistake(what, drop=key)
         return self
+
+    @property
+    def options(self) -> SourceOptions:
+        """The keys of the rig's source."""
+        options: SourceOptions = getattr(self, self.source)
+        return options
 
     @property
     def machine(self) -> Geometry | None:
         """What is known of the bearing or gears; of a simulated rig, what is simulated."""
-        return self.geometry if self.simulated is None else GEOMETRIES[self.simulated.kind]
+        return self.geometry or self.options.machine()
+
+    def deciding_keys(self) -> dict[str, JsonValue]:
+        """The keys that decide the recordings, as plain values."""
+        left_out: dict[str, bool | set[str]] = {
+            "description": True,
+            "geometry": True,
+            self.source: set(self.options.NOT_IDENTITY),
+        }
+        return self.model_dump(mode="json", exclude=left_out, exclude_none=True, by_alias=True)
 
 
 class Span(Keys):

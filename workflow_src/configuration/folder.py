@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import Annotated, Any, Literal, get_args
+from collections.abc import Sequence
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake
 from workflow_src.configuration.patterns import group_names, template_names
+from workflow_src.configuration.source_options import SourceOptions
 
 ChannelKind = Literal["vibration", "current", "encoder", "tacho", "load", "temperature", "acoustic"]
 CHANNEL_KINDS: tuple[ChannelKind, ...] = get_args(ChannelKind)
@@ -86,8 +88,21 @@ class StackedWindows(Keys):
     )
 
 
-class FolderOptions(Keys):
+class FolderOptions(SourceOptions):
     """Recordings that lie in files, one a recording, found by a pattern or named in a table."""
+
+    SUMMARY = "Options of the folder source."
+    EXAMPLE: ClassVar = {
+        "path": "my_rig",
+        "files": "{unit}_{condition}.csv",
+        "rate_hz": 20000,
+        "fields": {
+            "unit_id": "{unit}",
+            "condition": "{condition}",
+            "run_id": "{unit}_{condition}",
+        },
+    }
+    OPENED_BY = "workflow_src.data.sources.folder:open_folder"
 
     path: str = Field(
         description="Folder of the files, below `data_root` or absolute.", examples=["UESTC"]
@@ -243,6 +258,14 @@ class FolderOptions(Keys):
         if self.files is not None:
             self._check_names(self.files)
         return self
+
+    def table_beside(self) -> str | None:
+        """The table that names the files."""
+        return self.table
+
+    def data_paths(self) -> Sequence[str]:
+        """The folder of the files."""
+        return (self.path,)
 
     def _require_pattern(self, pattern: str) -> None:
         try:

@@ -204,13 +204,10 @@ class Configuration:
 
     def rig_part(self, rig: str) -> dict[str, Any]:
         """What decides the recordings of a rig (without the place where its files lie)."""
-        left_out: Any = {"description": True, "geometry": True, "bearing_datasets": {"build"}}
-        keys = self.rigs[rig].model_dump(
-            mode="json", exclude=left_out, exclude_none=True, by_alias=True
-        )
-        union = self.rigs[rig].union
-        parts = {} if union is None else {"parts": {r: self.rig_part(r) for r in union.rigs}}
-        return {"rig": keys, **self._provenance("rigs", beside(self.rigs[rig])), **parts}
+        keys, options = self.rigs[rig].deciding_keys(), self.rigs[rig].options
+        members = {name: self.rig_part(name) for name in options.member_rigs()}
+        parts = {"parts": members} if members else {}
+        return {"rig": keys, **self._provenance("rigs", options.table_beside()), **parts}
 
     def _provenance(self, kind: str, table: str | None) -> dict[str, Any]:
         digest = None if table is None else self.digests[f"{kind}/{table}"]
@@ -256,7 +253,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
     rigs = with_parts(rigs, lambda name: _one(Rig, folder / "rigs", name))
     require_sound_unions(rigs, datasets, folder)
-    tables = [("rigs", name) for r in rigs.values() if (name := beside(r))]
+    tables = [("rigs", name) for r in rigs.values() if (name := r.options.table_beside())]
     tables += [("datasets", name) for d in datasets.values() for name in d.split.tables()]
     configuration = Configuration(
         run=run,
@@ -390,13 +387,6 @@ def _task_sets(file: Path, names: Sequence[str]) -> dict[str, TaskSet]:
         options = {task: keys or {} for task, keys in values[name].items()}
         sets[name] = checked(TaskSet, options, [file], (name,))
     return sets
-
-
-def beside(rig: Rig) -> str | None:
-    """The table, or the folder of a private definition, that a rig names beside its YAML."""
-    if rig.bearing_datasets is not None:
-        return rig.bearing_datasets.definition
-    return rig.folder.table if rig.folder is not None else None
 
 
 def _classes(folder: Path) -> list[str]:

@@ -15,7 +15,7 @@ def with_parts(rigs: Mapping[str, Rig], read: Callable[[str], Rig]) -> dict[str,
     """`rigs` and those that their unions name, each once; `read` gives a rig by its name."""
     found = dict(rigs)
     for rig in rigs.values():
-        for name in rig.union.rigs if rig.union is not None else ():
+        for name in rig.options.member_rigs():
             if name not in found:
                 found[name] = read(name)
     return found
@@ -31,10 +31,10 @@ def require_sound_unions(
     is the gain of a sensor, so that a dataset of a union offers none or the relative one.
     """
     for name, rig in rigs.items():
-        if rig.union is not None:
-            _require_sound_parts(name, rig, {part: rigs[part] for part in rig.union.rigs}, folder)
+        if members := rig.options.member_rigs():
+            _require_sound_parts(name, rig, {part: rigs[part] for part in members}, folder)
     for name, dataset in datasets.items():
-        if rigs[dataset.rig].union is not None and dataset.amplitude == "absolute":
+        if rigs[dataset.rig].options.member_rigs() and dataset.amplitude == "absolute":
             file = folder / "datasets" / f"{name.partition('.fold')[0]}.yaml"
             raise UserError(
                 f"The dataset `{name}` offers the absolute amplitude across rigs, where it tells "
@@ -48,18 +48,17 @@ def require_sound_unions(
 
 def _require_sound_parts(name: str, rig: Rig, parts: Mapping[str, Rig], folder: Path) -> None:
     where = f"{shown(folder / 'rigs' / f'{name}.yaml')}, key "
-    assert rig.union is not None
     for part, inner in parts.items():
-        if inner.union is not None:
-            flat = [r for r in rig.union.rigs if r != part]
-            flat += [r for r in inner.union.rigs if r not in flat]
+        if inner.options.member_rigs():
+            flat = [r for r in parts if r != part]
+            flat += [r for r in inner.options.member_rigs() if r not in flat]
             raise UserError(
                 f"The union `{name}` names the union `{part}`.",
                 where=f"{where}`union.rigs`",
                 expected="rigs that have recordings of their own",
                 remedy=as_yaml(("union", "rigs"), flat),
             )
-    simulated = [part for part, inner in parts.items() if inner.source == "simulated"]
+    simulated = [part for part, inner in parts.items() if inner.options.SIMULATED]
     if 0 < len(simulated) < len(parts):
         real = [part for part in parts if part not in simulated]
         raise UserError(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
@@ -10,6 +11,7 @@ from workflow_src.configuration.base import Keys, Mistake
 from workflow_src.configuration.folder import CHANNEL_KINDS, ChannelKind, Lookup, Text
 from workflow_src.configuration.folder import OWN_FIELDS as FIELDS_OF_ALL
 from workflow_src.configuration.patterns import group_names, template_names
+from workflow_src.configuration.source_options import SourceOptions
 
 # The columns of the metadata table (their spelling is the benchmark's own).
 COLUMNS = (
@@ -86,8 +88,16 @@ class Bearing(Keys):
     )
 
 
-class PhmVibenchOptions(Keys):
+class PhmVibenchOptions(SourceOptions):
     """A file `<Name>.h5` of PHM-Vibench and the rows of the metadata table that describe it."""
+
+    SUMMARY = "Options of the source that reads the files of PHM-Vibench in place."
+    EXAMPLE: ClassVar = {
+        "path": "PHM-Vibench/RM_001_CWRU.h5",
+        "metadata": "PHM-Vibench/metadata.xlsx",
+        "dataset_ids": [1],
+    }
+    OPENED_BY = "workflow_src.data.sources.phm_vibench:open_phm_vibench"
 
     path: str = Field(
         description="The .h5 file, below `data_root` or absolute.",
@@ -179,6 +189,10 @@ class PhmVibenchOptions(Keys):
             raise Mistake(what, put={"fields": kept})
         self._check_names()
         return self
+
+    def data_paths(self) -> Sequence[str]:
+        """The file of the samples."""
+        return (self.path,)
 
     def _check_names(self) -> None:
         try:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from workflow_src.configuration.base import Keys
 from workflow_src.configuration.geometry import Bearing, Gear, Geometry
+from workflow_src.configuration.source_options import SourceOptions
 
 # What is simulated; a deep-groove bearing of type 6205.
 BEARING = Bearing(elements=9, element_diameter=7.94, pitch_diameter=39.04)
@@ -19,8 +19,14 @@ GEOMETRIES = {
 }
 
 
-class SimulatedOptions(Keys):
+class SimulatedOptions(SourceOptions):
     """What a user may set of a simulated rig; a key left out takes the rig's own value."""
+
+    SUMMARY = "Options of the simulated source."
+    EXAMPLE: ClassVar = {"kind": "bearing"}
+    OPENED_BY = "workflow_src.data.sources.simulated:open_simulated"
+    EXCLUDES: ClassVar = {"geometry": "The geometry of a simulated rig is what it simulates."}
+    SIMULATED = True
 
     kind: Literal["bearing", "gearbox", "run_to_failure"] = Field(
         description="Which rig: bearing faults, gear tooth faults, or bearings run to failure.",
@@ -75,3 +81,7 @@ class SimulatedOptions(Keys):
         if speeds is not None and len(set(speeds)) < len(speeds):
             raise ValueError(f"each speed once, for example {sorted(set(speeds))}")
         return speeds
+
+    def machine(self) -> Geometry:
+        """What is simulated."""
+        return GEOMETRIES[self.kind]

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake, Name, Selector, repeated
+from workflow_src.configuration.base import Mistake, Name, Selector, repeated
 from workflow_src.configuration.folder import ChannelKind
+from workflow_src.configuration.source_options import SourceOptions
 
 
-class UnionOptions(Keys):
+class UnionOptions(SourceOptions):
     """Which recordings of which rigs, and what is made alike: rate, channels, names of classes."""
+
+    SUMMARY = "Options of the union source: several rigs as one."
+    EXAMPLE: ClassVar = {"rigs": ["cwru", "uestc"], "rate_hz": 12000}
+    OPENED_BY = "workflow_src.data.sources.union:open_union"
+    EXCLUDES: ClassVar = {
+        "common_rate_hz": "The common rate of a union is its key `union.rate_hz`."
+    }
 
     rigs: list[Name] = Field(
         min_length=2,
@@ -58,3 +67,7 @@ class UnionOptions(Keys):
                 what = f"`{key}` speaks of `{strange[0]}`, which `rigs` does not name."
                 raise Mistake(what, put={key: kept})
         return self
+
+    def member_rigs(self) -> Sequence[str]:
+        """The rigs that it is made of."""
+        return self.rigs

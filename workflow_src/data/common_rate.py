@@ -11,30 +11,42 @@ import pandas as pd
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.origin import RESAMPLED_FROM, rate_tells_class
 from workflow_src.data.recordings import Recording, check
-from workflow_src.data.resampling import inexact, ratio, resampled
+from workflow_src.data.resampling import FILTER, inexact, ratio, resampled
+from workflow_src.data.source import Provenance, Source
 from workflow_src.errors import BadData
 
 
-def at_common_rate(
-    recordings: Iterator[Recording], common_hz: float, notes: list[str]
-) -> Iterator[Recording]:
-    """Each recording at `common_hz`, with the rate it was taken at as an attribute.
+class AtCommonRate:
+    """Each recording of `source` at `common_hz`, with the rate it was taken at as an attribute.
 
-    ``notes`` get the rates, and what they tell of the class, after the last recording. Raises
-    ``BadData`` for a recording of a lower or of no known rate.
+    Notes of the rates, and of what they tell of the class, follow those of `source`.
     """
-    origins: list[dict[str, str | None]] = []
-    for recording in recordings:
-        check(recording)
-        made = _brought(recording, common_hz)
-        del recording  # before the next one is read
-        origins.append({"fault": made.fault, RESAMPLED_FROM: made.attributes[RESAMPLED_FROM]})
-        yield made
-    counts = Counter(str(origin[RESAMPLED_FROM]) for origin in origins)
-    told = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(counts.items()))
-    notes.append(f"brought to {common_hz:g} Hz: {told}")
-    notes += inexact([float(rate) for rate in counts], common_hz)
-    notes += rate_tells_class(pd.DataFrame(origins))
+
+    def __init__(self, source: Source, common_hz: float) -> None:
+        self._source = source
+        self._common_hz = common_hz
+        self._notes: list[str] = []
+
+    def recordings(self) -> Iterator[Recording]:
+        """Raises ``BadData`` for a recording of a lower or of no known rate."""
+        origins: list[dict[str, str | None]] = []
+        for recording in self._source.recordings():
+            check(recording)
+            made = _brought(recording, self._common_hz)
+            del recording  # before the next one is read
+            origins.append({"fault": made.fault, RESAMPLED_FROM: made.attributes[RESAMPLED_FROM]})
+            yield made
+        counts = Counter(str(origin[RESAMPLED_FROM]) for origin in origins)
+        told = ", ".join(f"{count} at {rate} Hz" for rate, count in sorted(counts.items()))
+        self._notes = [f"brought to {self._common_hz:g} Hz: {told}"]
+        self._notes += inexact([float(rate) for rate in counts], self._common_hz)
+        self._notes += rate_tells_class(pd.DataFrame(origins))
+
+    def provenance(self) -> Provenance:
+        """That of `source`, and of the filter."""
+        known = self._source.provenance()
+        versions = {**known.versions, **FILTER}
+        return replace(known, notes=[*known.notes, *self._notes], versions=versions)
 
 
 def _brought(recording: Recording, common_hz: float) -> Recording:

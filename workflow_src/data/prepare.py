@@ -3,34 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import scipy
 
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.configuration.loading import beside
 from workflow_src.data.audit.report import as_text, audited, leak, write_report
-from workflow_src.data.common_rate import at_common_rate
-from workflow_src.data.recordings import Recording
-from workflow_src.data.report import DataReport
+from workflow_src.data.common_rate import AtCommonRate
 from workflow_src.data.shares import told
-from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
-from workflow_src.data.sources.bearing_datasets.building import Building
-from workflow_src.data.sources.folder import FolderSource
-from workflow_src.data.sources.phm_vibench import PhmVibenchSource
-from workflow_src.data.sources.simulated import simulate
-from workflow_src.data.sources.union import UnionSource
+from workflow_src.data.source import Context, build, open_source
 from workflow_src.data.split_files import write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, remove_unfinished, write_store
+from workflow_src.data.store import Heading, Store, remove_unfinished, write_store
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
-
-_FILTER = {"scipy": scipy.__version__}  # which makes resampled samples
 
 
 def prepare_rig(
@@ -49,61 +37,38 @@ def prepare_rig(
     ``before_landing`` raises if one is, after all.
     """
     rig = Rig.model_validate({**part["rig"], "description": description})
-    facts: dict[str, Any] = {"rig": name, "source": rig.source, "unit": rig.unit}
-    facts["description"] = rig.description
-    _require_same(config_folder, beside(rig), part["table"])
-    recordings, own, report = _opened(rig, data_root, config_folder)
+    _require_same(config_folder, rig.options.table_beside(), part["table"])
+    source = open_source(rig.options, _context(rig, data_root, config_folder))
     if rig.common_rate_hz is not None:
-        recordings = at_common_rate(recordings, rig.common_rate_hz, own.setdefault("notes", []))
-        own["versions"] = {**own.get("versions", {}), **_FILTER}
+        source = AtCommonRate(source, rig.common_rate_hz)
     remove_unfinished(rig_folder(name))
-    manifest = write_store(recordings, rig_folder(name), facts | own, before_landing)
-    report.write(rig_folder(name), name, manifest["recordings"], manifest["notes"])
-    files = f" of {len(manifest['files'])} files" if manifest["files"] else ""
-    print(f"{manifest['recordings']} recordings{files}", *manifest["notes"], sep="\n")
+    heading = Heading(name, rig.source, rig.unit, description)
+    manifest = write_store(
+        source.recordings(), rig_folder(name), heading, source.provenance, before_landing
+    )
+    report = source.provenance().report
+    report.write(rig_folder(name), name, manifest.recordings, manifest.notes)
+    files = f" of {len(manifest.files)} files" if manifest.files else ""
+    print(f"{manifest.recordings} recordings{files}", *manifest.notes, sep="\n")
 
 
-def _opened(
-    rig: Rig, data_root: Path | None, config_folder: Path
-) -> tuple[Iterator[Recording], dict[str, Any], DataReport]:
-    """A rig's recordings; what they add to the manifest and the report while they are read."""
-    if rig.simulated is not None:
-        return simulate(rig.simulated), {}, DataReport()
-    if rig.folder is not None:
-        folder = FolderSource(rig.folder, data_root, config_folder)
-        return folder.recordings(), {"files": folder.files, "notes": folder.notes}, folder.report
-    if rig.phm_vibench is not None:
-        vibench = PhmVibenchSource(rig.phm_vibench, data_root)
-        own = {"files": vibench.files, "notes": vibench.notes}
-        return vibench.recordings(), own, vibench.report
-    if rig.bearing_datasets is not None:
-        built = BearingDatasetsSource(rig.bearing_datasets, rig.unit, data_root, config_folder)
-        facts = {"files": built.files, "notes": built.notes, "versions": built.versions}
-        facts["description"] = rig.description or built.description
-        return built.recordings(), facts, built.report
-    assert rig.union is not None
-    parts = UnionSource(rig.union, {part: rig_folder(part) for part in rig.union.rigs})
-    union = {"files": parts.files, "notes": parts.notes, "versions": _FILTER}
-    return parts.recordings(), union, DataReport()
+def _context(rig: Rig, data_root: Path | None, config_folder: Path) -> Context:
+    stores = {name: rig_folder(name) for name in rig.options.member_rigs()}
+    return Context(rig.unit, data_root, config_folder, stores)
 
 
 def prepare_built(
     name: str, part: Mapping[str, Any], *, data_root: Path | None, config_folder: Path
 ) -> None:
-    """Have the package bearing-datasets build a rig; write `data/<name>/built.json` of what it is.
+    """Build what a rig's source reads; write `data/<name>/built.json` of what it is.
 
     ``part`` and ``config_folder`` are those of `prepare_rig`.
     """
     rig = Rig.model_validate(part["rig"])
-    assert rig.bearing_datasets is not None
-    _require_same(config_folder, beside(rig), part["table"])
-    building = Building(rig.bearing_datasets, data_root, config_folder)
-    building.build()
-    manifest = building.manifest()
-    kept = {key: manifest[key] for key in ("dataset", "package_version", "content_hash")}
-    write_text(rig_folder(name) / "built.json", json.dumps(kept, indent=1) + "\n")
-    print(f"{manifest['n_recordings']} recordings in {building.folder}; cite:")
-    print(manifest["citation"].strip())
+    _require_same(config_folder, rig.options.table_beside(), part["table"])
+    built = build(rig.options, _context(rig, data_root, config_folder))
+    write_text(rig_folder(name) / "built.json", json.dumps(dict(built.content), indent=1) + "\n")
+    print(built.told)
 
 
 def prepare_split(

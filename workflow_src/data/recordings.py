@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.configuration.folder import CHANNEL_KINDS
-from workflow_src.data.linked import Place
+from workflow_src.data.external import Place
 from workflow_src.errors import BadData
 
 NORMAL = "normal"

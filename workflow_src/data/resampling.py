@@ -7,9 +7,11 @@ from collections.abc import Iterable
 from fractions import Fraction
 
 import numpy as np
+import scipy
 from numpy.typing import NDArray
 from scipy.signal import firwin, kaiser_beta, upfirdn
 
+FILTER = {"scipy": scipy.__version__}  # what makes resampled samples
 MOST = 20_000  # of either term of a ratio: the filter's 102 taps for each of them stay in memory
 BLOCK = 1 << 17  # samples of the old rate that are filtered at once
 STOPBAND_DB = 80.0

@@ -13,6 +13,7 @@ from typing import Any, cast
 import numpy as np
 import pandas as pd
 
+from workflow_src.artifacts.store_manifest import StoreManifest
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.data.fault_orders import REPEATING, orders_by_recording, shaft_hz
 from workflow_src.data.recordings import NORMAL
@@ -94,7 +95,7 @@ class RunView:
 class RigView:
     """All that the page tells."""
 
-    manifest: dict[str, Any]
+    manifest: StoreManifest
     facts: list[tuple[str, str]]
     examples: list[Example]
     runs: list[RunView]
@@ -236,7 +237,7 @@ def _run(store: Store, run: pd.DataFrame) -> RunView:
 
 
 def facts(
-    table: pd.DataFrame, manifest: dict[str, Any], amplitude_comparable: bool
+    table: pd.DataFrame, manifest: StoreManifest, amplitude_comparable: bool
 ) -> list[tuple[str, str]]:
     """The rig in words and numbers: label, text."""
     units = table[table["fault"] != ""].groupby("fault")["unit_id"].nunique()
@@ -248,7 +249,7 @@ def facts(
     kinds = _counted(table["channel_kinds"].str.replace("|", ", "))
     speeds = shaft_hz(table) * 60
     told = [
-        ("source", manifest["source"]),
+        ("source", manifest.source),
         ("recordings", f"{len(table)} of {table['unit_id'].nunique()} units"),
         ("units a class", _listed(units) or "no class labels"),
         ("sampling rate (Hz)", rates),
@@ -256,7 +257,7 @@ def facts(
         ("channels", kinds),
         ("conditions", _counted(table["condition"])),
         ("shaft speed (rpm)", "unknown" if speeds.isna().all() else _range(speeds)),
-        ("unit of amplitude", manifest["unit"]),
+        ("unit of amplitude", manifest.unit),
         ("amplitude comparable", "yes" if amplitude_comparable else "no"),
     ]
     if len(lives):

@@ -42,8 +42,9 @@ class _Parted(NamedTuple):
 
     rows: pd.DataFrame
     used: pd.DataFrame
-    facts: dict[str, Any]  # declared, strength, reasons, validation, gap, and those of a protocol
+    facts: dict[str, Any]  # declared, strength, reasons, validation, and those of a protocol
     excluded: dict[str, int]  # recordings by reason
+    gap: int  # samples left out at a border inside a recording
 
 
 def make_split(
@@ -71,7 +72,6 @@ def make_split(
     rows, used = parted.rows, parted.used
     _require_parts(rows, parted.facts["validation"]["strategy"], where)
     excluded |= parted.excluded
-    gap = parted.facts.pop("gap")
     drawn = parted.facts["validation"]["strategy"] not in ("fixed", "select")
     held = shares(rows, dataset.split, drawn)
     known = figures(used, dataset, blocks=_in_blocks(rows), geometry=geometry)
@@ -83,7 +83,7 @@ def make_split(
         "window": dataset.span.window,
         "horizon": dataset.span.horizon,
         "span": dataset.span.window + dataset.span.horizon,
-        "gap": gap,
+        "gap": parted.gap,
         "channels": len(channel_kinds),
         "channel_kinds": channel_kinds,
         **rigs_in_test(rows, used),
@@ -137,9 +137,7 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     rows = place_spans(used, dataset, parts, laid, strategies, where)
     guard(rows, used, span, gap)
     claim = _claim(rows, used, dataset, plan._replace(passed=reasons))
-    return _Parted(
-        rows, used, {**claim, **protocol, "validation": validation, "gap": gap}, excluded
-    )
+    return _Parted(rows, used, {**claim, **protocol, "validation": validation}, excluded, gap)
 
 
 def _shots(
@@ -185,9 +183,8 @@ def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
         "reasons": [reason],
         LEAKY: found,
         "validation": {**drawn, "reason": "as declared"},
-        "gap": 0,
     }
-    return _Parted(rows, used, facts, {})
+    return _Parted(rows, used, facts, {}, gap=0)
 
 
 def _claim(

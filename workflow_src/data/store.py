@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from io import BytesIO, StringIO
 from pathlib import Path
@@ -20,14 +20,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.data.linked import (
+from workflow_src.artifacts.store_manifest import LinkedFile, StoreManifest
+from workflow_src.data.external import (
     as_signal,
-    linked_channels,
+    external_channels,
     require_unchanged,
     state,
     write_link,
 )
 from workflow_src.data.recordings import Recording, check
+from workflow_src.data.source import Provenance
 from workflow_src.errors import BadData
 from workflow_src.files import disk_full, is_disk_full
 
@@ -40,22 +42,29 @@ COLUMNS = (*TEXT_COLUMNS, *NUMBER_COLUMNS, "channel_kinds", *TIME_COLUMNS)
 CHUNK_BYTES = 1 << 16  # some windows long; a read touches at most two chunks more than it needs
 
 
+@dataclass(frozen=True)
+class Heading:
+    """What the configuration says of a store: its rig, source, unit of amplitude and meaning."""
+
+    rig: str
+    source: str
+    unit: str = "unknown"
+    description: str = ""
+
+
 def write_store(
     recordings: Iterable[Recording],
     folder: Path,
-    facts: Mapping[str, Any],
+    heading: Heading,
+    provenance: Callable[[], Provenance] = Provenance,
     before_landing: Callable[[], object] = lambda: None,
-) -> dict[str, Any]:
+) -> StoreManifest:
     """Check the recordings, write the three files, complete or not at all; return the manifest.
 
     One recording is in memory at a time. Of one that has a place the samples are checked and
-    hashed, but not copied: a link leads to them. ``facts`` holds at least ``rig`` and ``source``,
-    perhaps ``unit``, ``description``, ``versions``, ``files`` (name -> sha256) and ``notes``; it
-    is read after the last recording, so that a source may fill these while it is read. The
-    manifest adds ``recordings`` (count), ``bytes`` (of samples), ``sha256`` of the content
-    (identifiers, shapes, samples, table), ``table_sha256`` of recordings.csv and ``links`` (file
-    read in place -> size and time of change). ``before_landing`` is called when all is written and
-    may raise: then what was there before stays.
+    hashed, but not copied: a link leads to them. ``provenance`` is asked after the last recording.
+    ``before_landing`` is called when all is written and may raise: then what was there before
+    stays.
 
     Raises ``BadData`` for a recording that fails ``check``, for two of one name and for none at
     all; ``UserError`` for a full disk.
@@ -67,22 +76,23 @@ def write_store(
     try:
         with _full_disk_named(folder):
             rows, table, sha256, links = _write_signals(recordings, temporary[SIGNALS])
-            manifest: dict[str, Any] = {
-                "rig": facts["rig"],
-                "source": facts["source"],
-                "unit": facts.get("unit", "unknown"),
-                "description": facts.get("description", ""),
-                "versions": dict(facts.get("versions", {})),
-                "recordings": len(rows),
-                "bytes": sum(4 * row["length"] * row["channels"] for row in rows),
-                "sha256": sha256,
-                "table_sha256": hashlib.sha256(table.encode()).hexdigest(),
-                "files": dict(facts.get("files", {})),
-                "links": links,
-                "notes": list(facts.get("notes", [])),
-            }
+            known = provenance()
+            manifest = StoreManifest(
+                rig=heading.rig,
+                source=heading.source,
+                unit=heading.unit,
+                description=heading.description or known.description,
+                versions=dict(known.versions),
+                recordings=len(rows),
+                bytes=sum(4 * row["length"] * row["channels"] for row in rows),
+                sha256=sha256,
+                table_sha256=hashlib.sha256(table.encode()).hexdigest(),
+                files=dict(known.files),
+                links=links,
+                notes=list(known.notes),
+            )
             _write_text(temporary[TABLE], table)
-            _write_text(temporary[MANIFEST], json.dumps(manifest, indent=1) + "\n")
+            _write_text(temporary[MANIFEST], manifest.to_json() + "\n")
             before_landing()
             # The manifest goes first and comes last: a store without it was never finished.
             (folder / MANIFEST).unlink(missing_ok=True)
@@ -104,14 +114,14 @@ def remove_unfinished(folder: Path) -> None:
 
 def _write_signals(
     recordings: Iterable[Recording], path: Path
-) -> tuple[list[dict[str, Any]], str, str, dict[str, dict[str, int]]]:
+) -> tuple[list[dict[str, Any]], str, str, dict[str, LinkedFile]]:
     """Write each signal (L, C) to ``/recordings/<id>``; return rows, table, digest and links.
 
     The file bears the digest too: Snakemake tells whether a small one has changed by its bytes,
     which hold neither labels nor, where samples are read in place, the samples.
     """
     rows: list[dict[str, Any]] = []
-    links: dict[str, dict[str, int]] = {}
+    links: dict[str, LinkedFile] = {}
     seen: set[str] = set()
     digest = hashlib.sha256()
     with closing(_Sink(path)) as sink:
@@ -281,14 +291,9 @@ class Store:
         self._opened_by = 0
 
     @cached_property
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> StoreManifest:
         """What ``write_store`` returned when the store was written."""
-        path = self._existing(MANIFEST)
-        try:
-            manifest: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise self._damaged(path, str(error)) from error
-        return manifest
+        return StoreManifest.read(self._existing(MANIFEST))
 
     @cached_property
     def table(self) -> pd.DataFrame:
@@ -302,12 +307,12 @@ class Store:
             frame = frame.astype({"length": "int64", "channels": "int64"})
         except (ValueError, KeyError) as error:
             raise self._damaged(path, str(error)) from error
-        if len(frame) != self.manifest["recordings"]:
-            found = f"{len(frame)} rows for {self.manifest['recordings']} recordings"
+        if len(frame) != self.manifest.recordings:
+            found = f"{len(frame)} rows for {self.manifest.recordings} recordings"
             raise self._damaged(path, found)
         # Stores that were made before there were these sums are taken as they are.
         digest = hashlib.sha256(raw).hexdigest()
-        if self.manifest.get("table_sha256", digest) != digest:
+        if self.manifest.table_sha256 not in (None, digest):
             found = f"it was edited, or is another store's: its SHA-256 is not that of {MANIFEST}"
             raise self._damaged(path, found)
         return frame
@@ -328,8 +333,8 @@ class Store:
                 raise ValueError(
                     f"span {start}..{stop} outside of {recording_id!r}, {dataset.shape[0]} samples"
                 )
-            if self.manifest.get("links"):
-                return as_signal(dataset[start:stop], linked_channels(self._open(), recording_id))
+            if self.manifest.links:
+                return as_signal(dataset[start:stop], external_channels(self._open(), recording_id))
             span: NDArray[np.float32] = dataset[start:stop]
         except (OSError, KeyError, RuntimeError) as error:
             raise self._damaged(path, str(error)) from error
@@ -337,7 +342,7 @@ class Store:
 
     def require_manifest(self, signals: h5py.File) -> None:
         """Raise ``BadData`` unless the manifest is that of this file of signals."""
-        if signals.attrs.get("sha256", self.manifest["sha256"]) != self.manifest["sha256"]:
+        if signals.attrs.get("sha256", self.manifest.sha256) != self.manifest.sha256:
             found = f"it is another store's: its content is not that of {MANIFEST}"
             raise self._damaged(self.folder / SIGNALS, found)
 
@@ -359,7 +364,7 @@ class Store:
     def _open(self) -> h5py.File:
         if self._file is None or self._opened_by != os.getpid():
             self._existing(MANIFEST)
-            require_unchanged(self.manifest.get("links", {}), self.remedy())
+            require_unchanged(self.manifest.links, self.remedy())
             file = h5py.File(self._existing(SIGNALS), "r", locking=False)
             self.require_manifest(file)
             self._file, self._opened_by = file, os.getpid()
@@ -383,4 +388,4 @@ class Store:
 
     def remedy(self) -> str:
         """The command that makes the store anew."""
-        return f"build it again: snakemake --profile profiles/local --force {self.folder / SIGNALS}"
+        return StoreManifest.remedy(self.folder / MANIFEST)

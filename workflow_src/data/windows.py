@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workflow_src.configuration.keys import Dataset
 from workflow_src.data.augmentation import Augmentation
-from workflow_src.data.direct import DirectReads
+from workflow_src.data.chunk_reader import ChunkReader
 from workflow_src.data.noise import add_noise, deviation
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.selection import channel_indexes
@@ -75,7 +75,7 @@ class SpanReader:
         names = [str(name) for name in self._recordings["recording_id"]]
         shapes = self._recordings[["length", "channels"]].to_numpy(np.int64).tolist()
         self._names, self._shapes = names, [(length, channels) for length, channels in shapes]
-        self._signals = DirectReads(self._store, names, self._shapes)
+        self._signals = ChunkReader(self._store, names, self._shapes)
         self._channels = [
             _all_or(channel_indexes(kinds, dataset.channel_kinds), kinds.count("|") + 1)
             for kinds in self._recordings["channel_kinds"]

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from workflow_src.artifacts.store_manifest import StoreManifest
 from workflow_src.cells import rig_folder
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.data.fault_orders import fault_orders
@@ -62,15 +63,15 @@ def page(rig: RigView) -> str:
         "<!doctype html>",
         '<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
-        f"<title>{escape(manifest['rig'])}</title><style>{_STYLE}</style></head><body>",
-        f"<h1>{escape(manifest['rig'])}</h1>",
-        f"<p>{escape(manifest['description'])}</p>" if manifest["description"] else "",
+        f"<title>{escape(manifest.rig)}</title><style>{_STYLE}</style></head><body>",
+        f"<h1>{escape(manifest.rig)}</h1>",
+        f"<p>{escape(manifest.description)}</p>" if manifest.description else "",
         _table(rig.facts),
         *_orders(rig),
         *_classes(rig),
         *_lives(rig),
         *_notes(manifest),
-        f'<p class="small">Drawn from recordings of sha256 {escape(manifest["sha256"])}.</p>',
+        f'<p class="small">Drawn from recordings of sha256 {escape(manifest.sha256)}.</p>',
         "</body></html>",
     ]
     return "\n".join(part for part in parts if part) + "\n"
@@ -105,7 +106,7 @@ def _classes(rig: RigView) -> list[str]:
     parts = ["<h2>One recording a class</h2>", _reading(rig), _unmarked(rig.examples)]
     for example in rig.examples:
         with house_style():
-            drawn = svg(class_figure(example, scales, rig.manifest["unit"]))
+            drawn = svg(class_figure(example, scales, rig.manifest.unit))
         parts += [
             f"<h3>{escape(example.title)}</h3>",
             _figure(drawn, _alternative(example), _caption(example)),
@@ -114,7 +115,7 @@ def _classes(rig: RigView) -> list[str]:
 
 
 def _reading(rig: RigView) -> str:
-    unit = rig.manifest["unit"]
+    unit = rig.manifest.unit
     amplitude = "Amplitudes are peak values" + ("." if unit == "unknown" else f" in {unit}.")
     return (
         f"<p>All classes share each scale. {escape(amplitude)} Spectra are averaged in power over "
@@ -173,7 +174,7 @@ def _lives(rig: RigView) -> list[str]:
     if not rig.runs:
         return []
     with house_style():
-        drawn = svg(life_figure(rig.runs, rig.manifest["unit"]))
+        drawn = svg(life_figure(rig.runs, rig.manifest.unit))
     ratios = [f"{run.run_id} {run.rms[-1, 0] / run.rms[0, 0]:.3g}" for run in rig.runs]
     alternative = "RMS over share of life; last over first, first channel: " + ", ".join(ratios)
     left_out = f" The first {MOST_RUNS} runs; {rig.runs_left_out} more are not drawn."
@@ -184,8 +185,8 @@ def _lives(rig: RigView) -> list[str]:
     return ["<h2>RMS over life</h2>", _figure(drawn, alternative, caption)]
 
 
-def _notes(manifest: Mapping[str, Any]) -> list[str]:
-    notes = manifest.get("notes", [])
+def _notes(manifest: StoreManifest) -> list[str]:
+    notes = manifest.notes
     if not notes:
         return ["<h2>Notes of the source</h2>", "<p>None: no disagreement, nothing left out.</p>"]
     return [

@@ -117,8 +117,7 @@ def _unmade(
     for status in waiting:
         name = status.cell.dataset
         rig = configuration.datasets[name].rig
-        union = configuration.rigs[rig].union
-        for each in (*(union.rigs if union is not None else ()), rig):
+        for each in (*configuration.rigs[rig].options.member_rigs(), rig):
             folder = paths.rig_folder(each)
             for rule, file in (("built", "built.json"), ("recordings", "recordings.h5")):
                 found[logs / f"{each}.{rule}.log"] = Job(rule, (folder / file,), None)

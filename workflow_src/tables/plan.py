@@ -77,14 +77,13 @@ class TablePlan:
         datasets = {}
         for name, dataset in configuration.datasets.items():
             if name in used["dataset"]:
-                union = configuration.rigs[dataset.rig].union
-                parts = () if union is None else tuple(union.rigs)
+                parts = tuple(configuration.rigs[dataset.rig].options.member_rigs())
                 first = configuration.rigs[(*parts, dataset.rig)[0]]  # parts are of one origin
                 datasets[name] = DatasetEntry(
                     label=dataset.label or paths.rotation_of(name)[0],
                     note=dataset.note,
                     rig=dataset.rig,
-                    origin="simulated" if first.source == "simulated" else "real",
+                    origin="simulated" if first.options.SIMULATED else "real",
                     noise_db=dataset.test_noise_db,
                     parts=parts,
                 )

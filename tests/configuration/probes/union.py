@@ -12,7 +12,7 @@ from workflow_src.configuration.union import UnionOptions
 from workflow_src.data.prepare import prepare_rig
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.union import UnionSource
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 
 CLASSES = {
     "one": ("normal", "inner", "outer"),
@@ -38,7 +38,7 @@ def parts(world: Any) -> dict[str, Path]:
             )
             for fault in faults
         ]
-        write_store(recordings, folder / name, {"rig": name, "source": "test"})
+        write_store(recordings, folder / name, Heading(name, "test"))
     return {name: folder / name for name in CLASSES}
 
 
@@ -58,7 +58,7 @@ def union(world: Any) -> None:
     prepare_rig("both", part, description="", data_root=None, config_folder=folder)
     with Store(folder / "data" / "both") as store:
         assert set(store.table["rig"]) == {"one", "two"}
-        assert sorted(store.manifest["files"]) == ["data/one", "data/two"]
+        assert sorted(store.manifest.files) == ["data/one", "data/two"]
 
 
 def rigs(world: Any) -> None:

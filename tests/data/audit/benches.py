@@ -17,7 +17,7 @@ from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.simulated import simulate
 from workflow_src.data.split_files import SplitTable
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 
 from ...recordings import RECORDINGS
 
@@ -50,7 +50,7 @@ def recording(name: str, signal: NDArray[np.float32], **labels: Any) -> Recordin
 def bench(folder: Path, signals: Signals) -> tuple[Store, SplitTable]:
     """A store of recordings name -> (part, signal (L, C)), and a split that uses them whole."""
     recordings = [recording(name, signal) for name, (_, signal) in signals.items()]
-    write_store(recordings, folder, {"rig": "bench", "source": "test"})
+    write_store(recordings, folder, Heading("bench", "test"))
     store = Store(folder)
     channels = next(iter(signals.values()))[1].shape[1]
     parts = {name: part for name, (part, _) in signals.items()}
@@ -94,10 +94,10 @@ def stored(folder: Path, rig: str) -> Store:
     if checked.folder is not None and not (RECORDINGS / checked.folder.path).is_dir():
         pytest.skip("no recordings: set PHM_DATA_ROOT to their folder")
     if checked.simulated is not None:
-        write_store(simulate(checked.simulated), folder, {"rig": rig, "source": "simulated"})
+        write_store(simulate(checked.simulated), folder, Heading(rig, "simulated"))
     else:
         source = FolderSource(checked.folder, RECORDINGS, CONFIG / "rigs")
-        write_store(source.recordings(), folder, {"rig": rig, "source": "folder"})
+        write_store(source.recordings(), folder, Heading(rig, "folder"))
     return Store(folder)
 
 

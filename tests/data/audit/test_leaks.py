@@ -15,7 +15,7 @@ from workflow_src.data.audit.leaks import Search, search
 from workflow_src.data.audit.report import report_of
 from workflow_src.data.recordings import Recording
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 
 from .benches import (
     SPAN,
@@ -227,8 +227,8 @@ def test_naive_windows_over_cwru_share_what_most_test_windows_hold(tmp_path: Pat
         for name, start in zip(tests["recording_id"], tests["start"], strict=True)
     ]
     # Windows that overlap by LEAST are found for certain, and more that overlap by less.
-    assert sum(hit) <= report["shared_spans"]["test"]["spans"] <= len(tests)
-    assert report["shared_spans"]["test"]["spans"] > 0.8 * len(tests)
+    assert sum(hit) <= report.shared_spans["test"].spans <= len(tests)
+    assert report.shared_spans["test"].spans > 0.8 * len(tests)
 
 
 def naive(store: Store, kinds: list[str], spans: int = 60):
@@ -270,7 +270,7 @@ def test_a_recording_under_another_name_shifted_by_17_is_found(
     row = store.table.set_index("recording_id").loc[source]
     copy = store.read(source, 17, int(row["length"]))
     planted = _with(store, "looks_new", target, copy)
-    write_store(planted, tmp_path / "dirty", {"rig": rig, "source": "test"})
+    write_store(planted, tmp_path / "dirty", Heading(rig, "test"))
     with Store(tmp_path / "dirty") as dirty:
         again = make_split(dirty.table, dataset, name)
         result = search(dirty, again)

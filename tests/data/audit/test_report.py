@@ -11,13 +11,14 @@ import pytest
 import yaml
 
 from workflow_src.__main__ import main
+from workflow_src.artifacts.audit_report import AuditReport
 from workflow_src.configuration import load, snapshot
 from workflow_src.configuration.keys import Dataset
 from workflow_src.data.audit.report import as_text, audit, leak
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable, write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.store import Store, write_store
+from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanArrays, SpanReader
 from workflow_src.errors import BadData, UserError
 from workflow_src.scheduling.journal import cause_of
@@ -38,7 +39,7 @@ KEYS: dict[str, Any] = {
 
 def place(recordings: list[Recording], keys: dict[str, Any] = KEYS) -> SplitTable:
     """A store and its split below the current folder, as the workflow leaves them."""
-    write_store(recordings, Path("data", "bench"), {"rig": "bench", "source": "test"})
+    write_store(recordings, Path("data", "bench"), Heading("bench", "test"))
     with Store(Path("data", "bench")) as store:
         split = make_split(store.table, Dataset.model_validate(keys), "bench")
     write_split(split, Path("data", "bench"))
@@ -64,7 +65,7 @@ def test_a_leak_is_an_error_that_names_both_recordings(
     assert "test 'new' 0..2500 is train 'r0' 17..2517: 2500 samples, shift -17" in said.err
     assert "channels 0 is 1, 1 is 0" in said.err
     assert "5 of 5 test spans (100 %)" in said.err
-    error = leak(json.loads(Path("data/bench/audit.json").read_text()))
+    error = leak(AuditReport.read(Path("data/bench/audit.json")))
     assert isinstance(error, BadData)
     assert cause_of(error).text == "bad_data"
 
@@ -97,7 +98,7 @@ def test_a_split_that_declares_its_leak_is_told_and_no_error(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     signals = [recording("a", noise(30_000, 1))]
-    write_store(signals, Path("data", "bench"), {"rig": "bench", "source": "test"})
+    write_store(signals, Path("data", "bench"), Heading("bench", "test"))
     with Store(Path("data", "bench")) as store:
         (row,) = store.table.itertuples()
     rng = np.random.default_rng(0)
@@ -110,8 +111,8 @@ def test_a_split_that_declares_its_leak_is_told_and_no_error(
         )
         told = audit("bench")
         assert (leak(told) is None) == declared
-        assert told["declared_leaky"] == declared
-        assert 0.5 * 30 < told["shared_spans"]["test"]["spans"] <= 30
+        assert told.declared_leaky == declared
+        assert 0.5 * 30 < told.shared_spans["test"].spans <= 30
         assert ("as its split declares" in as_text(told)) == declared
 
 
@@ -161,7 +162,7 @@ def test_no_statistic_of_test_is_in_training(tmp_path: Path, amplitude: str) -> 
             recording(n, noise(3000, i) * np.float32(loudness if n == "t" else 1))
             for i, n in enumerate(["u0", "u1", "u2", "t"])
         ]
-        write_store(made, folder, {"rig": "bench", "source": "test"})
+        write_store(made, folder, Heading("bench", "test"))
         with Store(folder) as store:
             split = make_split(store.table, Dataset.model_validate(keys), "bench")
         seen[loudness] = [read(folder, split, part, keys) for part in ("train", "val", "test")]
@@ -186,7 +187,7 @@ def test_rank_count_and_spacing_of_snapshots_are_no_input(tmp_path: Path, amplit
             for k in range(0, 50, step if unit == "t" else 1)
         ]  # fmt: skip
         folder = tmp_path / str(step)
-        write_store(kept, folder, {"rig": "bench", "source": "test"})
+        write_store(kept, folder, Heading("bench", "test"))
         with Store(folder) as store:
             split = make_split(store.table, Dataset.model_validate(keys), "bench")
         arrays = read(folder, split, "test", keys)

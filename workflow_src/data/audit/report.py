@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from workflow_src.artifacts.audit_report import AuditReport, SharedContent, SharedSpans
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.data.audit.features import pieces
 from workflow_src.data.audit.leaks import Search, Shared, search
@@ -16,7 +16,6 @@ from workflow_src.data.naive import LEAKY
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.store import Store
 from workflow_src.errors import BadData, UserError
-from workflow_src.files import write_text
 
 FILE = "audit.json"
 _LISTED = 10
@@ -28,7 +27,7 @@ _TASKS_OF = {
 _MOST_PAIRS = 1000  # of recordings, in the file
 
 
-def audit(dataset: str) -> dict[str, Any]:
+def audit(dataset: str) -> AuditReport:
     """Audit the split in ``data/<dataset>/`` anew, and write its report if that has changed.
 
     Raises ``UserError`` where there is no split.
@@ -48,48 +47,42 @@ def audit(dataset: str) -> dict[str, Any]:
     return report
 
 
-def audited(dataset: str, split: SplitTable, store: Store) -> dict[str, Any]:
-    """The report on a split of the recordings in `store`.
-
-    ``shared`` has an entry for two recordings and a shift, or a ``ratio`` of their rates (samples
-    of the earlier one for each, negative if backwards), ``shared_spans`` counts the spans of each
-    held-out part that share a sample with an earlier part, ``warnings`` are those of each
-    task's table.
-    """
+def audited(dataset: str, split: SplitTable, store: Store) -> AuditReport:
+    """The report on a split of the recordings in `store`."""
     return report_of(dataset, split, search(store, split), shortcuts(pieces(store, split)))
 
 
-def write_report(report: Mapping[str, Any], folder: Path) -> None:
+def write_report(report: AuditReport, folder: Path) -> None:
     """Write ``audit.json`` to `folder`, unless it says the same already."""
-    text, path = json.dumps(report, indent=1) + "\n", folder / FILE
+    text, path = report.to_json() + "\n", folder / FILE
     if not path.is_file() or path.read_text(encoding="utf-8") != text:
-        write_text(path, text)
+        report.write(path)
 
 
 def report_of(
     dataset: str, split: SplitTable, found: Search, told: Sequence[Shortcut]
-) -> dict[str, Any]:
+) -> AuditReport:
     """What ``audited`` returns of what was found."""
     pairs = _pairs(found.found)
     warnings: dict[str, list[str]] = {}
     for shortcut in told:
         for task in _TASKS_OF[shortcut.target] if shortcut.warns else ():
             warnings.setdefault(task, []).append(shortcut.text)
-    return {
-        "dataset": dataset,
-        "rig": split.facts["rig"],
-        "certain_from_samples": found.least,
-        "declared_leaky": split.facts.get("strength") == LEAKY,
-        "shared_pairs": len(pairs),
-        "shared": pairs[:_MOST_PAIRS],
-        "shared_spans": _shared_spans(split, found.found),
-        "passed_over": found.common,
-        "shortcuts": [shortcut.to_json() for shortcut in told],
-        "warnings": warnings,
-    }
+    return AuditReport(
+        dataset=dataset,
+        rig=split.facts["rig"],
+        certain_from_samples=found.least,
+        declared_leaky=split.facts.get("strength") == LEAKY,
+        shared_pairs=len(pairs),
+        shared=tuple(pairs[:_MOST_PAIRS]),
+        shared_spans=_shared_spans(split, found.found),
+        passed_over=found.common,
+        shortcuts=tuple(shortcut.found() for shortcut in told),
+        warnings=warnings,
+    )
 
 
-def _pairs(found: Sequence[Shared]) -> list[dict[str, Any]]:
+def _pairs(found: Sequence[Shared]) -> list[SharedContent]:
     """What two recordings share at one shift, or at one ratio of rates, the most samples first."""
     groups: dict[tuple[Any, ...], list[Shared]] = {}
     for one in found:
@@ -99,16 +92,25 @@ def _pairs(found: Sequence[Shared]) -> list[dict[str, Any]]:
     for (earlier, earlier_part, held, held_part, *_), group in groups.items():
         covered = _union([(one.held_begin, one.held_begin + one.length) for one in group])
         longest = max(group, key=lambda one: one.length)
-        pairs.append({
-            "part": held_part, "recording_id": held, "from": covered[0][0], "to": covered[-1][1],
-            "shared_with": earlier_part, "their_recording_id": earlier,
-            "their_from": min(one.earlier_begin for one in group),
-            "their_to": max(one.earlier_end for one in group), "shift": longest.shift,
-            "samples": sum(stop - start for start, stop in covered), "stretches": len(covered),
-            "channels": sorted({(one.held_channel, one.earlier_channel) for one in group}),
-            "gain": longest.gain,
-        } | ({} if longest.ratio == 1 else {"ratio": longest.ratio}))  # fmt: skip
-    return sorted(pairs, key=lambda pair: -pair["samples"])
+        channels = {(one.held_channel, one.earlier_channel) for one in group}
+        pair = SharedContent(
+            part=held_part,
+            recording_id=held,
+            begin=covered[0][0],
+            end=covered[-1][1],
+            shared_with=earlier_part,
+            their_recording_id=earlier,
+            their_from=min(one.earlier_begin for one in group),
+            their_to=max(one.earlier_end for one in group),
+            shift=longest.shift,
+            samples=sum(stop - start for start, stop in covered),
+            stretches=len(covered),
+            channels=tuple(sorted(channels)),
+            gain=longest.gain,
+            **({} if longest.ratio == 1 else {"ratio": longest.ratio}),
+        )
+        pairs.append(pair)
+    return sorted(pairs, key=lambda pair: -pair.samples)
 
 
 def _union(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
@@ -121,7 +123,7 @@ def _union(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     return joined
 
 
-def _shared_spans(split: SplitTable, found: Sequence[Shared]) -> dict[str, dict[str, int]]:
+def _shared_spans(split: SplitTable, found: Sequence[Shared]) -> dict[str, SharedSpans]:
     """For val and test: spans that hold a shared sample, and all spans."""
     span = int(split.facts["span"])
     counts = {}
@@ -136,18 +138,18 @@ def _shared_spans(split: SplitTable, found: Sequence[Shared]) -> dict[str, dict[
             any(start < end and begin < start + span for begin, end in held.get(name, ()))
             for name, start in zip(rows["recording_id"], rows["start"], strict=True)
         ]
-        counts[part] = {"spans": sum(hit), "of": len(rows)}
+        counts[part] = SharedSpans(spans=sum(hit), of=len(rows))
     return counts
 
 
 # ------------------------------------------------------------------------------- in words
 
 
-def leak(report: Mapping[str, Any]) -> BadData | None:
+def leak(report: AuditReport) -> BadData | None:
     """The error that the report stands for; None without a leak, or where the split declares it."""
-    if not report["shared"] or report["declared_leaky"]:
+    if not report.shared or report.declared_leaky:
         return None
-    name = report["dataset"]
+    name = report.dataset
     return BadData(
         f"Parts of the split of `{name}` share content.",
         where=str(Path(split_folder(name), "split.csv")),
@@ -158,51 +160,51 @@ def leak(report: Mapping[str, Any]) -> BadData | None:
     )
 
 
-def _found(report: Mapping[str, Any]) -> list[str]:
+def _found(report: AuditReport) -> list[str]:
     lines = []
-    for pair in report["shared"][:_LISTED]:
+    for pair in report.shared[:_LISTED]:
         line = (
-            f"{pair['part']} {pair['recording_id']!r} {pair['from']}..{pair['to']} is "
-            f"{pair['shared_with']} {pair['their_recording_id']!r} "
-            f"{pair['their_from']}..{pair['their_to']}: {pair['samples']} samples, {_way(pair)}"
+            f"{pair.part} {pair.recording_id!r} {pair.begin}..{pair.end} is "
+            f"{pair.shared_with} {pair.their_recording_id!r} "
+            f"{pair.their_from}..{pair.their_to}: {pair.samples} samples, {_way(pair)}"
         )
-        if pair["stretches"] > 1:
-            line += f", {pair['stretches']} stretches"
-        if pair["gain"] != 1:
-            line += f", times {pair['gain']:.4g}"
-        if any(one != other for one, other in pair["channels"]):
-            line += ", channels " + ", ".join(f"{a} is {b}" for a, b in pair["channels"])
+        if pair.stretches > 1:
+            line += f", {pair.stretches} stretches"
+        if pair.gain != 1:
+            line += f", times {pair.gain:.4g}"
+        if any(one != other for one, other in pair.channels):
+            line += ", channels " + ", ".join(f"{a} is {b}" for a, b in pair.channels)
         lines.append(line)
-    if report["shared_pairs"] > _LISTED:
-        lines.append(f"... {report['shared_pairs'] - _LISTED} more pairs, in {FILE}")
-    for part, count in report["shared_spans"].items():
-        if count["spans"]:
-            share = 100 * count["spans"] / count["of"]
-            lines.append(f"{count['spans']} of {count['of']} {part} spans ({share:.0f} %)")
+    if report.shared_pairs > _LISTED:
+        lines.append(f"... {report.shared_pairs - _LISTED} more pairs, in {FILE}")
+    for part, count in report.shared_spans.items():
+        if count.spans:
+            share = 100 * count.spans / count.of
+            lines.append(f"{count.spans} of {count.of} {part} spans ({share:.0f} %)")
     return lines
 
 
-def _way(pair: Mapping[str, Any]) -> str:
+def _way(pair: SharedContent) -> str:
     """By how much a copy is shifted, or how it is played."""
-    ratio = pair.get("ratio", 1)
+    ratio = pair.ratio
     if ratio == 1:
-        return f"shift {pair['shift']}"
+        return f"shift {pair.shift}"
     rate = [] if abs(ratio) == 1 else [f"at {1 / abs(ratio):.4g} of its rate"]
     return ", ".join([*(["backwards"] if ratio < 0 else []), *rate])
 
 
-def as_text(report: Mapping[str, Any]) -> str:
+def as_text(report: AuditReport) -> str:
     """What a user reads of a report."""
-    least = report["certain_from_samples"]
+    least = report.certain_from_samples
     if least is None:
         lines = ["  content: not searched, as its spans are too short"]
-    elif report["shared"]:
-        word = "shared, as its split declares" if report["declared_leaky"] else "LEAK"
+    elif report.shared:
+        word = "shared, as its split declares" if report.declared_leaky else "LEAK"
         lines = [f"  content: {word}", *(f"    {line}" for line in _found(report))]
     else:
         lines = [f"  content: no stretch of {least} samples or more is shared between parts"]
-    if report["passed_over"]:
-        lines.append(f"  passed over: {report['passed_over']} places of a pattern that returns")
-    texts = {text for texts in report["warnings"].values() for text in texts}
+    if report.passed_over:
+        lines.append(f"  passed over: {report.passed_over} places of a pattern that returns")
+    texts = {text for texts in report.warnings.values() for text in texts}
     lines += [f"  warning: {text}" for text in sorted(texts)]
-    return "\n".join([report["dataset"], *lines])
+    return "\n".join([report.dataset, *lines])

@@ -16,13 +16,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import asdict, dataclass, replace
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
+from workflow_src.artifacts.audit_report import FoundShortcut
 from workflow_src.data.audit.features import PIECE_COLUMNS
 from workflow_src.data.recordings import NORMAL
 
@@ -76,9 +76,9 @@ class Shortcut:
             f"{self.feature} alone tells {told}: {measure} {self.score:.2f} ({counted}, {tested})"
         )
 
-    def to_json(self) -> dict[str, Any]:
-        """Plain values, and whether it warns."""
-        return {**asdict(self), "warns": self.warns}
+    def found(self) -> FoundShortcut:
+        """As it stands in the report."""
+        return FoundShortcut(**asdict(self), warns=self.warns)
 
 
 def shortcuts(pieces: pd.DataFrame) -> list[Shortcut]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from workflow_src.configuration import Rig
 from workflow_src.configuration.drafts import MARK, draft
+from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.inspection.dataset import guess_dataset
 from workflow_src.data.inspection.files import choose_files
 from workflow_src.data.inspection.names import common_names
@@ -63,8 +64,8 @@ def inspect(folder: Path, name: str | None = None, data_root: Path | None = None
             found="\n".join(sample.notes),
         )
     values, questions = guess_rig(_below(folder, data_root), chosen.files, names, roles, sample)
-    options = Rig.model_validate(values).folder
-    assert options is not None
+    options = Rig.model_validate(values).options
+    assert isinstance(options, FolderOptions)
     entries, _ = list_entries(options, folder, folder)
     name = name or re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_") or "rig"
     seen = [*_seen(sample), *sample.notes, *chosen.notes, _tried(values, folder)]
@@ -96,8 +97,8 @@ def _range(numbers: Sequence[int]) -> str:
 
 def _tried(values: dict[str, Any], folder: Path) -> str:
     """Whether the draft reads the first recordings, and what is in the way where it does not."""
-    options = Rig.model_validate(values).folder
-    assert options is not None
+    options = Rig.model_validate(values).options
+    assert isinstance(options, FolderOptions)
     source = FolderSource(options.model_copy(update={"path": str(folder)}), None, folder)
     count = 0
     try:

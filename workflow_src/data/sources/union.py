@@ -16,8 +16,9 @@ from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.union import UnionOptions
 from workflow_src.data.origin import NATIVE_RATE, RESAMPLED_FROM, RIG, rate_tells_class
 from workflow_src.data.recordings import Recording
-from workflow_src.data.resampling import inexact, ratio, resampled
+from workflow_src.data.resampling import FILTER, inexact, ratio, resampled
 from workflow_src.data.selection import listed, select
+from workflow_src.data.source import Context, Provenance
 from workflow_src.data.store import COLUMNS, Store
 from workflow_src.errors import BadData, UserError
 
@@ -58,12 +59,16 @@ class UnionSource:
                 ):
                     yield self._read(store, row, rates, channels)
 
+    def provenance(self) -> Provenance:
+        """The stores that were read, and what was made alike."""
+        return Provenance(self.files, self.notes, FILTER)
+
     # --------------------------------------------------------------------- which recordings
 
     def _selected(self, rig: str) -> pd.DataFrame:
         """A row a recording of `rig` that bears a class, under the class's common name."""
         with Store(self._folders[rig]) as store:
-            table, digest = store.table, store.manifest["sha256"]
+            table, digest = store.table, store.manifest.sha256
         self.files[str(self._folders[rig])] = digest
         taken = {RIG, NATIVE_RATE} & set(table.columns)
         if taken:
@@ -190,6 +195,11 @@ class UnionSource:
             fault=row["fault"],
             attributes={name: text for name, text in texts.items() if text},
         )
+
+
+def open_union(options: UnionOptions, context: Context) -> UnionSource:
+    """The source of several rigs."""
+    return UnionSource(options, context.stores)
 
 
 def _left_out(rig: str, count: int, why: str) -> list[str]:

@@ -17,12 +17,11 @@ from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
+from workflow_src.data.source import Context, Provenance
 from workflow_src.data.sources.bearing_datasets.building import Building
 from workflow_src.data.sources.bearing_datasets.definitions import KIND_OF
 from workflow_src.data.sources.bearing_datasets.fields import Facts, Fields, fields_of
 from workflow_src.errors import BadData, UserError
-
-__all__ = ["BearingDatasetsOptions", "BearingDatasetsSource"]
 
 
 class BearingDatasetsSource:
@@ -67,6 +66,10 @@ class BearingDatasetsSource:
         manifest = self._manifest
         words = (manifest["title"], f"licence: {manifest['license']}", manifest["citation"])
         return ". ".join(" ".join(text.split()) for text in words)
+
+    def provenance(self) -> Provenance:
+        """What the package says of the raw files, and what is said of the recordings."""
+        return Provenance(self.files, self.notes, self.versions, self.description, self.report)
 
     def recordings(self) -> Iterator[Recording]:
         """The recordings in the package's order; time in life only where it says the end of life.
@@ -198,6 +201,12 @@ class BearingDatasetsSource:
         with np.errstate(over="ignore"):
             found: NDArray[np.float32] = np.asarray(samples, dtype=np.float32)
         return found
+
+
+def open_built(options: BearingDatasetsOptions, context: Context) -> BearingDatasetsSource:
+    """The source of a built dataset."""
+    at = (context.data_root, context.config_folder)
+    return BearingDatasetsSource(options, context.unit, *at)
 
 
 def _quantity(facts: Facts) -> str:

@@ -22,6 +22,7 @@ import psutil
 
 from workflow_src.configuration import digest
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
+from workflow_src.data.source import Built, Context
 from workflow_src.data.sources.bearing_datasets.definitions import (
     LOCK,
     Definition,
@@ -276,6 +277,16 @@ class Building:
             number = path.name.removeprefix(start)
             if number.isdecimal() and not psutil.pid_exists(int(number)):
                 shutil.rmtree(path)
+
+
+def build_rig(options: BearingDatasetsOptions, context: Context) -> Built:
+    """Fetch and build a dataset of the package, or a private one."""
+    building = Building(options, context.data_root, context.config_folder)
+    building.build()
+    manifest = building.manifest()
+    kept = {key: manifest[key] for key in ("dataset", "package_version", "content_hash")}
+    told = f"{manifest['n_recordings']} recordings in {building.folder}; cite:"
+    return Built(kept, f"{told}\n{manifest['citation'].strip()}")
 
 
 def _matches(name: str, patterns: list[str]) -> bool:

@@ -16,6 +16,7 @@ from workflow_src.configuration.patterns import template_names
 from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
+from workflow_src.data.source import Context, Provenance
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.clock import STEP_TOLERANCE
 from workflow_src.data.sources.folder.content import Content
@@ -25,8 +26,6 @@ from workflow_src.data.sources.folder.stacks import parted
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import BadData, UserError
-
-__all__ = ["FolderOptions", "FolderSource"]
 
 _TIMED = 64  # places at which a channel is compared with a clock
 
@@ -73,6 +72,10 @@ class FolderSource:
             f"guessed in {len(files)} files, first {files[0]}: {guess}"
             for guess, files in self._guessed.items()
         ]
+
+    def provenance(self) -> Provenance:
+        """The files that were read, and what is said of them."""
+        return Provenance(files=self.files, notes=self.notes, report=self.report)
 
     def _read(self, entry: Entry) -> Iterator[Recording]:
         """The recording of a file, or those of the windows that it holds."""
@@ -143,6 +146,11 @@ class FolderSource:
         if declared.rate_hz is None and rate is not None:
             self._stated_rates.add(rate)
         return rate
+
+
+def open_folder(options: FolderOptions, context: Context) -> FolderSource:
+    """The source of a folder."""
+    return FolderSource(options, context.data_root, context.config_folder)
 
 
 def _sha256(path: Path) -> str:

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
 from workflow_src.data.constancy import watched
-from workflow_src.data.linked import Place
+from workflow_src.data.external import Place
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.report import DataReport
+from workflow_src.data.source import Context, Provenance
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.phm_vibench.arrays import Record, compare_keys, opened, read_record
 from workflow_src.data.sources.phm_vibench.fields import compare_domains, fields_of, texts_of
@@ -26,8 +27,6 @@ from workflow_src.data.sources.phm_vibench.table import Row, read_table, select_
 from workflow_src.data.sources.phm_vibench.views import View, require_channels, views_of
 from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import UserError
-
-__all__ = ["PhmVibenchOptions", "PhmVibenchSource"]
 
 ATTRIBUTES = {  # of each recording, from these columns
     "dataset_id": "Dataset_id",
@@ -92,6 +91,10 @@ class PhmVibenchSource:
         if self._options.labels == "unit":
             self.notes.append(PROXY)
         self.notes += self.report.lines
+
+    def provenance(self) -> Provenance:
+        """The metadata table, and what is said of it."""
+        return Provenance(files=self.files, notes=self.notes, report=self.report)
 
     def _entries(self, table: pd.DataFrame) -> dict[str, _Entry]:
         options, report = self._options, self.report
@@ -181,6 +184,11 @@ class PhmVibenchSource:
             done = "used; `rates_hz:` corrects it, where it is in kilohertz"
             self.report.add("a Sample_rate that is not plausible", done, where, f"table {found}")
         return said
+
+
+def open_phm_vibench(options: PhmVibenchOptions, context: Context) -> PhmVibenchSource:
+    """The source of a file of PHM-Vibench."""
+    return PhmVibenchSource(options, context.data_root)
 
 
 def _visible(rows: list[Row], report: DataReport) -> list[Row]:

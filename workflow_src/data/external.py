@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.artifacts.store_manifest import LinkedFile
 from workflow_src.errors import BadData
 
 CHANNELS = "channels"  # attribute of the group that holds the links; below it one a recording
@@ -57,24 +58,21 @@ def write_link(group: h5py.Group, recording_id: str, place: Place) -> None:
         beside[recording_id] = np.asarray(place.channels, np.int64)
 
 
-def linked_channels(file: h5py.File, recording_id: str) -> tuple[int, ...] | None:
+def external_channels(file: h5py.File, recording_id: str) -> tuple[int, ...] | None:
     """The channels of a link that are the recording's, None for all."""
     if CHANNELS not in file or recording_id not in file[CHANNELS]:
         return None
     return tuple(int(channel) for channel in file[CHANNELS][recording_id])
 
 
-def state(file: Path) -> dict[str, int]:
-    """What tells whether a file is the one that was linked: bytes and time of change, in s.
-
-    Whole seconds: file systems and tools that copy differ in what they keep below.
-    """
+def state(file: Path) -> LinkedFile:
+    """What `file` is now."""
     found = file.stat()
-    return {"size": found.st_size, "mtime_s": int(found.st_mtime)}
+    return LinkedFile(size=found.st_size, mtime_s=int(found.st_mtime))
 
 
-def require_unchanged(links: Mapping[str, Mapping[str, int]], remedy: str) -> None:
-    """Raise ``BadData`` with the remedy for a linked file that is missing or has changed."""
+def require_unchanged(links: Mapping[str, LinkedFile], remedy: str) -> None:
+    """Raise ``BadData`` with the remedy for an external file that is missing or has changed."""
     for name, kept in links.items():
         try:
             now = state(Path(name))
@@ -95,5 +93,5 @@ def require_unchanged(links: Mapping[str, Mapping[str, int]], remedy: str) -> No
             )
 
 
-def _in_words(kept: Mapping[str, int]) -> str:
-    return f"{kept['size']} bytes, last change at {kept['mtime_s']} s since 1970"
+def _in_words(kept: LinkedFile) -> str:
+    return f"{kept.size} bytes, last change at {kept.mtime_s} s since 1970"
