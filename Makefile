@@ -22,8 +22,12 @@ TORCH := $(shell grep '^torch==' requirements.lock)
 run: $(VENV)/.run
 	@$(BIN)/python -m snakemake --profile profiles/local --quiet rules host
 
+# A process a core; tests of one file stay in one process, in their order, and share its fixtures.
+# Their many processes would each compile the code anew if none might keep what it compiled.
+SIDE_BY_SIDE := -n auto --dist loadfile
+unexport PYTHONDONTWRITEBYTECODE
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 SLOW_TESTS ?= tests
 # Who leaves out the bare machine (--ignore=tests/gpu/test_bundle.py) needs no wheels for it.

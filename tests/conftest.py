@@ -1,4 +1,8 @@
-"""A disk that is soon full; and skips that CI could have removed fail there."""
+"""One thread a process, examples of properties, a small disk; skips that CI could remove fail.
+
+Tests run side by side (`make test`), one process a core: threads of torch and BLAS would only
+disturb each other. What trains sets the threads of its cell's configuration.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from .examples import register_profiles
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch or numpy
+register_profiles()
 
 # Reasons that no package on a machine without the hardware removes.
 _CANNOT_BE_REMOVED = ("no GPU",)

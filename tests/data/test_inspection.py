@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import wavfile
 
@@ -331,7 +331,6 @@ WORDS = st.sampled_from(["IR", "OR", "normal", "k", "48", "7", "007", "_", "-", 
 STEMS = st.lists(WORDS, min_size=1, max_size=6).map("".join).filter(lambda s: s.strip() == s)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(STEMS, STEMS), min_size=1, max_size=8, unique=True))
 def test_the_pattern_matches_every_name(pairs):
     files = [f"{folder}/{file}.csv" for folder, file in pairs]

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.signal import butter, hilbert, sosfiltfilt
@@ -21,6 +21,8 @@ from workflow_src.data.sources.simulated.gearbox import PINION_TEETH
 from workflow_src.data.sources.simulated.run_to_failure import ONSETS, SNAPSHOT_EVERY_S, Life
 from workflow_src.data.sources.simulated.structure import STEPS_PER_G, Mode, impacts, ring
 from workflow_src.errors import UserError
+
+from ..examples import examples
 
 KINDS = ("bearing", "gearbox", "run_to_failure")
 
@@ -48,7 +50,7 @@ def envelope_lines(recording: Recording, orders: list[float]) -> np.ndarray:
 # --- contracts ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**40),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -27,6 +27,8 @@ from workflow_src.training.step import (
     step,
     valid_labels,
 )
+
+from ..examples import examples
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "dlinear": {"kernel": 3, "individual": False},
@@ -306,7 +308,7 @@ def test_spans_without_age_and_life_give_no_nan() -> None:
     assert all(torch.isfinite(gradient).all() for gradient in found.values())
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     masks=st.lists(
         st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=SIZE, max_size=SIZE

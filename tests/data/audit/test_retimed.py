@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import decimate, resample, resample_poly
@@ -18,6 +18,7 @@ from workflow_src.data.audit.report import as_text, report_of
 from workflow_src.data.audit.retimed import RATIOS
 from workflow_src.data.splits import make_split
 
+from ...examples import examples
 from .benches import Signals, bench, dataset_of, noise, stored, whole
 
 Array = NDArray[np.float32]
@@ -47,7 +48,7 @@ def pair(original: NDArray, copy: NDArray) -> Signals:
 # ------------------------------------------------------------------------- copies are found
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     length=st.integers(384, 2000),
     begin=st.integers(0, 3000),
@@ -247,7 +248,7 @@ def test_a_machine_that_turns_on_is_no_copy_of_itself_backwards(signal: NDArray)
     assert [m for m in found if m.ratio != 1] == []
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seed=st.integers(0, 10**6), smooth=st.integers(1, 9))
 def test_independent_noise_of_any_colour_is_no_copy(seed: int, smooth: int) -> None:
     kernel = np.ones(smooth)
