@@ -6,6 +6,7 @@ disturb each other. What trains sets the threads of its cell's configuration.
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
@@ -20,6 +21,16 @@ register_profiles()
 
 # Reasons that no package on a machine without the hardware removes.
 _CANNOT_BE_REMOVED = ("no GPU",)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What is imported and collected stays to the end: no collection of garbage looks at it."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
