@@ -10,6 +10,7 @@ import gc
 import os
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,15 @@ register_profiles()
 
 # Reasons that no package on a machine without the hardware removes.
 _CANNOT_BE_REMOVED = ("no GPU",)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test with `fast_cases`, the cases whose id matches no pattern there are slow."""
+    for item in items:
+        mark = item.get_closest_marker("fast_cases")
+        if mark is not None and not any(fnmatchcase(item.callspec.id, each) for each in mark.args):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -183,6 +183,7 @@ WRITERS = {
 STATED = {".csv", ".npz", ".mat", ".h5", ".wav", ".tdms"}
 
 
+@pytest.mark.fast_cases(".csv", ".npy", ".mat", ".h5", ".wav", ".tdms", ".parquet")
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_folder_of_each_format(tmp_path, ending):
     folder = tmp_path / "My bench"
@@ -378,6 +379,7 @@ def test_steps_and_usual_rates():
     assert step_of_snapshots([1], [0.0]) is None
 
 
+@pytest.mark.slow
 def test_the_verb_prints_two_drafts(tmp_path, capsys):
     folder = tmp_path / "bench"
     folder.mkdir()

@@ -40,6 +40,7 @@ def split(lengths: dict[str, list[int]], **keys: Any) -> Any:
 UNEQUAL = {"normal": [3000, 400, 500, 300, 200], "inner": [2000, 600, 500, 300, 400]}
 
 
+@pytest.mark.fast_cases("?")
 @pytest.mark.parametrize("seed", range(20))
 def test_the_share_is_one_of_the_spans(seed):
     made = split(UNEQUAL, seed=seed)

@@ -154,6 +154,7 @@ def two_kinds(size, share, healthy, faulty, seed=0):
     return fault.astype(np.float32), logit.astype(np.float32)
 
 
+@pytest.mark.fast_cases("usual", "saturated at both ends", "few spans")
 @pytest.mark.parametrize(
     ("drawn", "auroc", "precision"),
     [
@@ -326,6 +327,7 @@ def test_any_division_into_updates_and_merges_gives_the_same_state(task, data):
     assert meters[0].compute() == pytest.approx(whole.compute(), rel=1e-9, nan_ok=True)
 
 
+@pytest.mark.fast_cases("classification", "anomaly_detection")
 @pytest.mark.parametrize("task", TASKS)
 def test_the_state_keeps_its_size_and_type(task):
     batch, outputs = make(4)

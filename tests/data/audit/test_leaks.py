@@ -251,6 +251,7 @@ def covered(split, part: str) -> set[int]:
 # --------------------------------------------------------------------------- real and simulated
 
 
+@pytest.mark.fast_cases("cwru*")
 @pytest.mark.parametrize(
     ("rig", "name", "keys"),
     [
