@@ -53,16 +53,16 @@ class Mutant:
         return f"{self.area:9} {self.file}:{self.edit.line}  {was}  ->  {becomes}"
 
 
-def drawn(tree: Path, count: int, seed: int) -> Iterator[Mutant]:
+def drawn(tree: Path, count: int, seed: int, areas: Sequence[str]) -> Iterator[Mutant]:
     """`count` mutants of `tree`, dealt to the areas in turn."""
     rng = random.Random(seed)
     hands = {}
-    for area, (patterns, _) in AREAS.items():
-        paths = _matching(tree, patterns)
+    for area in areas:
+        paths = _matching(tree, AREAS[area][0])
         sites = [(path, n) for path in paths for n in range(edits.count(path.read_text("utf-8")))]
         hands[area] = rng.sample(sites, len(sites))
     for number in range(count):
-        area = list(AREAS)[number % len(AREAS)]
+        area = areas[number % len(areas)]
         if hands[area]:
             path, site = hands[area].pop()
             code = path.read_text("utf-8")
@@ -85,8 +85,8 @@ def _copy(tree: Path, folder: Path) -> None:
             shutil.copy(tree / name, folder / name)
 
 
-def noticed(folder: Path, area: str, seconds: float) -> bool:
-    """Whether a test of `area` fails in the copy, or none has ended after `seconds`."""
+def noticed(folder: Path, area: str, seconds: float | None = None) -> bool:
+    """Whether a test of `area` fails in the copy, or they have not ended after `seconds`."""
     tests = [str(path) for path in _matching(folder, AREAS[area][1])]
     # Compiled files are known by second and size, which an edit may not change.
     environment = {**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -108,25 +108,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=60, help="mutants")
     parser.add_argument("--seed", type=int, default=1, help="of the draw")
     parser.add_argument("--tree", type=Path, default=ROOT, help="another checkout of the project")
-    parser.add_argument("--seconds", type=float, default=600, help="after which tests hang")
+    parser.add_argument("--areas", nargs="+", choices=AREAS, default=list(AREAS), help="of code")
     options = parser.parse_args(arguments)
     tree = options.tree.resolve()
-    killed: dict[str, list[bool]] = {}
+    killed: dict[str, list[bool]] = {area: [] for area in options.areas}
     with tempfile.TemporaryDirectory(prefix="mutants-") as name:
-        folder = Path(name)
+        folder, limits = Path(name), {}
         _copy(tree, folder)
-        for mutant in drawn(tree, options.count, options.seed):
-            if mutant.area not in killed:
-                if noticed(folder, mutant.area, options.seconds):
-                    print(f"Tests of {mutant.area} fail without any edit.", file=sys.stderr)
-                    return 1
-                killed[mutant.area] = []
-            begun, path = time.monotonic(), folder / mutant.file
+        for area in options.areas:
+            begun = time.monotonic()
+            if noticed(folder, area):
+                print(f"Tests of {area} fail without any edit.", file=sys.stderr)
+                return 1
+            limits[area] = 60 + 5 * (time.monotonic() - begun)  # after which they hang
+        for mutant in drawn(tree, options.count, options.seed, options.areas):
+            path = folder / mutant.file
             path.write_text(mutant.edit.code, encoding="utf-8")
-            killed[mutant.area].append(noticed(folder, mutant.area, options.seconds))
+            killed[mutant.area].append(noticed(folder, mutant.area, limits[mutant.area]))
             shutil.copy(tree / mutant.file, path)
-            fate = "killed  " if killed[mutant.area][-1] else "SURVIVED"
-            print(f"{fate} {time.monotonic() - begun:4.0f} s  {mutant}", flush=True)
+            print("killed  " if killed[mutant.area][-1] else "SURVIVED", mutant, flush=True)
     for area, fates in killed.items():
         print(f"{area:9} {sum(fates)} of {len(fates)} killed")
     fates = [fate for each in killed.values() for fate in each]

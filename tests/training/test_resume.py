@@ -256,7 +256,7 @@ def process(tmp_path: Path) -> Iterator[Any]:
 LONG = {"epochs": 40, **BATCH}  # seconds, with a checkpoint at each step
 
 
-@pytest.mark.fast_cases("15")
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_with_try_again_and_loses_nothing(
     write_cell: WriteCell, process: Any, number: signal.Signals
