@@ -1,6 +1,7 @@
 # make run        the environment if it is not there, then the default run and its tables
 # make test       the same environment, then the fast tests
-# make test-slow  tests that run the real workflow or provoke real failures
+# make test-slow  tests that run the real workflow, train for long or provoke real failures; every
+#                 example of the properties, of which `make test` tries a fifth
 # make test-slurm tests on a real Slurm that they start on this host (root; Debian's packages)
 # make test-gpu   tests on the GPU of this machine
 # make test-all   every test
@@ -22,13 +23,21 @@ TORCH := $(shell grep '^torch==' requirements.lock)
 run: $(VENV)/.run
 	@$(BIN)/python -m snakemake --profile profiles/local --quiet rules host
 
+# A process a core; tests of one file stay in one process, in their order, and share its fixtures.
+# Their many processes would each compile the code anew if none might keep what it compiled.
+SIDE_BY_SIDE := -n auto --dist loadfile
+unexport PYTHONDONTWRITEBYTECODE
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE)
 
 SLOW_TESTS ?= tests
+# Properties are tried on every example here. Failures of memory, disk and time are provoked alone:
+# neighbours would disturb them. Of the files that are chosen, one of the two may hold no test (5).
 # Who leaves out the bare machine (--ignore=tests/gpu/test_bundle.py) needs no wheels for it.
 test-slow: $(VENV)/.dev $(if $(findstring gpu/test_bundle,$(SLOW_TESTS)),,.wheels/.fetched)
-	$(BIN)/python -m pytest -m "slow or faults" $(SLOW_TESTS)
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) --hypothesis-profile full \
+	    -m "(slow or hypothesis) and not faults" $(SLOW_TESTS) || [ $$? = 5 ]
+	$(BIN)/python -m pytest -m faults $(SLOW_TESTS) || [ $$? = 5 ]
 
 SLURM_TESTS ?= tests/slurm
 test-slurm: $(VENV)/.dev

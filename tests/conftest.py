@@ -1,16 +1,46 @@
-"""A disk that is soon full; and skips that CI could have removed fail there."""
+"""One thread a process, examples of properties, a small disk; skips that CI could remove fail.
+
+Tests run side by side (`make test`), one process a core: threads of torch and BLAS would only
+disturb each other. What trains sets the threads of its cell's configuration.
+"""
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 from collections.abc import Iterator
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
+from .examples import register_profiles
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before anything imports torch or numpy
+register_profiles()
+
 # Reasons that no package on a machine without the hardware removes.
 _CANNOT_BE_REMOVED = ("no GPU",)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Of a test with `fast_cases`, the cases whose id matches no pattern there are slow."""
+    for item in items:
+        mark = item.get_closest_marker("fast_cases")
+        if mark is not None and not any(fnmatchcase(item.callspec.id, each) for each in mark.args):
+            item.add_marker(pytest.mark.slow)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[object]:
+    """What is imported and collected stays to the end: no collection of garbage looks at it."""
+    gc.disable()
+    collected = yield
+    gc.freeze()
+    gc.enable()
+    return collected
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -13,12 +13,14 @@ from typing import Any
 
 import psutil
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src import limits
 from workflow_src.errors import UserError
 from workflow_src.limits import MB, Device, Host, address_space_now, cores, descendants, resident
+
+from .examples import examples
 
 ROOT = Path(__file__).resolve().parents[1]
 UNLIMITED = 9223372036854771712
@@ -158,7 +160,7 @@ def test_without_a_limit_the_machine_is_it(tree: Tree, lines: tuple[str, ...]) -
 
 
 @given(limits=st.lists(st.none() | st.integers(1, MACHINE - 1), min_size=1, max_size=6))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_the_smallest_limit_of_any_path_binds_at_its_outermost_level(
     tmp_path_factory: pytest.TempPathFactory, limits: list[int | None]
 ) -> None:

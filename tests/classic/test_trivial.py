@@ -3,7 +3,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.classic.autoregression import Autoregression, forecast
@@ -16,6 +16,8 @@ from workflow_src.tasks.anomaly_detection import score as anomaly_detection
 from workflow_src.tasks.classification import score as classification
 from workflow_src.tasks.rul_prediction import score as rul_prediction
 from workflow_src.tasks.signal_prediction import score as signal_prediction
+
+from ..examples import examples
 
 CLASSES = ScoreFacts(classes=("normal", "inner"))
 MODULES = (classification, anomaly_detection, signal_prediction, rul_prediction)
@@ -127,7 +129,7 @@ def test_nothing_is_learned_from_validation_or_test():
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_no_threshold_beats_the_stump(seed):
     rng = np.random.default_rng(seed)
     features = np.round(rng.normal(size=(20, 2)), 1)

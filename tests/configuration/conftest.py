@@ -111,6 +111,7 @@ class World:
         self.config = folder / "config"
         self.store = store
         self._count = 0
+        self._splits: dict[str, SplitTable] = {}
 
     def new_folder(self) -> Path:
         """An empty folder."""
@@ -154,8 +155,11 @@ class World:
         if new:
             del base["split"]
         keys = Dataset.model_validate(merged(base, dataset or {}))
-        with Store(self.store) as store:
-            return make_split(store.table, keys, "d", self.folder)
+        known = keys.model_dump_json()
+        if known not in self._splits:
+            with Store(self.store) as store:
+                self._splits[known] = make_split(store.table, keys, "d", self.folder)
+        return self._splits[known]
 
     def reader(self, dataset: Mapping[str, Any] | None = None) -> SpanReader:
         """A reader of the bench's spans."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, get_args, get_origin
@@ -53,6 +54,12 @@ def _declaring(section: type[BaseModel], key: str) -> type[BaseModel]:
 
 
 PROBES, KEYS = _probes(), _keys()
+# These train whole cells.
+TRAINS = re.compile(r"(Training\..*|Augmentation\.(noise_db|scale)|Request\.cache_mb)")
+CASES = [
+    pytest.param(key, marks=pytest.mark.slow) if TRAINS.fullmatch(key) else key
+    for key in sorted(PROBES)
+]
 
 
 def test_every_key_has_a_probe_and_every_probe_a_key() -> None:
@@ -60,7 +67,7 @@ def test_every_key_has_a_probe_and_every_probe_a_key() -> None:
     assert set(PROBES) - set(KEYS) == set(), "probes without a key"
 
 
-@pytest.mark.parametrize("key", sorted(PROBES))
+@pytest.mark.parametrize("key", CASES)
 def test_changing_it_changes_what_it_says(key: str, world: Any) -> None:
     PROBES[key](world)
 

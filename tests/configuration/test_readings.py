@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.command_line import over_files, typed
@@ -23,6 +23,8 @@ from workflow_src.configuration.messages import as_flow, as_yaml
 from workflow_src.configuration.reading import read
 from workflow_src.configuration.strict import Origin, parse
 from workflow_src.errors import UserError
+
+from ..examples import examples
 
 REPOSITORY = Path(__file__).parents[2]
 FILE = Origin("f.yaml")
@@ -117,7 +119,7 @@ def test_a_tag_hides_nothing(text: str) -> None:
         parse(f"a: {text}", FILE)
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])))
 def test_any_text_is_written_so_that_it_comes_back(text: str) -> None:
     assert parse(as_flow({text: [text]}), FILE) == {text: [text]}
@@ -127,14 +129,14 @@ def test_any_text_is_written_so_that_it_comes_back(text: str) -> None:
 WORDS = st.text("0123456789._-+:eExobyYnNtT", max_size=8)
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(WORDS)
 def test_any_word_in_quotes_is_that_word(word: str) -> None:
     for text in (f"'{word}'", f'"{word}"'):
         assert parse(f"- {text}\n- {{{text}: 1}}", FILE) == [word, {word: 1}]
 
 
-@settings(max_examples=500, deadline=None)
+@examples(500)
 @given(WORDS)
 def test_a_word_without_quotes_is_a_number_in_these_digits_or_that_text(word: str) -> None:
     """Nothing is accepted that means something else than what was typed."""
@@ -154,7 +156,7 @@ def test_a_word_without_quotes_is_a_number_in_these_digits_or_that_text(word: st
         ), "a number to some"
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.one_of(st.integers(-(10**18), 10**18), st.floats(allow_nan=False, allow_infinity=False)))
 def test_any_number_is_read_as_it_is_printed(number: float) -> None:
     read = parse(as_flow([number]), FILE)

@@ -441,6 +441,7 @@ def test_a_damaged_build_is_bad_data(rig: Rig) -> None:
         list(rig.source().recordings())
 
 
+@pytest.mark.slow
 def test_a_killed_build_is_gone_on_with(rig: Rig) -> None:
     slow = BUILDER.replace(
         "samples = np", "time.sleep(0.0 if raw_dir is None else 60)\n        samples = np"

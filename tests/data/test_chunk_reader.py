@@ -13,7 +13,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data import checksum
@@ -80,7 +80,6 @@ def span(reads: ChunkReader, recording: int, start: int, stop: int) -> np.ndarra
     return out
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_any_span_in_any_order_is_that_of_the_store(folder: Path, data: st.DataObject) -> None:
     signals = [made.signal for made in recordings()]
@@ -103,7 +102,6 @@ def spans(reads: ChunkReader, recordings: list[int], starts: list[int], size: in
     return out[places]
 
 
-@settings(deadline=None)
 @given(data=st.data())
 def test_spans_in_one_call_are_those_of_the_store(folder: Path, data: st.DataObject) -> None:
     signals = [made.signal for made in recordings()]
@@ -160,7 +158,6 @@ def test_each_chunk_is_verified_once_a_process(
     assert through_hdf5 == []
 
 
-@settings(deadline=None)
 @given(data=st.binary(min_size=2, max_size=3000).map(lambda b: b[: len(b) // 2 * 2]))
 def test_the_checksum_is_that_of_hdf5(data: bytes) -> None:
     """Also of zeros, whose sums are 0, and of what adds up to a multiple of 65535."""

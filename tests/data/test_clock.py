@@ -6,12 +6,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refuse_time
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.errors import BadData
+
+from ..examples import examples
 
 RATES = [1000.0, 10_000.0, 12_800.0, 25_600.0, 48_000.0, 48_828.125, 51_200.0, 97_656.25, 1e6]
 
@@ -51,7 +53,7 @@ def test_a_printed_clock_gives_the_rate_that_was_meant(rate, digits, length):
     jitter=st.floats(0, 0.24),
     seed=st.integers(0, 99),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_jitter_below_the_tolerance_is_accepted_with_the_rate(
     rate, length, start, jitter, seed
 ):
@@ -74,7 +76,7 @@ def test_any_jitter_below_the_tolerance_is_accepted_with_the_rate(
     seed=st.integers(0, 99),
     data=st.data(),
 )
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_a_single_sample_lost_doubled_or_turned_is_refused(rate, length, jitter, seed, data):
     moved = np.random.default_rng(seed).uniform(-jitter, jitter, length) / rate
     times, at = even(rate, length) + moved, data.draw(st.integers(1, length - 3))
@@ -166,7 +168,7 @@ def test_a_broken_clock_is_not_taken_for_a_channel(tmp_path, kind):
 
 
 @given(seed=st.integers(0, 10_000), smooth=st.integers(1, 400))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_no_vibration_is_taken_for_a_clock(seed, smooth):
     """Nor one that is sampled so fast that its samples rise and fall for a long time."""
     rng = np.random.default_rng(seed)

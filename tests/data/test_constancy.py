@@ -8,7 +8,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data.constancy import longest_constant, watched
@@ -16,6 +16,8 @@ from workflow_src.data.prepare import prepare_rig
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.folder import FolderOptions, FolderSource
+
+from ..examples import examples
 
 NOISE = np.random.default_rng(0).standard_normal((6000, 2)).astype(np.float32)
 
@@ -76,7 +78,7 @@ def brute_force(values: list[float], least: int) -> tuple[int, int]:
     return best
 
 
-@settings(deadline=None, max_examples=300)
+@examples(300)
 @given(
     runs=st.lists(st.tuples(st.integers(0, 2), st.integers(1, 260)), min_size=1, max_size=30),
     most=st.integers(2, 3000),

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import scipy.io
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -26,6 +26,8 @@ from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refus
 from workflow_src.data.sources.folder.readers import READERS
 from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData, UserError
+
+from ..examples import examples
 
 REPOSITORY = Path(__file__).parents[2]
 RIGS = REPOSITORY / "config" / "rigs"
@@ -518,7 +520,7 @@ def test_a_clock_is_no_channel_unless_one_says_so(tmp_path):
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([64, 100, 5000]), st.booleans())
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_what_was_measured_is_no_clock(seed, length, drifts):
     rng = np.random.default_rng(seed)
     signal = rng.standard_normal((length, 2)) * 10.0 ** rng.integers(-6, 6)

@@ -26,6 +26,8 @@ from workflow_src.data.sources.folder import FolderOptions, FolderSource
 from workflow_src.data.sources.folder.readers import READERS
 from workflow_src.errors import BadData, UserError
 
+from ..examples import examples
+
 FIELDS = {"unit_id": "{unit}", "condition": "600rpm", "run_id": "{unit}"}
 RATE = 25_600.0
 
@@ -141,9 +143,7 @@ FORMATS = {  # ending -> writer, kinds of number, options, whether the file stat
 }
 
 
-@settings(
-    max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(8, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     length=st.integers(4, 150),
     channels=st.integers(1, 3),

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data.inspection import inspect
 from workflow_src.data.sources.folder import FolderOptions, FolderSource
 from workflow_src.data.sources.folder.listing import by_pattern, everything, list_below
 from workflow_src.errors import BadData, UserError
+
+from ..examples import examples
 
 FIELDS = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"}
 NOBODY = 65534
@@ -267,7 +269,7 @@ MADE = st.lists(
 
 
 @given(made=MADE, targets=st.lists(st.sampled_from(["", "a", "b", "a/b", "a/1.csv"]), min_size=12))
-@settings(max_examples=150, deadline=None)
+@examples(150)
 def test_each_name_of_a_tree_is_a_file_or_accounted_for(tmp_path_factory, made, targets):
     root = tmp_path_factory.mktemp("tree")
     for (parts, kind), target in zip(made, targets, strict=False):

@@ -10,7 +10,7 @@ import openpyxl
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given
 from hypothesis import strategies as st
 
 from workflow_src.configuration import Rig
@@ -19,6 +19,8 @@ from workflow_src.data.recordings import check
 from workflow_src.data.sources.folder import FolderOptions, FolderSource
 from workflow_src.data.sources.phm_vibench.table import read_table
 from workflow_src.errors import BadData, UserError
+
+from ..examples import examples
 
 FIELDS = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"}
 LENGTH = 120
@@ -570,9 +572,7 @@ def dialect_text(d):
     return text, expected
 
 
-@settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DIALECTS, st.booleans())
 def test_any_dialect_comes_back_equal_or_is_refused(tmp_path, dialect, declared):
     # A single 0 above numbers that are written without needless zeros is a sample by all it shows.
@@ -595,9 +595,7 @@ def test_any_dialect_comes_back_equal_or_is_refused(tmp_path, dialect, declared)
 PLAIN = {"head": "names", "index": False, "trailing": False, "blank": "none", "form": "{!r}"}
 
 
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(DIALECTS)
 def test_a_plain_dialect_is_read(tmp_path, dialect):
     dialect |= PLAIN
@@ -609,9 +607,7 @@ def test_a_plain_dialect_is_read(tmp_path, dialect):
     np.testing.assert_array_equal(read, expected.astype(np.float32))
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@examples(60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.integers(0, 99),
     st.integers(1, 3),

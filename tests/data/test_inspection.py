@@ -16,7 +16,7 @@ import pandas as pd
 import pytest
 import scipy.io
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.io import wavfile
 
@@ -183,6 +183,7 @@ WRITERS = {
 STATED = {".csv", ".npz", ".mat", ".h5", ".wav", ".tdms"}
 
 
+@pytest.mark.fast_cases(".csv", ".npy", ".mat", ".h5", ".wav", ".tdms", ".parquet")
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_folder_of_each_format(tmp_path, ending):
     folder = tmp_path / "My bench"
@@ -331,7 +332,6 @@ WORDS = st.sampled_from(["IR", "OR", "normal", "k", "48", "7", "007", "_", "-", 
 STEMS = st.lists(WORDS, min_size=1, max_size=6).map("".join).filter(lambda s: s.strip() == s)
 
 
-@settings(deadline=None)
 @given(st.lists(st.tuples(STEMS, STEMS), min_size=1, max_size=8, unique=True))
 def test_the_pattern_matches_every_name(pairs):
     files = [f"{folder}/{file}.csv" for folder, file in pairs]
@@ -379,6 +379,7 @@ def test_steps_and_usual_rates():
     assert step_of_snapshots([1], [0.0]) is None
 
 
+@pytest.mark.slow
 def test_the_verb_prints_two_drafts(tmp_path, capsys):
     folder = tmp_path / "bench"
     folder.mkdir()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.artifacts.training_report import TrainingReport
@@ -25,6 +25,7 @@ from workflow_src.tables.paper import write_tables
 from workflow_src.tables.plan import DatasetEntry, ModelEntry, TablePlan, TaskSetEntry
 from workflow_src.tables.show import show
 
+from ..examples import examples
 from ..recordings import RECORDINGS
 
 REPOSITORY = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ def dataset(stride: int = 2, **split: Any) -> Dataset:
     return Dataset.model_validate({**keys, "split": {**NAIVE, **split}})
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(lengths=st.lists(st.integers(60, 120), min_size=1, max_size=4), stride=st.integers(1, 14))
 def test_the_leak_is_counted_as_by_hand(lengths: list[int], stride: int) -> None:
     split = make_split(recordings(lengths), dataset(stride), "d")

@@ -15,7 +15,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
@@ -26,6 +26,7 @@ from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData
 
 from .. import phm_vibench_files as files
+from ..examples import examples
 
 FACTS = Heading("bench", "phm_vibench")
 LENGTH, COUNT = 20_000, 5
@@ -90,7 +91,7 @@ def test_in_place_reads_what_a_copy_reads(tmp_path: Path) -> None:
     begin=st.integers(0, 30),
     channels=st.none() | st.lists(st.integers(0, 2), min_size=1, max_size=3, unique=True),
 )
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_any_span_of_any_form_comes_back(
     tmp_path_factory: pytest.TempPathFactory,
     dtype: str,

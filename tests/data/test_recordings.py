@@ -11,7 +11,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -19,6 +19,8 @@ from workflow_src.data.recordings import NORMAL, Recording, check
 from workflow_src.data.source import Provenance
 from workflow_src.data.store import COLUMNS, Heading, Store, write_store
 from workflow_src.errors import BadData
+
+from ..examples import examples
 
 FACTS = Heading("bench", "folder")
 
@@ -70,7 +72,7 @@ def test_signals_and_labels_come_back(tmp_path):
         unique=True,
     ).filter(lambda names: not {".", ".."} & set(names)),
 )
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_any_signal_under_any_name_comes_back(tmp_path_factory, signal, names):
     folder = tmp_path_factory.mktemp("store")
     kinds = ("vibration",) * signal.shape[1]

@@ -8,7 +8,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.signal import kaiser_beta
 
@@ -22,6 +22,8 @@ from workflow_src.data.resampling import (
     ratio,
     resampled,
 )
+
+from ..examples import examples
 
 SECONDS = 0.5
 RATES = [(20000, 12000), (51200, 12000), (48000, 12000), (12800, 12000), (12000, 12000)]
@@ -89,7 +91,7 @@ def test_no_sample_depends_on_what_lies_beyond_the_support():
     down=st.integers(1, 30),
     length=st.integers(1, 400),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_the_ratio_is_exact_and_decides_the_length(rate, up, down, length):
     up, down = sorted((up, down))
     rates = ratio(rate * down, rate * up)
@@ -116,7 +118,7 @@ def test_rates_are_taken_as_they_are_written():
 
 
 @given(native=st.floats(200, 1e6), share=st.floats(1e-3, 1))
-@settings(max_examples=300, deadline=None)
+@examples(300)
 def test_any_two_rates_have_a_ratio_that_is_near_enough(native, share):
     """25 millionths, the most that the nearest fraction is off; one that is off is said."""
     common = native * share
@@ -163,7 +165,7 @@ def test_it_is_the_windowed_sum_over_all_samples(up, down):
     block=st.integers(1, 700),
     terms=st.sampled_from([(1, 1), (1, 3), (7, 9), (250, 1017)]),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_blocks_change_no_bit(length, block, terms):
     signal = np.random.default_rng(length).standard_normal((length, 2)).astype(np.float32)
     whole = resampled(signal, Fraction(*terms))
@@ -172,6 +174,7 @@ def test_blocks_change_no_bit(length, block, terms):
         np.testing.assert_array_equal(resampled(signal, Fraction(*terms)), whole)
 
 
+@pytest.mark.fast_cases("48*")
 @pytest.mark.parametrize(("native", "common"), [(48828, 12000), (20000, 11999), (48000, 12000)])
 def test_memory_does_not_grow_with_the_terms_or_the_length(native, common):
     signal = np.zeros((2_000_000, 2), np.float32)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.keys import Dataset
@@ -17,6 +17,8 @@ from workflow_src.configuration.rotations import rotations
 from workflow_src.data.rotations import deal
 from workflow_src.data.splits import make_split
 from workflow_src.errors import UserError
+
+from ..examples import examples
 
 NONE = {"validation": {"strategy": "none"}}
 
@@ -69,7 +71,7 @@ def test_folds_are_balanced_by_class_and_by_size(
 LABELS = st.sets(st.sampled_from("abcd"), max_size=3).map(frozenset)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(labels=st.lists(LABELS, min_size=3, max_size=6), folds=st.integers(2, 3))
 def test_training_keeps_every_class_where_some_deal_does(
     labels: list[frozenset[str]], folds: int

@@ -8,11 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data.selection import select
 from workflow_src.errors import UserError
+
+from ..examples import examples
 
 
 def chosen(cells, values, column="unit_id"):
@@ -73,7 +75,7 @@ def test_the_remedy_prints_its_quotes():
 texts = st.text("01.e_-na ", min_size=1, max_size=4).filter(lambda text: text == text.strip())
 
 
-@settings(max_examples=300, deadline=None)
+@examples(300)
 @given(st.lists(texts, min_size=1, max_size=6), st.data())
 def test_a_text_of_the_table_selects_its_own_rows_alone(cells, data):
     wanted = data.draw(st.lists(st.sampled_from(cells), min_size=1, max_size=3))

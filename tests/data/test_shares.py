@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration import Dataset
 from workflow_src.data.draws import draw
 from workflow_src.data.prepare import summary
 from workflow_src.data.splits import make_split
+
+from ..examples import examples
 
 
 def table(lengths: dict[str, list[int]]) -> pd.DataFrame:
@@ -38,6 +40,7 @@ def split(lengths: dict[str, list[int]], **keys: Any) -> Any:
 UNEQUAL = {"normal": [3000, 400, 500, 300, 200], "inner": [2000, 600, 500, 300, 400]}
 
 
+@pytest.mark.fast_cases("?")
 @pytest.mark.parametrize("seed", range(20))
 def test_the_share_is_one_of_the_spans(seed):
     made = split(UNEQUAL, seed=seed)
@@ -89,7 +92,7 @@ def test_the_draw_does_not_depend_on_the_order_of_rows():
 sizes = st.lists(st.integers(1, 1000), min_size=2, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(normal=sizes, inner=sizes, share=st.sampled_from([0.1, 0.25, 0.5]), seed=st.integers(0, 99))
 def test_no_other_draw_is_nearer_by_more_than_a_fifth(normal, inner, share, seed):
     """Against all draws: each class on both sides, and nearest but for the tolerances."""
@@ -111,7 +114,7 @@ def test_no_other_draw_is_nearer_by_more_than_a_fifth(normal, inner, share, seed
     assert miss(taken) <= min(map(miss, every)) + 0.2 * share
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     count=st.integers(2, 12), size=st.integers(1, 100), share=st.floats(0.05, 0.95),
     seed=st.integers(0, 99),

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from scipy.signal import butter, hilbert, sosfiltfilt
@@ -21,6 +21,8 @@ from workflow_src.data.sources.simulated.gearbox import PINION_TEETH
 from workflow_src.data.sources.simulated.run_to_failure import ONSETS, SNAPSHOT_EVERY_S, Life
 from workflow_src.data.sources.simulated.structure import STEPS_PER_G, Mode, impacts, ring
 from workflow_src.errors import UserError
+
+from ..examples import examples
 
 KINDS = ("bearing", "gearbox", "run_to_failure")
 
@@ -48,7 +50,7 @@ def envelope_lines(recording: Recording, orders: list[float]) -> np.ndarray:
 # --- contracts ---------------------------------------------------------------------------------
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(
     kind=st.sampled_from(KINDS),
     seed=st.integers(0, 2**40),
@@ -119,6 +121,7 @@ def test_wrong_options_are_refused(wrong):
         SimulatedOptions.model_validate({"kind": "bearing"} | wrong)
 
 
+@pytest.mark.fast_cases("*-bearing", "*-gearbox", "key0-run_to_failure")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "key", [{"seed": 5}, {"speeds_rpm": (1000.0,)}, {"rate_hz": 16000.0}, {"snr_db": 20.0}]

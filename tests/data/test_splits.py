@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.keys import Dataset
@@ -19,6 +19,8 @@ from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split
 from workflow_src.data.support import require
 from workflow_src.errors import BadData, UserError
+
+from ..examples import examples
 
 SPAN = {"window": 48, "horizon": 16}
 DENSE = {**SPAN, "stride": 1}
@@ -95,7 +97,7 @@ def rigs(draw: st.DrawFn) -> pd.DataFrame:
 strategies = st.sampled_from(["unit", "condition", "run", "time_block"])
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(
     table=rigs(),
     strategy=strategies,
@@ -154,7 +156,7 @@ def laid_end_to_end(table: pd.DataFrame) -> dict[str, int]:
     return place
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(table=rigs(), strategy=strategies, shuffle=st.randoms(use_true_random=False))
 def test_the_parts_do_not_depend_on_the_order_of_the_table(
     table: pd.DataFrame, strategy: str, shuffle: Any

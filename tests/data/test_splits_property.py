@@ -20,14 +20,12 @@ from workflow_src.data.split_files import SplitTable
 from workflow_src.data.splits import make_split
 from workflow_src.errors import BadData, UserError
 
+from ..examples import examples
+
 # Those of one rig; a union's column `rig` is seen in test_union.py.
 COLUMN_OF = {strategy: column for strategy, column in ALL.items() if strategy != "rig"}
-PROFILE = settings(
-    max_examples=60,
-    deadline=None,
-    derandomize=True,
-    database=None,
-    suppress_health_check=[HealthCheck.too_slow],
+PROFILE = examples(
+    60, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow]
 )
 PARTS = ("train", "val", "test")
 
@@ -249,7 +247,7 @@ def test_a_stride_and_a_cap_take_some_of_what_fits(case: Case) -> None:
         assert some <= every
 
 
-@settings(PROFILE, max_examples=30)
+@settings(PROFILE, max_examples=examples(30).max_examples)
 @given(case=cases(), folds=st.integers(2, 5), strategy=st.sampled_from(list(COLUMN_OF)))
 def test_a_rotation_tests_each_group_once(case: Case, folds: int, strategy: str) -> None:
     column = COLUMN_OF[strategy]

@@ -99,6 +99,7 @@ def require_whole(bench: Path, rate_hz: float, channels: list[int]) -> None:
     assert f"{FILES} recordings." in report
 
 
+@pytest.mark.slow
 def test_the_second_waits_for_the_first_and_writes_its_own(bench: Path) -> None:
     first = start(bench, 1000.0, [0, 1])
     writing(bench, first)
@@ -112,6 +113,7 @@ def test_the_second_waits_for_the_first_and_writes_its_own(bench: Path) -> None:
     require_whole(bench, 2000.0, [1])
 
 
+@pytest.mark.slow
 def test_what_a_killed_writer_left_is_not_used(bench: Path) -> None:
     first = start(bench, 1000.0, [0, 1])
     writing(bench, first)

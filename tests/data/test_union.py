@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.keys import Dataset, Rig
@@ -23,6 +23,8 @@ from workflow_src.data.splits import make_split
 from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import BadData, UserError
+
+from ..examples import examples
 
 REPOSITORY = Path(__file__).parents[2]
 KINDS = ("current", "vibration", "vibration")
@@ -152,7 +154,7 @@ LABELS = st.lists(st.sampled_from(["normal", "inner", "outer", None]), min_size=
 
 
 @given(faults=st.lists(LABELS, min_size=2, max_size=3), data=st.data())
-@settings(max_examples=25, deadline=None)
+@examples(25)
 def test_every_selected_recording_of_a_common_class_is_there_once(tmp_path_factory, faults, data):
     parts = {
         f"rig{i}": [
@@ -265,6 +267,7 @@ def dataset(**split: Any) -> Dataset:
     )
 
 
+@pytest.mark.fast_cases("*-two")
 @pytest.mark.parametrize("held_out", ["one", "two", "three"])
 @pytest.mark.parametrize("validation", ["time_block", "unit", "rig"])
 def test_a_rig_held_out_is_neither_trained_nor_validated_on(tmp_path, held_out, validation):

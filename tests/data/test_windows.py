@@ -180,6 +180,7 @@ def test_the_cache_stays_within_its_bound(store: Path, monkeypatch: pytest.Monke
     assert reader.kept_bytes == 2 * 4 * LENGTH * 2
 
 
+@pytest.mark.fast_cases("2")
 @pytest.mark.parametrize("recordings_kept", [0, 2, 21])
 def test_spans_of_all_channels_are_the_same_kept_or_not(store: Path, recordings_kept: int) -> None:
     room = recordings_kept * 4 * LENGTH * 3 / 2**20
@@ -248,6 +249,7 @@ def _read_in_child(reader: SpanReader, rows: list[int]) -> SpanArrays:
     return reader.read(rows)
 
 
+@pytest.mark.slow
 def test_a_reader_goes_to_a_spawned_process(store: Path) -> None:
     reader = reader_of(store, test_noise_db=0.0)
     rows = reader.rows("test")[:20].tolist()

@@ -6,9 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 REPOSITORY = Path(__file__).parents[2]
 
 
+@pytest.mark.slow
 def test_the_page_is_what_its_command_prints() -> None:
     command = [sys.executable, "docs/datasets.py"]
     done = subprocess.run(

@@ -163,6 +163,7 @@ def test_marks_stand_at_the_harmonics_of_each_order(prepared):
     assert max(expected.values()) < example.top
 
 
+@pytest.mark.fast_cases("bearing_sim", "gearbox_sim")
 @pytest.mark.parametrize("name", SIMULATED)
 def test_classes_share_every_scale(name, prepared):
     rig = seen(prepared(name))
@@ -175,6 +176,7 @@ def test_classes_share_every_scale(name, prepared):
         assert all("(g)" in figure.axes[panel].get_ylabel() for panel in (0, 1, 2)), example.title
 
 
+@pytest.mark.slow
 def test_the_same_recordings_give_the_same_bytes_whatever_a_users_settings(prepared):
     first = page(seen(prepared("gearbox_sim")))
     with mpl.rc_context({"font.size": 30, "lines.linewidth": 9, "svg.fonttype": "none"}):
@@ -375,6 +377,7 @@ def test_labels_of_one_row_do_not_overlap(pairs):
 # ------------------------------------------------------------------------------- the verb
 
 
+@pytest.mark.slow
 def test_the_verb_draws_a_rig_of_the_config(tmp_path, monkeypatch, capsys, prepared):
     (tmp_path / "data").mkdir()
     shutil.copytree(prepared("gearbox_sim"), tmp_path / "data" / "gearbox_sim")

@@ -69,6 +69,7 @@ def test_a_part_that_fails_or_sleeps_says_so_and_the_next_runs(
     assert found["kept"]["results"] == {"figure": 1.5}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_without_a_card_it_says_so_and_ends_well(tmp_path: Path) -> None:
     command = [sys.executable, str(ROOT / "benchmarks" / "gpu.py"), "--out", str(tmp_path / "out")]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,6 +14,8 @@ from torch.nn import functional
 from workflow_src.errors import UserError
 from workflow_src.models.dlinear import DLinearLayer, Options, build, moving_average_matrix
 from workflow_src.models.stack import TokenSizes
+
+from ..examples import examples
 
 
 @pytest.mark.oracle("decomp_*")
@@ -61,7 +63,7 @@ def test_kernel_without_a_middle_is_refused(kernel: int) -> None:
 
 
 @given(length=st.integers(1, 40), half=st.integers(0, 60))
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_moving_average_keeps_constants_and_equals_the_padded_mean(length: int, half: int) -> None:
     kernel = 2 * half + 1
     average = moving_average_matrix(length, kernel)

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
 from workflow_src.errors import UserError
 from workflow_src.models.embedding import HybridSpatialEmbedding, PatchEmbedding, patch_stride
+
+from ..examples import examples
 
 
 @pytest.mark.oracle("patch_tslib_*")
@@ -66,7 +68,7 @@ def test_hybrid_reference(oracle: Any) -> None:
     length=st.integers(1, 64),
     count=st.integers(1, 20),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_patches_fill_the_window_up_to_its_last_sample_or_are_refused(
     window: int, channels: int, length: int, count: int
 ) -> None:
@@ -173,7 +175,7 @@ def written_out(embedding: HybridSpatialEmbedding, window: Tensor, starts: Tenso
     count=st.integers(1, 6),
     training=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_hybrid_is_its_definition_for_patches_of_any_length(
     window: int, channels: int, length: int, count: int, training: bool
 ) -> None:

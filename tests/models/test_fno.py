@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
@@ -14,6 +14,8 @@ from torch.nn import functional
 from workflow_src.errors import UserError
 from workflow_src.models.fno import FourierLayer, Options, build, fourier_matrices
 from workflow_src.models.stack import TokenSizes
+
+from ..examples import examples
 
 
 def spectral_weight(complex_weight: Tensor) -> Tensor:
@@ -68,7 +70,7 @@ def test_stack_reference(oracle: Any) -> None:
 
 
 @given(length=st.integers(1, 60), data=st.data())
-@settings(max_examples=40, deadline=None)
+@examples(40)
 def test_matrices_are_the_truncated_transform_and_its_inverse(
     length: int, data: st.DataObject
 ) -> None:

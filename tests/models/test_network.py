@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from workflow_src.errors import UserError
 from workflow_src.models.draws import KeyedDropout
 from workflow_src.models.network import Network, build_trunk
+
+from ..examples import examples
 
 BACKBONES = ("dlinear", "patchtst", "timesnet", "fno")
 EMBEDDINGS = ("patch", "hse")
@@ -78,7 +80,7 @@ def step(model: Network, window: Tensor, keys: Tensor, size: int) -> dict[str, T
     depth=st.integers(1, 3),
     individual=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_any_window_and_channels_give_finite_tokens_and_gradients(
     backbone: str,
     embedding: str,
@@ -164,6 +166,7 @@ def test_lower_precision_runs_and_stays_close(backbone: str, embedding: str) -> 
     assert (lower - exact).abs().mean() < 0.05 * exact.abs().max()
 
 
+@pytest.mark.fast_cases("dlinear", "fno")
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_few_steps_lower_the_loss(backbone: str) -> None:
     """Tones of two pitches in noise, to be told apart from a head that averages the tokens."""

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.models.normalisation import WindowScale, normalise
+
+from ..examples import examples
 
 
 @pytest.mark.oracle("revin_*")
@@ -41,7 +43,7 @@ def test_any_unit_is_brought_to_unit_variance(amplitude: float) -> None:
 
 
 @given(value=st.floats(-1e6, 1e6, width=32), channels=st.integers(1, 8), length=st.integers(1, 300))
-@settings(max_examples=50, deadline=None)
+@examples(50)
 def test_constant_channel_neither_divides_by_zero_nor_amplifies(
     value: float, channels: int, length: int
 ) -> None:

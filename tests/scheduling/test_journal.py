@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -149,19 +148,6 @@ EXIT_CODES: dict[str, int] = {
 def test_each_cause_has_its_name_and_exit_code() -> None:
     assert {cause.text: cause.exit_code for cause in Cause} == EXIT_CODES
     assert len(Cause) == len(EXIT_CODES)  # no two are one by having equal values
-
-
-def test_scheduling_needs_no_torch() -> None:
-    """What the Snakefile imports stays light."""
-    code = (
-        "import sys, workflow_src.scheduling.journal, workflow_src.scheduling.request,"
-        " workflow_src.scheduling.supervisor, workflow_src.scheduling.told,"
-        " workflow_src.cells\n"
-        "found = {'torch', 'matplotlib', 'pytorch_lightning'} & {*sys.modules}\n"
-        "assert not found, found"
-    )
-    environment: dict[str, Any] = {**os.environ, "PYTHONPATH": str(ROOT)}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True, timeout=60)
 
 
 @pytest.mark.parametrize(

@@ -15,12 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from workflow_src.errors import Stopped, UserError
 from workflow_src.scheduling import lock as module
 from workflow_src.scheduling.lock import Lock, is_dead, newest
+
+from ..examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -548,7 +550,7 @@ class Theatre:
                 lock.release()
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@examples(60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     actors=st.integers(2, 4),
     # Long runs of one actor while the others stand still are what finds holes.

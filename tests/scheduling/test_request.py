@@ -231,7 +231,7 @@ policies = st.builds(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(forecasts, journals, classes, policies)
 def test_never_above_a_cap_and_never_an_exception(
     forecast: Forecast, journal: list[Any], hardware: Hardware, policy: Policy

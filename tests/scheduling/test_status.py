@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from workflow_src import cells as paths
@@ -25,6 +25,8 @@ from workflow_src.scheduling.journal import Cause, Journal
 from workflow_src.scheduling.lock import SILENCE_S, Lock
 from workflow_src.scheduling.status import Planned, State, Status, last_run, look, table
 from workflow_src.scheduling.told import Told
+
+from ..examples import examples
 
 ROOT = Path(__file__).resolve().parents[2]
 STUDY, CELL = "demo", Cell("bearing", "fno", "all", 42)
@@ -225,7 +227,7 @@ def test_without_validation_the_loss_is_that_of_training_and_no_nan_is_written(
     assert look(STUDY, WANTED).to_json()["loss"] is None
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     cut=st.floats(0, 1),
     name=st.sampled_from(["attempts.jsonl", "history.csv", "lock.1", "metrics.json"]),

@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from workflow_src.tasks.anomaly_detection.score import METRICS, score
+
+from ..examples import examples
 
 
 def draw(seed, recordings=14):
@@ -18,7 +20,7 @@ def draw(seed, recordings=14):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_metrics_equal_sklearns_with_recording_weights(predictions, seed):
     output, target, recording, part = draw(seed)
     table = predictions("anomaly_detection", output, target, recording=recording, part=part)
@@ -46,7 +48,7 @@ def test_metrics_equal_sklearns_with_recording_weights(predictions, seed):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_neither_order_nor_repeated_windows_change_scores(
     predictions, repeat, same_scores, seed, times
 ):

@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from workflow_src.errors import BadData
 from workflow_src.tasks.classification.score import METRICS, calibration_error, score, softmax
+
+from ..examples import examples
 
 K = 3
 CLASSES = ["normal", "inner", "outer"]
@@ -22,7 +24,7 @@ def draw(seed, recordings=12):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@examples(30)
 def test_metrics_equal_sklearns_with_recording_weights(predictions, seed):
     logits, target, recording = draw(seed)
     values = score(
@@ -48,7 +50,7 @@ def test_metrics_equal_sklearns_with_recording_weights(predictions, seed):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_neither_order_nor_repeated_windows_change_scores(
     predictions, repeat, same_scores, seed, times
 ):

@@ -145,6 +145,7 @@ def test_huber_is_quadratic_near_and_linear_far():
     torch.testing.assert_close(losses, torch.tensor([0.05**2 / 2, 0.1 * (0.9 - 0.05)]))
 
 
+@pytest.mark.slow
 def test_extras_are_heard_beside_many_token_features():
     """Noise tokens, the label in one extra: a head must find it in a few steps."""
     torch.manual_seed(0)

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import pearsonr
 from sklearn import metrics as sk
@@ -21,6 +21,8 @@ from workflow_src.tasks.rul_prediction import score as rul_prediction
 from workflow_src.tasks.rul_prediction.learn import RulPrediction
 from workflow_src.tasks.signal_prediction import score as signal_prediction
 from workflow_src.tasks.signal_prediction.learn import SignalPrediction
+
+from ..examples import examples
 
 CLASSES, HORIZON, CHANNELS = 4, 40, 2
 NAN = float("nan")
@@ -152,6 +154,7 @@ def two_kinds(size, share, healthy, faulty, seed=0):
     return fault.astype(np.float32), logit.astype(np.float32)
 
 
+@pytest.mark.fast_cases("usual", "saturated at both ends", "few spans")
 @pytest.mark.parametrize(
     ("drawn", "auroc", "precision"),
     [
@@ -304,7 +307,7 @@ def test_without_a_label_all_is_nan_and_nothing_is_added(task):
 
 
 @pytest.mark.parametrize("task", TASKS)
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(data=st.data())
 def test_any_division_into_updates_and_merges_gives_the_same_state(task, data):
     batch, outputs = make(48, seed=data.draw(st.integers(0, 5)))
@@ -324,6 +327,7 @@ def test_any_division_into_updates_and_merges_gives_the_same_state(task, data):
     assert meters[0].compute() == pytest.approx(whole.compute(), rel=1e-9, nan_ok=True)
 
 
+@pytest.mark.fast_cases("classification", "anomaly_detection")
 @pytest.mark.parametrize("task", TASKS)
 def test_the_state_keeps_its_size_and_type(task):
     batch, outputs = make(4)

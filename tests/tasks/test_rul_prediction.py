@@ -1,10 +1,12 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
 from workflow_src.tasks.rul_prediction.score import METRICS, score
+
+from ..examples import examples
 
 LIFE = 50.0
 PHM = {"phm2012", "phm2012_full_run"}  # of truncated runs alone: test_phm2012.py
@@ -22,7 +24,7 @@ def draw(seed, runs=3):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=20, deadline=None)
+@examples(20)
 def test_metrics_are_of_snapshots_then_runs(predictions, seed):
     output, true, recording, run = draw(seed)
     values = score(
@@ -57,7 +59,7 @@ def test_metrics_are_of_snapshots_then_runs(predictions, seed):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_neither_order_nor_repeated_windows_change_scores(
     predictions, repeat, same_scores, seed, times
 ):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
@@ -11,6 +11,8 @@ from workflow_src.tasks.signal_prediction.score import (
     forecast_statistics,
     score,
 )
+
+from ..examples import examples
 
 
 def draw(seed, steps=40, channels=2, recordings=5):
@@ -40,7 +42,7 @@ def table(predictions, window, horizon, forecast, recording, **more):
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_scores_from_statistics_equal_those_of_the_signals(predictions, seed):
     window, horizon, forecast, recording = draw(seed)
     values = score(table(predictions, window, horizon, forecast, recording), "model").values
@@ -71,7 +73,7 @@ def test_scores_from_statistics_equal_those_of_the_signals(predictions, seed):
 
 
 @given(st.integers(0, 10_000), st.integers(1, 4))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_neither_order_nor_repeated_windows_change_scores(
     predictions, repeat, same_scores, seed, times
 ):
@@ -83,7 +85,7 @@ def test_neither_order_nor_repeated_windows_change_scores(
 
 
 @given(st.floats(1e-3, 1e3), st.floats(-10, 10))
-@settings(max_examples=15, deadline=None)
+@examples(15)
 def test_gain_and_offset_of_a_rig_change_nothing(predictions, same_scores, gain, offset):
     window, horizon, forecast, recording = draw(1)
     moved = (gain * s + gain * offset for s in (window, horizon, forecast))

@@ -33,6 +33,7 @@ def losses(cell: Path) -> list[float]:
     return [float(row[f"loss_{task}"]) for task in TASKS]
 
 
+@pytest.mark.fast_cases("dlinear-bf16", "patchtst-fp16")
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("model", MODELS)
 def test_an_epoch_with_all_levers(write_cell: WriteCell, model: str, precision: str) -> None:

@@ -7,12 +7,14 @@ from typing import get_args
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from workflow_src.configuration import Training
 from workflow_src.training.precision import LossScale, Precision, PrecisionName
+
+from ..examples import examples
 
 NAMES = get_args(PrecisionName)
 HALF = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -50,7 +52,7 @@ def gradients(name: PrecisionName, scale: LossScale) -> list[torch.Tensor]:
 
 @pytest.mark.parametrize("name", ["fp32", "bf16"])
 @given(power=st.integers(0, 24))
-@settings(max_examples=10, deadline=None)
+@examples(10)
 def test_a_scale_changes_no_bit_of_a_gradient(name: PrecisionName, power: int) -> None:
     plain, scaled = (gradients(name, LossScale(start=2.0**p)) for p in (0, power))
     assert len(plain) == 6
@@ -94,7 +96,6 @@ def test_an_overflowing_step_is_replayed_at_half_the_scale_until_it_fits() -> No
 
 
 @given(st.lists(st.booleans(), max_size=60), st.integers(1, 4))
-@settings(deadline=None)
 def test_the_scale_is_a_power_of_two_within_its_bounds_and_resumes(
     good: list[bool], grow_every: int
 ) -> None:

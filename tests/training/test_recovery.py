@@ -200,6 +200,7 @@ def test_what_the_failed_work_held_is_free_before_the_next(fail: Callable[[], ob
     assert len(held) == 4
 
 
+@pytest.mark.fast_cases("[68]-dlinear", "[14]-patchtst")
 @pytest.mark.parametrize("backbone", ["dlinear", "patchtst"])
 @pytest.mark.parametrize("calls", [1, 4, 6, 8])  # of ten: trunk and heads, two micro-batches
 def test_a_step_done_again_is_the_clean_step(backbone: str, calls: int) -> None:

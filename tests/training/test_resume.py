@@ -57,6 +57,19 @@ def outcome(cell: Path) -> dict[str, Any]:
     }
 
 
+_UNDISTURBED: dict[str, dict[str, Any]] = {}
+
+
+def undisturbed(write_cell: WriteCell, **training: Any) -> dict[str, Any]:
+    """The outcome of a run with these options that nothing stops; they are trained once."""
+    key = json.dumps(training, sort_keys=True)
+    if key not in _UNDISTURBED:
+        cell = write_cell("undisturbed", **training)
+        attempt(cell, told())
+        _UNDISTURBED[key] = outcome(cell)
+    return _UNDISTURBED[key]
+
+
 def interrupt_after_save(cell: Path, saves: int, minutes: float) -> bool:
     """Attempt the cell and kill it right after its `saves`-th checkpoint; False: it finished."""
     save, count = Checkpoints.save, 0
@@ -79,34 +92,32 @@ def interrupt_after_save(cell: Path, saves: int, minutes: float) -> bool:
 
 
 def test_stopped_at_the_end_of_an_epoch(write_cell: WriteCell) -> None:
-    undisturbed = write_cell("undisturbed", **BATCH)
-    attempt(undisturbed, told())
+    expected = undisturbed(write_cell, **BATCH)
     for epoch in (1, 2, 3):
         cell = write_cell(f"stopped{epoch}", **BATCH)
         assert interrupt_after_save(cell, epoch, NEVER_INSIDE)
         attempt(cell, told())
-        assert outcome(cell) == outcome(undisturbed)
-    assert outcome(undisturbed)["steps"] == 3 * STEPS
+        assert outcome(cell) == expected
+    assert expected["steps"] == 3 * STEPS
 
 
-def test_stopped_after_any_step(write_cell: WriteCell) -> None:
-    undisturbed = write_cell("undisturbed", epochs=2, **BATCH)
-    attempt(undisturbed, told())
-    for step in range(1, 2 * STEPS + 1):
-        cell = write_cell(f"stopped{step}", epochs=2, **BATCH)
-        assert interrupt_after_save(cell, step, EVERY_BATCH)
-        attempt(cell, told())
-        assert outcome(cell) == outcome(undisturbed), f"stopped after step {step}"
+@pytest.mark.fast_cases("5", "7")
+@pytest.mark.parametrize("step", range(1, 2 * STEPS + 1))
+def test_stopped_after_any_step(write_cell: WriteCell, step: int) -> None:
+    expected = undisturbed(write_cell, epochs=2, **BATCH)
+    cell = write_cell("stopped", epochs=2, **BATCH)
+    assert interrupt_after_save(cell, step, EVERY_BATCH)
+    attempt(cell, told())
+    assert outcome(cell) == expected
 
 
 def test_stopped_at_each_step_in_turn(write_cell: WriteCell) -> None:
     """Ten attempts of one step each make one run."""
-    undisturbed, cell = (write_cell(name, epochs=2, **BATCH) for name in ("whole", "pieces"))
-    attempt(undisturbed, told())
+    cell = write_cell("pieces", epochs=2, **BATCH)
     for _ in range(2 * STEPS):
         assert interrupt_after_save(cell, 1, EVERY_BATCH)
     assert not interrupt_after_save(cell, 1, EVERY_BATCH)
-    assert outcome(cell) == outcome(undisturbed)
+    assert outcome(cell) == undisturbed(write_cell, epochs=2, **BATCH)
     events = [event["event"] for event in Journal(runs_beside(cell) / "attempts.jsonl").events()]
     assert events.count("started") == 2 * STEPS + 1
     assert events.count("resumed") == 2 * STEPS
@@ -116,8 +127,7 @@ def test_stopped_between_two_checkpoints(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Steps after the last checkpoint are done again, the row of a lost epoch written again."""
-    undisturbed, cell = (write_cell(name, **BATCH) for name in ("undisturbed", "stopped"))
-    attempt(undisturbed, told())
+    cell = write_cell("stopped", **BATCH)
     training_step = TrainingModule.training_step
 
     def die_in_the_eighth_step(self: TrainingModule, batch: Any, batch_index: int) -> None:
@@ -133,7 +143,7 @@ def test_stopped_between_two_checkpoints(
     with history.open("a", encoding="utf-8") as file:
         file.write("2,0.1,0.5,0.5,0.5,0.5\n3,0.")  # of an epoch that no checkpoint holds
     attempt(cell, told())
-    assert outcome(cell) == outcome(undisturbed)
+    assert outcome(cell) == undisturbed(write_cell, **BATCH)
     assert [row["epoch"] for row in outcome(cell)["history"]] == ["1", "2", "3"]
 
 
@@ -141,9 +151,7 @@ STOPS_EARLY = {"epochs": 40, "learning_rate": 0.3, "early_stopping_patience": 2,
 
 
 def test_early_stopping_and_best_weights_are_resumed(write_cell: WriteCell) -> None:
-    undisturbed = write_cell("undisturbed", **STOPS_EARLY)
-    attempt(undisturbed, told())
-    expected = outcome(undisturbed)
+    expected = undisturbed(write_cell, **STOPS_EARLY)
     epochs, best = expected["epochs"], expected["best_epoch"]
     assert epochs < 40, "the case needs a run that stops early"
     assert best == epochs - 2
@@ -185,13 +193,13 @@ def test_a_checkpoint_holds_nothing_that_runs_code(write_cell: WriteCell) -> Non
     assert (checkpoint["cell"]["epoch"], checkpoint["cell"]["position"]) == (0, 3)
 
 
+@pytest.mark.fast_cases("7-*", "1-cut")
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "lost"])
 @pytest.mark.parametrize("saves", [1, 7])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     write_cell: WriteCell, capfd: pytest.CaptureFixture[str], damage: str, saves: int
 ) -> None:
-    undisturbed, cell = (write_cell(name, epochs=2, **BATCH) for name in ("whole", "damaged"))
-    attempt(undisturbed, told())
+    cell = write_cell("damaged", epochs=2, **BATCH)
     assert interrupt_after_save(cell, saves, EVERY_BATCH)
     path = runs_beside(cell) / "last.ckpt"
     content = bytearray(path.read_bytes())
@@ -200,7 +208,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     if damage == "lost":  # a kill between the two renames of a save
         path.unlink()
     attempt(cell, told(EVERY_BATCH))
-    assert outcome(cell) == outcome(undisturbed)
+    assert outcome(cell) == undisturbed(write_cell, epochs=2, **BATCH)
     assert ("last.ckpt is damaged" in capfd.readouterr().out) == (damage != "lost")
     events = Journal(runs_beside(cell) / "attempts.jsonl").events()
     resumed = [event["checkpoint"] for event in events if event["event"] == "resumed"]
@@ -245,12 +253,11 @@ def process(tmp_path: Path) -> Iterator[Any]:
         each.communicate()
 
 
-LONG = {"epochs": 100, **BATCH}  # seconds, with a checkpoint at each step
+LONG = {"epochs": 40, **BATCH}  # seconds, with a checkpoint at each step
 
 
-@pytest.mark.parametrize(
-    "number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_with_try_again_and_loses_nothing(
     write_cell: WriteCell, process: Any, number: signal.Signals
 ) -> None:
@@ -270,9 +277,7 @@ def test_a_signal_ends_with_try_again_and_loses_nothing(
     assert not (cell.parent / "model.safetensors").exists()
 
     attempt(cell, told())
-    undisturbed = write_cell("undisturbed", **LONG)
-    attempt(undisturbed, told())
-    assert outcome(cell) == outcome(undisturbed)
+    assert outcome(cell) == undisturbed(write_cell, **LONG)
 
 
 @pytest.mark.parametrize("where", ["validation_step", "on_train_epoch_end"])
@@ -280,8 +285,7 @@ def test_a_signal_at_the_end_of_an_epoch_saves_it(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     """Lightning's own handler would leave a validation at once, and lose the epoch."""
-    undisturbed, cell = (write_cell(name, **BATCH) for name in ("undisturbed", "stopped"))
-    attempt(undisturbed, told())
+    cell = write_cell("stopped", **BATCH)
     stop, original = Stop(), getattr(TrainingModule, where)
 
     def struck(self: TrainingModule, *arguments: Any) -> None:
@@ -297,9 +301,10 @@ def test_a_signal_at_the_end_of_an_epoch_saves_it(
     finally:
         signal.signal(signal.SIGTERM, before)
     attempt(cell, told())
-    assert outcome(cell) == outcome(undisturbed)
+    assert outcome(cell) == undisturbed(write_cell, **BATCH)
 
 
+@pytest.mark.slow
 def test_the_log_of_a_run_is_short_also_within_slurm(write_cell: WriteCell, process: Any) -> None:
     """As one task of four of a Slurm job, where Lightning would ask for four processes."""
     cell = write_cell("a", epochs=20, **BATCH)

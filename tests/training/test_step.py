@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
@@ -29,6 +29,8 @@ from workflow_src.training.step import (
     step,
     valid_labels,
 )
+
+from ..examples import examples
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "dlinear": {"kernel": 3, "individual": False},
@@ -136,6 +138,7 @@ def furthest(one: dict[str, Tensor], other: dict[str, Tensor]) -> float:
     return max(float((one[name] - other[name]).abs().max()) for name in other) / scale
 
 
+@pytest.mark.fast_cases("*-dtype0-1e-12-task-wise-*", "dlinear-dtype1-*-task-wise-kept")
 @pytest.mark.parametrize("checkpointing", [False, True], ids=["kept", "recomputed"])
 @pytest.mark.parametrize("together", [False, True], ids=["task-wise", "together"])
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 5e-6)])
@@ -199,6 +202,7 @@ def cancelled(network: MultiTaskNetwork) -> Tensor:
     return torch.cat(found)
 
 
+@pytest.mark.fast_cases("dlinear-fp64", "patchtst-fp64", "dlinear-fp32")
 @pytest.mark.parametrize(
     ("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)], ids=["fp64", "fp32"]
 )
@@ -310,7 +314,7 @@ def test_spans_without_age_and_life_give_no_nan() -> None:
     assert all(torch.isfinite(gradient).all() for gradient in found.values())
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     masks=st.lists(
         st.tuples(st.booleans(), st.booleans(), st.booleans()), min_size=SIZE, max_size=SIZE

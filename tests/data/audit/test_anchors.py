@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data.audit import anchors as module
 from workflow_src.data.audit.anchors import HASHED, REACHES, anchors, reach_of
 
+from ...examples import examples
 from .benches import noise
 
 
-@settings(max_examples=20, deadline=None)
+@examples(20)
 @given(seed=st.integers(0, 10**6), reach=st.sampled_from(REACHES), length=st.integers(300, 3000))
 def test_an_anchor_is_the_least_hash_of_some_places_in_a_row(
     seed: int, reach: int, length: int

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.data.audit.leaks import Search, search
@@ -17,6 +17,7 @@ from workflow_src.data.recordings import Recording
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Heading, Store, write_store
 
+from ...examples import examples
 from .benches import (
     SPAN,
     Signals,
@@ -42,7 +43,7 @@ def found_in(signals: Signals) -> Search:
 # ------------------------------------------------------------------------- copies are found
 
 
-@settings(max_examples=40, deadline=None)
+@examples(40)
 @given(
     length=st.integers(LEAST, 2000),
     begin=st.integers(0, 3000),
@@ -63,7 +64,7 @@ def test_a_stretch_planted_anywhere_is_found_to_the_sample(
     assert (one.gain, one.offset, one.shift) == (1, 0, at - begin)
 
 
-@settings(max_examples=30, deadline=None)
+@examples(30)
 @given(
     gain=st.floats(0.01, 100) | st.floats(-100, -0.01),
     offset=st.floats(-50, 50),
@@ -132,7 +133,7 @@ def quantised(length: int, levels: int, memory: float, seed: int) -> np.ndarray:
     return np.clip(np.round(state * levels / 4), -(levels // 2), levels // 2).astype(np.float32)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     levels=st.integers(1, 16),
     memory=st.sampled_from([0.0, 0.5, 0.9, 0.99, 0.999]),
@@ -148,7 +149,7 @@ def test_independent_signals_of_few_levels_share_nothing(
     assert found_in(signals).found == []
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(levels=st.integers(4, 16), seed=st.integers(0, 10**6), shift=st.integers(0, 3000))
 def test_a_copy_of_few_levels_is_found_all_the_same(levels: int, seed: int, shift: int) -> None:
     original = quantised(8000, levels, 0.5, seed)[:, None]
@@ -185,7 +186,7 @@ def test_silence_and_saturation_within_noise_are_no_leak() -> None:
     assert found_in(signals).found == []
 
 
-@settings(max_examples=15, deadline=None)
+@examples(15)
 @given(seed=st.integers(0, 10**6), level=st.sampled_from([0.1, 0.01, 1e-3]))
 def test_a_common_tone_is_no_leak(seed: int, level: float) -> None:
     """Two recordings of one machine: the same strong tones, each with its own noise."""
@@ -250,6 +251,7 @@ def covered(split, part: str) -> set[int]:
 # --------------------------------------------------------------------------- real and simulated
 
 
+@pytest.mark.fast_cases("cwru*")
 @pytest.mark.parametrize(
     ("rig", "name", "keys"),
     [

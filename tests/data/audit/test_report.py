@@ -173,6 +173,7 @@ def test_no_statistic_of_test_is_in_training(tmp_path: Path, amplitude: str) -> 
     assert not np.array_equal(seen[1][2].window, seen[1000][2].window)
 
 
+@pytest.mark.fast_cases("none")
 @pytest.mark.parametrize("amplitude", ["absolute", "none"])
 def test_rank_count_and_spacing_of_snapshots_are_no_input(tmp_path: Path, amplitude: str) -> None:
     """What is read of a snapshot is the same whichever other snapshots of its run are kept."""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.signal import decimate, resample, resample_poly
@@ -18,6 +18,7 @@ from workflow_src.data.audit.report import as_text, report_of
 from workflow_src.data.audit.retimed import RATIOS
 from workflow_src.data.splits import make_split
 
+from ...examples import examples
 from .benches import Signals, bench, dataset_of, noise, stored, whole
 
 Array = NDArray[np.float32]
@@ -47,7 +48,7 @@ def pair(original: NDArray, copy: NDArray) -> Signals:
 # ------------------------------------------------------------------------- copies are found
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     length=st.integers(384, 2000),
     begin=st.integers(0, 3000),
@@ -69,6 +70,7 @@ def test_a_stretch_played_backwards_is_found_to_the_sample(
     assert abs(one.length - length) <= 2 * slack
 
 
+@pytest.mark.fast_cases("2", "1/2", "-1", "4/3", "3/4", "16/25", "25/16", "16/15")
 @pytest.mark.parametrize("ratio", [r for r in RATIOS if r != 1], ids=str)
 def test_a_copy_at_each_trial_ratio_is_found(ratio: Fraction) -> None:
     size = 12_000
@@ -85,6 +87,7 @@ def test_a_copy_at_each_trial_ratio_is_found(ratio: Fraction) -> None:
     assert spread == pytest.approx(one.length * ratio, rel=1e-3)
 
 
+@pytest.mark.fast_cases("2.0-0.9985", "1.28-1.0015", "-0.75-1.0005")
 @pytest.mark.parametrize("drift", [0.9985, 0.9995, 1.0005, 1.0015])
 @pytest.mark.parametrize("ratio", [2.0, 1.28, -0.75])
 def test_a_ratio_near_one_on_trial_is_measured(ratio: float, drift: float) -> None:
@@ -110,6 +113,7 @@ def test_it_does_not_matter_by_what_filter_it_was_resampled(resampled) -> None:
     assert one.length > 10_000 * 0.6
 
 
+@pytest.mark.fast_cases("-1")
 @pytest.mark.parametrize("ratio", [Fraction(-1), Fraction(2), Fraction(-3, 4)], ids=str)
 def test_noise_of_a_tenth_and_eight_bits_hide_no_long_copy(ratio: Fraction) -> None:
     original = noise(100_000, 7)[:, 0]
@@ -133,6 +137,7 @@ def test_the_report_says_how_a_copy_is_played(tmp_path: Path) -> None:
     assert "backwards, at 0.5 of its rate, times" in text
 
 
+@pytest.mark.fast_cases("cwru*", "bearing_sim*")
 @pytest.mark.parametrize(
     ("rig", "name", "keys"),
     [
@@ -194,6 +199,7 @@ def click(at: int, seed: int, level: float) -> NDArray:
     return signal
 
 
+@pytest.mark.fast_cases("two tones*", "60 harmonics*", "clicks in noise", "pulses at half*")
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -232,6 +238,7 @@ def test_periodic_signals_at_another_speed_are_no_copies(one: NDArray, other: ND
     assert [m for m in found_in(pair(one, other)).found if m.ratio != 1] == []
 
 
+@pytest.mark.fast_cases("tone", "symmetric pulses")
 @pytest.mark.parametrize(
     "signal",
     [
@@ -247,7 +254,7 @@ def test_a_machine_that_turns_on_is_no_copy_of_itself_backwards(signal: NDArray)
     assert [m for m in found if m.ratio != 1] == []
 
 
-@settings(max_examples=10, deadline=None)
+@examples(10)
 @given(seed=st.integers(0, 10**6), smooth=st.integers(1, 9))
 def test_independent_noise_of_any_colour_is_no_copy(seed: int, smooth: int) -> None:
     kernel = np.ones(smooth)
@@ -255,6 +262,7 @@ def test_independent_noise_of_any_colour_is_no_copy(seed: int, smooth: int) -> N
     assert found_in(pair(one, other)).found == []
 
 
+@pytest.mark.slow
 def test_halves_of_every_simulated_gearbox_recording_are_no_copies(tmp_path: Path) -> None:
     """Order-locked lines, short recordings: much that resembles itself."""
     with stored(tmp_path, "gearbox_sim") as store:
@@ -263,6 +271,7 @@ def test_halves_of_every_simulated_gearbox_recording_are_no_copies(tmp_path: Pat
         assert search(store, whole(store.table, parts, ["vibration"])).found == []
 
 
+@pytest.mark.fast_cases("hit_sm*")
 @pytest.mark.parametrize(("rig", "name"), [("uestc", "I_1200_5"), ("hit_sm", "IR2_1200")])
 def test_an_even_machine_measured_again_at_another_rate_is_no_copy(
     tmp_path: Path, rig: str, name: str

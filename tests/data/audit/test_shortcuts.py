@@ -55,6 +55,7 @@ def test_an_unknown_rate_tells_too() -> None:
     assert ("sampling rate", "normal from fault") in warned(rows(**unknown))
 
 
+@pytest.mark.slow
 def test_false_alarms_are_as_rare_as_the_rule_says() -> None:
     alarms = sum(bool(warned(rows(seed=seed))) for seed in range(100))
     assert alarms <= 12  # 5 are expected; more than 12 come once in a thousand
