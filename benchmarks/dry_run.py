@@ -35,10 +35,10 @@ sys.path.insert(0, str(REPOSITORY))
 
 from workflow_src import cells as paths  # noqa: E402
 from workflow_src.configuration import Configuration, load  # noqa: E402
+from workflow_src.scheduling.attempt_request import AttemptRequest  # noqa: E402
 from workflow_src.scheduling.journal import Journal  # noqa: E402
 from workflow_src.scheduling.request import Forecast, Policy, decide  # noqa: E402
 from workflow_src.scheduling.status import planned  # noqa: E402
-from workflow_src.scheduling.told import Told  # noqa: E402
 
 HARDWARE = "a100-80g"
 DECISIONS = 200
@@ -59,7 +59,9 @@ def write_journals(configuration: Configuration, attempts: int, heartbeats: int)
         journal.path.parent.mkdir(parents=True)
         lines: list[dict[str, object]] = []
         for number in range(attempts):
-            told = Told(hardware=HARDWARE, attempt=number + 1, memory_mb=4000 + 2000 * number)
+            told = AttemptRequest(
+                hardware=HARDWARE, attempt=number + 1, memory_mb=4000 + 2000 * number
+            )
             lines.append({"event": "started", "identity": one.identity, "told": asdict(told)})
             lines += [{"event": "checkpoint", "step": step} for step in range(heartbeats)]
             lines.append({"event": "ended", "cause": "host_oom", "message": "what it said"})

@@ -8,7 +8,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, repeated
 from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
-from workflow_src.configuration.machine import Hardware, Request, RequestRule, SiteClass
+from workflow_src.configuration.machine import (
+    Hardware,
+    Request,
+    RequestKeys,
+    RequestRule,
+    SiteClass,
+)
 from workflow_src.configuration.protocols import Rotation, Shots
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.configuration.training import (
@@ -29,6 +35,7 @@ __all__ = [
     "Model",
     "Override",
     "Request",
+    "RequestKeys",
     "RequestRule",
     "Rig",
     "Rotation",

@@ -8,7 +8,6 @@ import platform
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,10 @@ from workflow_src.code_digest import code_digest
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.events import Measured, Resumed
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
-from workflow_src.scheduling.told import Told
 from workflow_src.training.batches import PartBatches, TrainingBatches
 from workflow_src.training.checkpoints import (
     BestWeights,
@@ -53,23 +53,23 @@ class Attempt:
         cell: the resolved configuration of cell.json.
         identity: what decides the numbers, data and split included.
         folder: the cell's folder below runs/.
-        told: the request.
+        request: what it is told.
         journal: events of all attempts.
         stop: whether to leave early.
         watch: memory against its limits.
         recovery: the network and the micro-batch in force.
-        facts: what the journal's last line says of this attempt.
+        measured: what the journal's last line says of this attempt.
     """
 
     cell: Mapping[str, Any]
     identity: str
     folder: Path
-    told: Told
+    request: AttemptRequest
     journal: Journal
     stop: Stop
     watch: Watch
     recovery: Recovery
-    facts: dict[str, Any]
+    measured: Measured
 
 
 def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
     best = _best(attempt, reader)
     checkpoints = Checkpoints(
         attempt.folder,
-        attempt.told.checkpoint_minutes,
+        attempt.request.checkpoint_minutes,
         ranks=ranks,
         best=best,
         reason=attempt.stop.reason,
@@ -107,11 +107,11 @@ def fit(attempt: Attempt, reader: SpanReader) -> dict[str, Any]:
     ranks.wait()
     start = latest(attempt.folder)
     if start is not None and ranks.first:
-        attempt.journal.append("resumed", checkpoint=start.name)
+        attempt.journal.append(Resumed(checkpoint=start.name))
     try:
         _run(trainer, module, batches, validation if len(reader.rows("val")) else None, start)
     finally:
-        attempt.facts["steps"] = trainer.global_step
+        attempt.measured.steps = trainer.global_step
         batches.close()
     if best is not None:
         load_weights(attempt.recovery.network, best.path)
@@ -133,12 +133,12 @@ def _batches(attempt: Attempt, reader: SpanReader) -> TrainingBatches:
         rows,
         training["batch_size"],
         seed,
-        workers=attempt.told.workers,
+        workers=attempt.request.workers,
         rank=ranks.rank,
         ranks=ranks.count,
         groups=groups_of(reader, rows, training["sampling"]),
         augmentation=augmentation_of(reader, rows, training["augmentation"], seed),
-        tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
+        tell=attempt.journal.append,
     )
 
 
@@ -170,7 +170,7 @@ def _trainer(
     callbacks += [checkpoints]
     if best is not None:
         callbacks += [best, Patience(training["early_stopping_patience"])]
-    cuda = attempt.told.accelerator == "cuda"
+    cuda = attempt.request.accelerator == "cuda"
     return pl.Trainer(
         accelerator="gpu" if cuda else "cpu",
         # Each rank is a trainer by itself; what ranks exchange is the module's business.
@@ -220,7 +220,7 @@ def _run(
 def _report(
     attempt: Attempt, trainer: pl.Trainer, batches: TrainingBatches, checkpoints: Checkpoints
 ) -> dict[str, Any]:
-    told, recovery = attempt.told, attempt.recovery
+    request, recovery = attempt.request, attempt.recovery
     peaks = attempt.watch.peaks()
     return {
         "cell": attempt.cell["cell"],
@@ -230,8 +230,8 @@ def _report(
         "parameters": sum(p.numel() for p in recovery.network.parameters()),
         "micro_batch_size": recovery.size,
         "activation_checkpointing": recovery.checkpointing,
-        "accelerator": told.accelerator,
-        "devices": told.devices,
+        "accelerator": request.accelerator,
+        "devices": request.devices,
         "workers": batches.workers,
         "attempts": attempt.journal.attempts(attempt.cell["identity"]),
         "rungs": recovery.rungs,
