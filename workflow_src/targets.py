@@ -25,14 +25,14 @@ from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
 from workflow_src.errors import UserError
-from workflow_src.scheduling.attempt_history import cause_without_end
+from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
 from workflow_src.scheduling.events import Ended, Event
 from workflow_src.scheduling.forced import forced_cells
 from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.lock import last_sample, newest
+from workflow_src.scheduling.lock import newest
 from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide, site_resources
 from workflow_src.tables.plan import TablePlan, table_files, table_folder

@@ -299,8 +299,8 @@ def test_a_journal_that_cannot_be_written_is_said_and_does_not_end_the_watch(
 ) -> None:
     host, calls = Fake(use=0.1), []
 
-    def full(event: str, **facts: Any) -> None:
-        calls.append(event)
+    def full(event: NearLimit) -> None:
+        calls.append(event.event)
         raise OSError(28, "No space left on device")
 
     with Watch(full, host=host, every_s=0.005) as watch:

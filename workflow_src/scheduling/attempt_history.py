@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import Ended, Event, Levers, Sample, Shrank, Started, framing
+from workflow_src.scheduling.lock import Content
 from workflow_src.scheduling.slurm import cause_of_job
 
 
@@ -57,6 +58,11 @@ def invocation(history: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
     """The attempts of the last invocation of Snakemake: those from its first one on."""
     firsts = [index for index, each in enumerate(history) if each.request.attempt <= 1]
     return list(history[firsts[-1] :]) if firsts else list(history)
+
+
+def last_sample(holder: Content | None) -> Sample:
+    """What the holder that a lock file names saw at its last heartbeat."""
+    return Sample.read((holder or {}).get("sample"))
 
 
 def cause_without_end(journal: Sequence[Event], sample: Sample) -> Cause | None:

@@ -17,7 +17,9 @@ from workflow_src.scheduling.lenient import lenient
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(frozen=True, populate_by_name=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, populate_by_name=True, allow_inf_nan=False, defer_build=True
+    )
 
     def to_json(self) -> dict[str, JsonValue]:
         """What is known, under the names of the journal."""

@@ -31,7 +31,6 @@ from typing import Any
 
 from workflow_src.errors import LockLost, Stopped, UserError
 from workflow_src.files import disk_full, is_disk_full, write_text
-from workflow_src.scheduling.events import Sample
 from workflow_src.scheduling.slurm import squeue
 
 # Only where neither the holder's job nor its process can be asked for: heartbeats come every few
@@ -193,11 +192,6 @@ def newest(folder: Path) -> tuple[int, Content | None]:
         if number == 0 or content is not None:
             return number, content
         time.sleep(0.01)  # a shared file system shows what is gone, or not yet what is there
-
-
-def last_sample(content: Content | None) -> Sample:
-    """What the holder that a lock file names saw at its last heartbeat."""
-    return Sample.read((content or {}).get("sample"))
 
 
 def is_dead(content: Content, silence: _Silence | None = None) -> bool:

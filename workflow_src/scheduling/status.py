@@ -28,11 +28,12 @@ from workflow_src.scheduling.attempt_history import (
     FinishedAttempt,
     attempt_history,
     cause_without_end,
+    last_sample,
 )
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import Ended, Started, framing
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.lock import SILENCE_S, Content, is_dead, last_sample, newest
+from workflow_src.scheduling.lock import SILENCE_S, Content, is_dead, newest
 from workflow_src.scheduling.other_code import WORDS, of_other_code, retraining
 
 _TAIL_BYTES = 8192  # of history.csv: some rows, of which the last `_ROWS` count

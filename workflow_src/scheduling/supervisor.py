@@ -26,12 +26,12 @@ from pydantic import ValidationError
 from workflow_src.errors import LockLost, Stopped
 from workflow_src.files import disk_full, is_disk_full, only_while
 from workflow_src.limits import MB, Host
-from workflow_src.scheduling.attempt_history import cause_without_end
+from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.lock import Content, Lock, last_sample
+from workflow_src.scheduling.lock import Content, Lock
 from workflow_src.scheduling.stop import SAME_S, Stop, end_of_time
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
