@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -62,7 +62,7 @@ def write_journals(configuration: Configuration, attempts: int, heartbeats: int)
             told = AttemptRequest(
                 hardware=HARDWARE, attempt=number + 1, memory_mb=4000 + 2000 * number
             )
-            lines.append({"event": "started", "identity": one.identity, "told": asdict(told)})
+            lines.append({"event": "started", "identity": one.identity, "told": told.model_dump()})
             lines += [{"event": "checkpoint", "step": step} for step in range(heartbeats)]
             lines.append({"event": "ended", "cause": "host_oom", "message": "what it said"})
         text = "".join(json.dumps({"time": 0.0, **line}) + "\n" for line in lines)
@@ -117,7 +117,9 @@ def main() -> None:
 
         def decisions() -> None:
             for attempt in range(DECISIONS):
-                decide(forecast, events, configuration.hardware, replace(policy, attempt=attempt))
+                decide(
+                    forecast, events, configuration.hardware, replace(policy, attempt=attempt + 1)
+                )
 
         decision = median(decisions) / DECISIONS
         print(f"{cells} cells, {len(events)} events in each journal; seconds")

@@ -92,7 +92,7 @@ class Study:
         read, write = os.pipe()
         told = AttemptRequest(accelerator=self.accelerator, checkpoint_minutes=1e9)
         command = _command("attempt", str(cell.relative_to(self.folder)))
-        command += ["--told", told.model_dump_json(), "--report", str(write)]
+        command += ["--request", told.model_dump_json(), "--report", str(write)]
         command += ["--until", repr(time.time() + seconds)]
         identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
         journal = Journal(runs_beside(cell) / "attempts.jsonl")

@@ -25,6 +25,7 @@ from workflow_src.errors import OutOfMemory, Stopped
 from workflow_src.limits import MB, address_space_now, limit_address_space
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import cause_of
+from workflow_src.scheduling.events import Shrank
 from workflow_src.scheduling.journal import Journal
 from workflow_src.training import run
 from workflow_src.training.checkpoints import Checkpoints
@@ -120,9 +121,9 @@ class Disturbed(TrainingModule):
             self._phase = f"{phase} {component}"
             mark(phase, component)
 
-        def told(event: str, **facts: Any) -> None:
+        def told(event: Shrank) -> None:
             self.did.failed_in.append(self._phase)
-            tell(event, **facts)
+            tell(event)
 
         self.mark, recovery.tell = marked, told
 

@@ -118,12 +118,14 @@ def _as_resource(value: float | str | None) -> int | str:
 
 def _read_flag(name: str, text: str) -> float | str | bool | None:
     kind = AttemptRequest.model_fields[name].annotation
-    number = None if takes_text(kind) else json.loads(text)
-    value = text if number is None else bool(number) if kind is bool else number
     try:
+        number = None if takes_text(kind) else json.loads(text)
+        value = text if number is None else bool(number) if kind is bool else number
         read: float | str | bool | None = getattr(
             AttemptRequest.model_validate({name: value}), name
         )
     except ValidationError as error:
         raise argparse.ArgumentTypeError(f"{text}: {error.errors()[0]['msg']}") from None
+    except json.JSONDecodeError:
+        raise argparse.ArgumentTypeError(f"{text} is no number") from None
     return read
