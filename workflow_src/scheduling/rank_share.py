@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def rank_share(batch_size: int, rank: int, ranks: int) -> slice:
+def rank_share(batch_size: int, rank: int, ranks: int) -> slice[int, int, None]:
     """What one of `ranks` processes takes of a batch: a contiguous part, perhaps empty."""
     return slice(rank * batch_size // ranks, (rank + 1) * batch_size // ranks)
 

@@ -14,9 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from rich.live import Live
 from rich.text import Text
 
@@ -104,7 +103,7 @@ class Status:
             return ""
         return ": ".join(filter(None, [self.last.cause.words, self.last.message]))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JsonValue]:
         """Plain values, None where something is not known."""
         last = self.last
         return {
