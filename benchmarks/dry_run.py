@@ -24,7 +24,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import yaml
@@ -35,10 +35,10 @@ sys.path.insert(0, str(REPOSITORY))
 
 from workflow_src import cells as paths  # noqa: E402
 from workflow_src.configuration import Configuration, load  # noqa: E402
+from workflow_src.scheduling.attempt_request import AttemptRequest  # noqa: E402
 from workflow_src.scheduling.journal import Journal  # noqa: E402
 from workflow_src.scheduling.request import Forecast, Policy, decide  # noqa: E402
 from workflow_src.scheduling.status import planned  # noqa: E402
-from workflow_src.scheduling.told import Told  # noqa: E402
 
 HARDWARE = "a100-80g"
 DECISIONS = 200
@@ -59,8 +59,10 @@ def write_journals(configuration: Configuration, attempts: int, heartbeats: int)
         journal.path.parent.mkdir(parents=True)
         lines: list[dict[str, object]] = []
         for number in range(attempts):
-            told = Told(hardware=HARDWARE, attempt=number + 1, memory_mb=4000 + 2000 * number)
-            lines.append({"event": "started", "identity": one.identity, "told": asdict(told)})
+            told = AttemptRequest(
+                hardware=HARDWARE, attempt=number + 1, memory_mb=4000 + 2000 * number
+            )
+            lines.append({"event": "started", "identity": one.identity, "told": told.model_dump()})
             lines += [{"event": "checkpoint", "step": step} for step in range(heartbeats)]
             lines.append({"event": "ended", "cause": "host_oom", "message": "what it said"})
         text = "".join(json.dumps({"time": 0.0, **line}) + "\n" for line in lines)
@@ -115,7 +117,9 @@ def main() -> None:
 
         def decisions() -> None:
             for attempt in range(DECISIONS):
-                decide(forecast, events, configuration.hardware, replace(policy, attempt=attempt))
+                decide(
+                    forecast, events, configuration.hardware, replace(policy, attempt=attempt + 1)
+                )
 
         decision = median(decisions) / DECISIONS
         print(f"{cells} cells, {len(events)} events in each journal; seconds")

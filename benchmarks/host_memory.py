@@ -105,9 +105,9 @@ def write_cell(folder: Path, name: str) -> Path:
 def train(cell: Path, workers: int, cache_mb: int, steps: int) -> None:
     """An attempt that is told to leave after `steps`."""
     from workflow_src.errors import Stopped
+    from workflow_src.scheduling.attempt_request import AttemptRequest
     from workflow_src.scheduling.journal import Journal
     from workflow_src.scheduling.stop import Reason, Stop
-    from workflow_src.scheduling.told import Told
     from workflow_src.training.run import attempt, limit_memory
 
     class AfterSteps(Stop):
@@ -117,7 +117,7 @@ def train(cell: Path, workers: int, cache_mb: int, steps: int) -> None:
             self.asked += 1
             return "terminated" if self.asked >= steps else None
 
-    told = Told(workers=workers, cache_mb=cache_mb)
+    told = AttemptRequest(workers=workers, cache_mb=cache_mb)
     limit_memory(told)  # as every attempt does
     try:
         attempt(cell, told, Journal(cell.with_name("attempts.jsonl")), AfterSteps())

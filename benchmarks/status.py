@@ -17,7 +17,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import asdict
 from pathlib import Path
 
 from parse_cells import large_run
@@ -27,11 +26,12 @@ sys.path.insert(0, str(REPOSITORY))
 
 from workflow_src import cells as paths  # noqa: E402
 from workflow_src.configuration import Configuration, load, snapshot  # noqa: E402
+from workflow_src.scheduling.attempt_request import AttemptRequest  # noqa: E402
 from workflow_src.scheduling.digest import digest  # noqa: E402
+from workflow_src.scheduling.events import Ended, Started  # noqa: E402
 from workflow_src.scheduling.journal import Journal  # noqa: E402
 from workflow_src.scheduling.lock import Lock  # noqa: E402
 from workflow_src.scheduling.status import planned  # noqa: E402
-from workflow_src.scheduling.told import Told  # noqa: E402
 from workflow_src.targets import Targets  # noqa: E402
 
 TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
@@ -49,7 +49,7 @@ def write_study(configuration: Configuration, epochs: int) -> int:
     for number, one in enumerate(cells):
         folder = paths.runs("large", one.cell)
         journal = Journal(folder / "attempts.jsonl")
-        journal.append("started", identity=one.identity, told=asdict(Told(hardware="local")))
+        journal.append(Started(identity=one.identity, request=AttemptRequest(hardware="local")))
         write_history(folder / "history.csv", epochs)
         lock = Lock(folder)
         lock.take()
@@ -58,7 +58,7 @@ def write_study(configuration: Configuration, epochs: int) -> int:
             continue
         lock.release()
         cause = "host_oom" if number % 5 == 1 else "done"
-        journal.append("ended", cause=cause, message="what it said", peak_rss_mb=1000.0)
+        journal.append(Ended(cause=cause, message="what it said", peak_rss_mb=1000.0))
         if cause == "done":
             metrics = paths.results("large", one.cell) / "metrics.json"
             metrics.parent.mkdir(parents=True)

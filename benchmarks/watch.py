@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from workflow_src.limits import Host, descendants, resident
+from workflow_src.scheduling.events import NearLimit
 from workflow_src.training.watch import Watch
 
 
@@ -32,8 +33,8 @@ def step(watch: Watch | None, marks: int) -> int:
     return total
 
 
-def tell(event: str, **facts: object) -> None:
-    print(event, facts)
+def tell(event: NearLimit) -> None:
+    print(event)
 
 
 def microseconds(call: Callable[[], object], calls: int) -> float:

@@ -46,14 +46,7 @@ rule train:
     resources:
         **T.training_resources(),
     shell:
-        "verb train {input.cell} --attempt {resources.attempt} --refused {resources.refused}"
-        " --hardware {resources.hardware} --accelerator {resources.accelerator}"
-        " --micro-batch {resources.micro_batch}"
-        " --activation-checkpointing {resources.activation_checkpointing}"
-        " --devices {resources.devices} --workers {resources.workers}"
-        " --cache-mb {resources.cache_mb}"
-        " --memory-mb {resources.training_mb} --runtime-minutes {resources.runtime}"
-        " --checkpoint-minutes {resources.checkpoint_minutes} > {log} 2>&1"
+        "verb train {input.cell} " + T.request_flags() + " > {log} 2>&1"
 
 
 rule classic:

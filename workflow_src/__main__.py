@@ -18,7 +18,8 @@ from workflow_src.errors import Stopped, UserError, first_line
 from workflow_src.files import disk_full, is_disk_full, only_while
 
 try:
-    from workflow_src.scheduling.journal import Cause, cause_of
+    from workflow_src.scheduling.attempt_request import AttemptRequest
+    from workflow_src.scheduling.cause import Cause, cause_of
 except ModuleNotFoundError as missing:
     sys.exit(
         f"{missing}: {sys.executable} is not the Python of the environment.\n"
@@ -128,17 +129,15 @@ def _train(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration import NetworkCell
     from workflow_src.scheduling.devices import own_gpus
     from workflow_src.scheduling.supervisor import supervise
-    from workflow_src.scheduling.told import Told
 
-    asked = {name: getattr(options, name) for name in Told.__dataclass_fields__ if name != "anew"}
-    told = Told(**asked, anew=_anew(options.cell))
-    if options.refused:
+    request = AttemptRequest.of_flags(options, anew=_anew(options.cell))
+    if request.refused:
         return _refuse(options.cell)
     identity = NetworkCell.read(options.cell).identity
     command = [sys.executable, "-m", "workflow_src", "attempt", str(options.cell)]
-    command += ["--told", told.to_json()]
-    with own_gpus(told.devices) if told.accelerator == "cuda" else nullcontext():
-        return supervise(runs_beside(options.cell), identity, told, command)
+    command += ["--request", request.model_dump_json()]
+    with own_gpus(request.devices) if request.accelerator == "cuda" else nullcontext():
+        return supervise(runs_beside(options.cell), identity, request, command)
 
 
 def _anew(cell: Path) -> str:
@@ -152,13 +151,13 @@ def _refuse(cell: Path) -> Cause:
     """Say again why there is no use in training this cell now."""
     from workflow_src.cells import runs_beside
     from workflow_src.configuration import NetworkCell
+    from workflow_src.scheduling.attempt_history import attempt_history
     from workflow_src.scheduling.journal import Journal
-    from workflow_src.scheduling.past import attempts
 
     events = Journal(runs_beside(cell) / "attempts.jsonl").events()
-    past = attempts(events, NetworkCell.read(cell).identity)
+    history = attempt_history(events, NetworkCell.read(cell).identity)
     print("Not tried again in this run of Snakemake, which says at its end what to do.")
-    for attempt in past[-1:]:
+    for attempt in history[-1:]:
         # This log takes the place of the one that told all.
         print(f"The last attempt ended: {attempt.cause.words}")
         print(attempt.text or attempt.message)
@@ -167,11 +166,11 @@ def _refuse(cell: Path) -> Cause:
 
 def _attempt(options: argparse.Namespace) -> Cause:
     from workflow_src.cells import runs_beside
+    from workflow_src.scheduling.events import Measured
     from workflow_src.scheduling.journal import Journal
     from workflow_src.scheduling.lock import require_held
     from workflow_src.scheduling.stop import Stop
     from workflow_src.scheduling.supervisor import die_with_parent
-    from workflow_src.scheduling.told import Told
 
     die_with_parent()
     folder = runs_beside(options.cell)
@@ -179,21 +178,19 @@ def _attempt(options: argparse.Namespace) -> Cause:
     stop = Stop(options.until, look)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, stop.ask)
-    told, facts = Told.from_json(options.told), dict[str, Any]()
-    report: dict[str, Any] = {"cause": Cause.DONE.text, "message": "", "facts": facts}
+    request, measured = AttemptRequest.model_validate_json(options.request), Measured()
+    end = {"cause": Cause.DONE.text, "message": ""}
     try:
         from workflow_src.training.run import attempt, limit_memory
 
-        limit_memory(told)
+        limit_memory(request)
         with only_while(look):
-            attempt(options.cell, told, Journal(folder / "attempts.jsonl"), stop, facts)
+            attempt(options.cell, request, Journal(folder / "attempts.jsonl"), stop, measured)
     except BaseException as error:
-        report["cause"] = cause_of(error).text
-        report["message"] = first_line(error)
-        facts["text"] = _text(error)
+        end = {"cause": cause_of(error).text, "message": first_line(error), "text": _text(error)}
         raise
     finally:
-        os.write(options.report, json.dumps(report).encode())
+        os.write(options.report, json.dumps(measured.ended(**end).to_json()).encode())
     return Cause.DONE
 
 
@@ -291,10 +288,10 @@ def _show(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
-def _forget(options: argparse.Namespace) -> Cause:
-    from workflow_src.forget import forget
+def _reset(options: argparse.Namespace) -> Cause:
+    from workflow_src.reset import reset
 
-    for path in forget(options.cell):
+    for path in reset(options.cell):
         print(f"removed {path}")
     return Cause.DONE
 
@@ -328,15 +325,15 @@ def _schema(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
-_Verb = Callable[[str, Any, str], argparse.ArgumentParser]  # its name, function, and text
+_Verb = Callable[..., argparse.ArgumentParser]  # of its name, function, text and older names
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workflow_src", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="verb")
 
-    def verb(name: str, run: Any, text: str) -> argparse.ArgumentParser:
-        made = verbs.add_parser(name, help=text, description=text)
+    def verb(name: str, run: Any, text: str, *aliases: str) -> argparse.ArgumentParser:
+        made = verbs.add_parser(name, help=text, description=text, aliases=aliases)
         made.set_defaults(run=run)
         return made
 
@@ -372,9 +369,9 @@ def _add_data(verb: _Verb) -> None:
 def _add_cells(verb: _Verb) -> None:
     """What is done for one cell."""
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
-    _add_request(train)
+    AttemptRequest.add_flags(train)
     attempt = verb("attempt", _attempt, "What `train` starts and watches; not to be called.")
-    attempt.add_argument("--told", required=True, help="the request, as JSON")
+    attempt.add_argument("--request", required=True, help="what it is told, as JSON")
     attempt.add_argument("--report", type=int, required=True, help="file descriptor of its end")
     attempt.add_argument("--until", type=float, help="end of the job, s since the epoch")
     classic = verb("classic", _classic, "Run the baseline of a cell.json.")
@@ -406,8 +403,9 @@ def _add_rest(verb: _Verb) -> None:
     watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
     watch.add_argument("pid", type=int)
     watch.add_argument("--every", type=float, default=1.0, help="seconds")
-    forget = verb("forget", _forget, "Remove all that is kept of a cell: it starts anew.")
-    forget.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
+    # `forget` is what one version before called it.
+    reset = verb("reset", _reset, "Remove all that is kept of a cell: it starts anew.", "forget")
+    reset.add_argument("cell", help="<study>/<dataset>/<model>/<task_set>/<seed>")
     draft = verb(
         "draft", _draft, "Write YAML of a rig and a dataset of the package bearing-datasets."
     )
@@ -422,36 +420,6 @@ def _add_rest(verb: _Verb) -> None:
     inspect.add_argument("--data-root", type=Path, help="default: $PHM_DATA_ROOT")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
-
-
-def _add_request(train: argparse.ArgumentParser) -> None:
-    """What the rule tells an attempt of its request."""
-    train.add_argument("--accelerator", choices=("cpu", "cuda"), default="cpu")
-    train.add_argument(
-        "--micro-batch", type=int, default=0, dest="micro_batch_size", help="0: the whole batch"
-    )
-    train.add_argument("--attempt", type=_positive, default=1, help="of this run of Snakemake")
-    train.add_argument("--hardware", default="", help="name of the hardware class")
-    train.add_argument("--runtime-minutes", type=int, default=0, help="that were asked for")
-    train.add_argument("--refused", type=_flag, default=False, metavar="{0,1}")
-    train.add_argument("--checkpoint-minutes", type=float, default=10.0)
-    train.add_argument("--memory-mb", type=int, default=0, help="of all processes; 0: all there is")
-    train.add_argument("--activation-checkpointing", type=_flag, default=False, metavar="{0,1}")
-    train.add_argument(
-        "--devices", type=_positive, default=1, help="processes that share each batch"
-    )
-    train.add_argument("--workers", type=int, default=0, help="processes beside each that read")
-    train.add_argument("--cache-mb", type=int, default=256, help="of recordings, each process")
-
-
-def _flag(text: str) -> bool:
-    return bool(int(text))
-
-
-def _positive(text: str) -> int:
-    if int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return int(text)
 
 
 def _terminate(*_: object) -> None:

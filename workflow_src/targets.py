@@ -25,14 +25,16 @@ from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
 from workflow_src.errors import UserError
+from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.capacity import Demand, require_capacity
+from workflow_src.scheduling.events import Ended, Event
 from workflow_src.scheduling.forced import forced_cells
 from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
-from workflow_src.scheduling.offered import Asked, require_offered
 from workflow_src.scheduling.other_code import of_other_code, told
-from workflow_src.scheduling.past import cause_without_end
-from workflow_src.scheduling.request import Forecast, Policy, Request, decide, site_resources
+from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide, site_resources
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
@@ -283,15 +285,15 @@ class Targets:
 
     # ------------------------------------------------------------------ resources
 
-    def request(self, cell: Cell, attempt: int = 1) -> Request:
+    def request(self, cell: Cell, attempt: int = 1) -> JobRequest:
         """What the next attempt of `cell` asks for, the `attempt`-th of this invocation."""
         journal = paths.runs(self.study, cell) / "attempts.jsonl"
         return self._decided(cell, attempt, journal.stat().st_size if journal.exists() else 0)
 
-    # Snakemake asks for each resource by itself; the past has not changed while the journal has not
+    # Snakemake asks for each resource by itself; nothing has happened while the journal has not
     # grown.
     @functools.cache  # noqa: B019 - lives as long as the process
-    def _decided(self, cell: Cell, attempt: int, journal_bytes: int) -> Request:
+    def _decided(self, cell: Cell, attempt: int, journal_bytes: int) -> JobRequest:
         resolved = self.configuration.resolve(*cell.key)
         training = resolved.training
         policy = Policy(
@@ -312,14 +314,14 @@ class Targets:
             policy,
         )
 
-    def _events(self, cell: Cell, attempt: int) -> list[dict[str, Any]]:
+    def _events(self, cell: Cell, attempt: int) -> list[Event]:
         """The journal; a start without an end, which Snakemake calls failed, gets its end."""
         folder = paths.runs(self.study, cell)
         events = Journal(folder / "attempts.jsonl").events()
-        sample = (newest(folder)[1] or {}).get("sample") or {}
+        sample = last_sample(newest(folder)[1])
         cause = cause_without_end(events, sample) if attempt > 1 else None
         if cause is not None:
-            events.append({"event": "ended", "cause": cause.text, "message": "no end was written"})
+            events.append(Ended(cause=cause.text, message="no end was written"))
         return events
 
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
@@ -327,21 +329,16 @@ class Targets:
 
         def resource(name: str) -> Callable[..., int | str]:
             def value(wildcards: Any, attempt: int) -> int | str:
-                return self._asked(Cell(*_of(wildcards)), attempt)[name]
+                return self.request(Cell(*_of(wildcards)), attempt).resources()[name]
 
             return value
 
-        return {name: resource(name) for name in self._asked(self.cells[0])}
+        return {name: resource(name) for name in self.request(self.cells[0]).resources()}
 
-    def _asked(self, cell: Cell, attempt: int = 1) -> dict[str, int | str]:
-        """The request, and what else training is told that changes no number."""
-        minutes = self.configuration.request(*cell.key).checkpoint_minutes
-        return self.request(cell, attempt).resources() | {
-            "attempt": attempt,
-            "hardware": self.configuration.run.hardware,
-            "accelerator": self.configuration.hardware.accelerator,
-            "checkpoint_minutes": f"{minutes:g}",
-        }
+    @staticmethod
+    def request_flags() -> str:
+        """The part of the training rule's shell text that tells the request."""
+        return AttemptRequest.flags()
 
     def training_threads(self, wildcards: Any, attempt: int) -> int:
         """CPU threads of a training target."""
@@ -387,7 +384,7 @@ class Targets:
                 for rule in configuration.run.requests
                 if fnmatch.fnmatchcase(cell.name, rule.cells)
             ]
-            asked = Asked(
+            demand = Demand(
                 cell=cell.name,
                 request=configuration.request(*cell.key),
                 by_pattern=frozenset().union(*keys),
@@ -395,7 +392,7 @@ class Targets:
                 precision=training.precision,
             )
             name = configuration.run.hardware
-            require_offered(asked, name, configuration.hardware, configuration.classes)
+            require_capacity(demand, name, configuration.hardware, configuration.classes)
 
 
 def build(

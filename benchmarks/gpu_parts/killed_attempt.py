@@ -15,7 +15,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Any
 
 from gpu_parts.bench import Bench
 from gpu_parts.study import Study
@@ -23,8 +22,9 @@ from workflow_src.cells import runs_beside
 from workflow_src.configuration import Hardware
 from workflow_src.configuration.keys import SiteClass
 from workflow_src.limits import MB
+from workflow_src.scheduling.events import Ended, Event, Resumed
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.request import INNER_SNAKEMAKE_MB, Forecast, Policy, Request, decide
+from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide
 
 # Weights of 67 MB, of which training holds four times as much; few tokens, so that steps are short.
 MODEL = "patchtst"
@@ -50,14 +50,14 @@ def measure(bench: Bench) -> None:
     code, tried = 75, 2
     while code == 75 and tried < ATTEMPTS:
         asked = next_request(cell, kind)
-        memory = {} if bench.cuda else {"memory_mb": asked.memory_mb - INNER_SNAKEMAKE_MB}
-        micro = asked.micro_batch_size
+        memory = {} if bench.cuda else {"memory_mb": asked.memory_mb}
+        micro = asked.micro_batch_size or 0
         code = study.attempt(cell, micro_batch=micro, **asks, **memory).returncode
         tried += 1
     bench.put("ended_with", value=code)
-    bench.put("causes", value=[e["cause"] for e in events(cell) if e["event"] == "ended"])
+    bench.put("causes", value=[e.cause for e in events(cell) if isinstance(e, Ended)])
     bench.put("asked_micro_batch", value=micro)
-    bench.put("resumed", value=sum(e["event"] == "resumed" for e in events(cell)))
+    bench.put("resumed", value=sum(isinstance(e, Resumed) for e in events(cell)))
     report = json.loads((cell.parent / "training.json").read_text(encoding="utf-8"))
     for key in ("micro_batch_size", "attempts", "steps"):
         bench.put(key, value=report[key])
@@ -69,12 +69,12 @@ def least_memory_mb(study: Study, cell: Path) -> int:
     return int(re.search(r"at least (\d+) MB", said)[1])  # type: ignore[index]
 
 
-def events(cell: Path) -> list[dict[str, Any]]:
+def events(cell: Path) -> list[Event]:
     """The cell's journal."""
     return Journal(runs_beside(cell) / "attempts.jsonl").events()
 
 
-def next_request(cell: Path, accelerator: str) -> Request:
+def next_request(cell: Path, accelerator: str) -> JobRequest:
     """What the next attempt asks for, after all that the journal holds."""
     identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
     hardware = Hardware.model_validate({"accelerator": accelerator})

@@ -140,7 +140,7 @@ def run(
         phase[0] = f"{name} {component}"
 
     loop = Loop(network(device), Levers(BATCH), mark)
-    loop.recovery.tell = lambda event, **facts: did.failed_in.append(phase[0])
+    loop.recovery.tell = lambda event: did.failed_in.append(phase[0])
 
     def part(number: int, name: str, work: Callable[[], object]) -> None:
         if sizes:

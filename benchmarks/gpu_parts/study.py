@@ -9,14 +9,15 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from workflow_src.cells import runs_beside
 from workflow_src.configuration import Configuration, load
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.told import Told
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / "config"
@@ -89,13 +90,13 @@ class Study:
     def until_deadline(self, cell: Path, seconds: float) -> str:
         """What the training process reports as its cause when its job ends in `seconds`."""
         read, write = os.pipe()
-        told = Told(accelerator=self.accelerator, checkpoint_minutes=1e9)
+        told = AttemptRequest(accelerator=self.accelerator, checkpoint_minutes=1e9)
         command = _command("attempt", str(cell.relative_to(self.folder)))
-        command += ["--told", told.to_json(), "--report", str(write)]
+        command += ["--request", told.model_dump_json(), "--report", str(write)]
         command += ["--until", repr(time.time() + seconds)]
         identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
         journal = Journal(runs_beside(cell) / "attempts.jsonl")
-        journal.append("started", told=asdict(told), identity=identity)
+        journal.append(Started(request=told, identity=identity))
         subprocess.run(
             command,
             cwd=self.folder,
@@ -108,7 +109,7 @@ class Study:
         with os.fdopen(read, "rb") as pipe:
             report = json.loads(pipe.read() or b"{}")
         cause = str(report.get("cause", "none"))
-        journal.append("ended", cause=cause, message=report.get("message", ""))
+        journal.append(Ended(cause=cause, message=report.get("message", "")))
         return cause
 
     def verb(self, *arguments: str) -> None:

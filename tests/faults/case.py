@@ -18,6 +18,7 @@ from workflow_src.cells import runs_beside
 from workflow_src.limits import descendants
 from workflow_src.scheduling.journal import Journal
 
+from ..journal_lines import lines
 from .cell import Variant, write_cell
 from .machine import MemoryGroup, SmallDisk
 from .moments import Touched
@@ -110,7 +111,7 @@ class Case:
         self.attempts += 1
         options = {
             "--accelerator": "cpu",
-            "--micro-batch": 0,
+            "--micro-batch-size": 0,
             "--checkpoint-minutes": self.checkpoint_minutes,
             "--memory-mb": self.memory_mb,
             "--activation-checkpointing": 0,
@@ -203,12 +204,12 @@ class Case:
 
     def causes(self) -> list[str]:
         """Causes of all ends that attempts wrote themselves, not the next one for them."""
-        ends = [event for event in self.journal.events() if event["event"] == "ended"]
+        ends = [event for event in lines(self.journal.path) if event["event"] == "ended"]
         return [str(event["cause"]) for event in ends if "found_later" not in event]
 
     def shrunk(self) -> bool:
         """Whether the micro-batch became smaller, so that rounding differs."""
-        return any(event["event"] == "out_of_memory" for event in self.journal.events())
+        return any(event["event"] == "out_of_memory" for event in lines(self.journal.path))
 
     def still_living(self, wait_s: float = 10.0) -> list[Process]:
         """Processes of the case that do not end within `wait_s`."""
@@ -220,7 +221,7 @@ class Case:
     def unbalanced(self) -> str | None:
         """What is wrong with the journal: each start has one end, before the next start."""
         open_start = False
-        for event in self.journal.events():
+        for event in lines(self.journal.path):
             if event["event"] == "started":
                 if open_start:
                     return "an attempt was started before the one before had its end line"

@@ -116,9 +116,9 @@ ATTEMPT = """
 import json, sys
 from pathlib import Path
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.told import Told
+from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.training.run import attempt
-attempt(Path(sys.argv[1]), Told(), Journal(Path("attempts.jsonl")))
+attempt(Path(sys.argv[1]), AttemptRequest(), Journal(Path("attempts.jsonl")))
 print(json.dumps(sorted(sys.modules)))
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,12 @@ import yaml
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.errors import BadData, UserError
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.digest import digest, failed_jobs, said
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.events import Ended, Started
+from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.status import planned
-from workflow_src.scheduling.told import Told
 from workflow_src.targets import Targets, build
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -45,8 +47,8 @@ class Run:
     ) -> None:
         journal = Journal(paths.runs("demo", cell) / "attempts.jsonl")
         facts = {"hardware": self.targets.configuration.run.hardware, **told}
-        journal.append("started", identity=self.identities[cell], told=asdict(Told(**facts)))
-        journal.append("ended", cause=cause, message=message)
+        journal.append(Started(identity=self.identities[cell], request=AttemptRequest(**facts)))
+        journal.append(Ended(cause=cause, message=message))
 
     def reach(self, epoch: int) -> None:
         path = paths.runs("demo", CELL) / "history.csv"

@@ -20,8 +20,10 @@ from workflow_src.configuration import Hardware, load
 from workflow_src.configuration.keys import Request as Configured
 from workflow_src.configuration.keys import SiteClass
 from workflow_src.errors import UserError
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.capacity import Demand, require_capacity
+from workflow_src.scheduling.events import Ended, Event, Started
 from workflow_src.scheduling.hardware import Machine, detected, larger, within
-from workflow_src.scheduling.offered import Asked, require_offered
 from workflow_src.scheduling.request import INNER_SNAKEMAKE_MB, Forecast, Policy, decide
 from workflow_src.targets import Targets
 
@@ -141,7 +143,7 @@ OFFER = Hardware(
     precisions=["fp32", "fp16"],
     max_runtime_minutes=600,
 )
-ASKED = Asked("d/net/all/1", Configured(), frozenset(), threads=2, precision="fp32")
+ASKED = Demand("d/net/all/1", Configured(), frozenset(), threads=2, precision="fp32")
 
 
 @pytest.mark.parametrize(
@@ -161,17 +163,17 @@ def test_more_than_a_node_has_is_refused_and_the_line_shown_mends_it(
 ) -> None:
     asked = replace(ASKED, request=Configured(**request_keys), threads=threads)
     with pytest.raises(UserError, match="more than a node of class mine") as refused:
-        require_offered(asked, "mine", OFFER, CLASSES)
+        require_capacity(asked, "mine", OFFER, CLASSES)
     shown = yaml.safe_load(str(refused.value).partition("remedy:")[2])
     assert shown == remedy
     mended = Configured(**(request_keys | shown["request"]))
-    require_offered(replace(asked, request=mended), "mine", OFFER, CLASSES)
+    require_capacity(replace(asked, request=mended), "mine", OFFER, CLASSES)
 
 
 def test_threads_that_no_node_has_are_a_key_of_training() -> None:
     asked = replace(ASKED, threads=9)
     with pytest.raises(UserError, match="9 cores") as refused:
-        require_offered(asked, "mine", OFFER, CLASSES)
+        require_capacity(asked, "mine", OFFER, CLASSES)
     shown = yaml.safe_load(str(refused.value).partition("remedy:")[2])
     assert shown == {"overrides": [{"cells": ASKED.cell, "training": {"torch_threads": 8}}]}
 
@@ -180,7 +182,7 @@ def test_what_a_pattern_sets_is_mended_by_a_pattern() -> None:
     much = Configured(memory_mb=50_000)
     asked = replace(ASKED, request=much, by_pattern=frozenset({"memory_mb"}))
     with pytest.raises(UserError, match="the next class is") as refused:
-        require_offered(asked, "mine", OFFER, CLASSES)
+        require_capacity(asked, "mine", OFFER, CLASSES)
     shown = yaml.safe_load(str(refused.value).partition("remedy:")[2])
     assert shown == {"requests": [{"cells": ASKED.cell, "memory_mb": 9800}]}
 
@@ -188,25 +190,24 @@ def test_what_a_pattern_sets_is_mended_by_a_pattern() -> None:
 def test_a_v100_computes_in_no_bf16() -> None:
     asked = replace(ASKED, precision="bf16")
     with pytest.raises(UserError, match="v100-16g does not compute in bf16") as refused:
-        require_offered(asked, "v100-16g", CLASSES["v100-16g"], CLASSES)
+        require_capacity(asked, "v100-16g", CLASSES["v100-16g"], CLASSES)
     said = str(refused.value)
     assert ASKED.cell in said
     assert "a100-40g, a100-80g, h100-80g" in said
     assert "precision: fp16" in said
-    require_offered(asked, "a100-40g", CLASSES["a100-40g"], CLASSES)
+    require_capacity(asked, "a100-40g", CLASSES["a100-40g"], CLASSES)
 
 
 def test_what_is_raised_stays_within_the_share_that_may_be_planned() -> None:
-    told = {"hardware": "mine", "attempt": 1, "memory_mb": 9000}
-    journal = [
-        {"event": "started", "identity": "cell", "told": told},
-        {"event": "ended", "cause": "host_oom", "message": ""},
-    ]
+    def memory_ran_out(memory_mb: int) -> list[Event]:
+        request = AttemptRequest(hardware="mine", memory_mb=memory_mb)
+        return [Started(identity="cell", request=request), Ended(cause="host_oom")]
+
     policy = Policy(1, SiteClass(), "mine", "cell", attempt=2, classes=CLASSES)
     forecast = Forecast(memory_mb=9000, runtime_minutes=60)
-    assert decide(forecast, journal, OFFER, policy).memory_mb == 10_000
-    told["memory_mb"] = 10_000 - INNER_SNAKEMAKE_MB
-    refusal = decide(forecast, journal, OFFER, policy).refusal
+    most = 10_000 - INNER_SNAKEMAKE_MB
+    assert decide(forecast, memory_ran_out(9000), OFFER, policy).memory_mb == most
+    refusal = decide(forecast, memory_ran_out(most), OFFER, policy).refusal
     assert refusal.startswith("fits nowhere")
     assert "the next class is v100-" in refusal
 

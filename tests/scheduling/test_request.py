@@ -12,15 +12,16 @@ from hypothesis import strategies as st
 from workflow_src.configuration import Hardware
 from workflow_src.configuration.keys import Request as Configured
 from workflow_src.configuration.keys import SiteClass
-from workflow_src.scheduling.journal import Cause
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import read_event
 from workflow_src.scheduling.request import (
     BUDGETS,
     INNER_SNAKEMAKE_MB,
     STUB_MB,
     STUB_MINUTES,
     Forecast,
+    JobRequest,
     Policy,
-    Request,
     decide,
 )
 
@@ -31,6 +32,14 @@ CPU = Hardware(accelerator="cpu", host_memory_mb=20_000)
 SITE = SiteClass(partition="gpu", account="phm")
 POLICY = Policy(threads=2, site=SITE, hardware="big", identity="cell")
 FORECAST = Forecast(memory_mb=4000, runtime_minutes=60, batch_size=32)
+
+
+def decided(
+    forecast: Forecast, journal: list[Any], hardware: Hardware, policy: Policy
+) -> JobRequest:
+    """The decision by the lines of a journal."""
+    events = [event for line in journal if (event := read_event(line)) is not None]
+    return decide(forecast, events, hardware, policy)
 
 
 def told(**more: Any) -> dict[str, Any]:
@@ -58,8 +67,8 @@ def shrunk(size: int, of: str = "gpu", checkpointing: bool = False) -> dict[str,
     return {"event": "out_of_memory", "of": of, "after": after}
 
 
-PLAIN = decide(FORECAST, [], GPU, POLICY)
-MORE = 6000 + INNER_SNAKEMAKE_MB
+PLAIN = decided(FORECAST, [], GPU, POLICY)
+MORE = 6000
 LAST = {"micro_batch_size": 1, "activation_checkpointing": True}
 
 # journal, number of the next attempt, what differs from the first request
@@ -70,12 +79,12 @@ CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
     "host_oom twice": (
         tried("host_oom") + tried("host_oom", attempt=2, memory_mb=6000),
         3,
-        {"memory_mb": 9000 + INNER_SNAKEMAKE_MB, "cache_mb": 64},
+        {"memory_mb": 9000, "cache_mb": 64},
     ),
     "host_oom near the cap": (
         tried("host_oom", memory_mb=15_000),
         2,
-        {"memory_mb": 20_000, "cache_mb": 128},
+        {"memory_mb": 20_000 - INNER_SNAKEMAKE_MB, "cache_mb": 128},
     ),
     "host_oom on another class": (tried("host_oom", hardware="small"), 2, {}),
     "host_oom of another configuration": (
@@ -112,8 +121,8 @@ CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_ran_out_is_raised_and_only_that(case: str) -> None:
     journal, attempt, different = CASES[case]
-    request = decide(FORECAST, journal, GPU, replace(POLICY, attempt=attempt))
-    assert request == replace(PLAIN, **different)
+    request = decided(FORECAST, journal, GPU, replace(POLICY, attempt=attempt))
+    assert request == PLAIN.model_copy(update={"attempt": attempt, **different})
 
 
 REFUSED: dict[str, tuple[list[Any], int, str]] = {
@@ -145,10 +154,10 @@ REFUSED: dict[str, tuple[list[Any], int, str]] = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_what_more_does_not_mend_is_refused(case: str) -> None:
     journal, attempt, reason = REFUSED[case]
-    request = decide(FORECAST, journal, GPU, replace(POLICY, attempt=attempt))
+    request = decided(FORECAST, journal, GPU, replace(POLICY, attempt=attempt))
     assert reason in request.refusal
-    assert (request.memory_mb, request.runtime_minutes, request.cores) == (STUB_MB, STUB_MINUTES, 1)
     asked = request.resources()
+    assert (asked["mem_mb"], asked["runtime"], request.cores) == (STUB_MB, STUB_MINUTES, 1)
     assert (asked["gpu"], asked["gpu_model"], asked["refused"]) == (0, "", 1)
     assert set(asked) == set(PLAIN.resources())
 
@@ -156,17 +165,17 @@ def test_what_more_does_not_mend_is_refused(case: str) -> None:
 def test_each_invocation_has_its_own_budget() -> None:
     killed = [e for n in (1, 2) for e in tried("terminated", attempt=n)]
     journal = killed + tried("terminated", attempt=1)
-    assert not decide(FORECAST, journal, GPU, replace(POLICY, attempt=2)).refusal
+    assert not decided(FORECAST, journal, GPU, replace(POLICY, attempt=2)).refusal
 
 
 def test_progress_between_deadlines_goes_on() -> None:
     journal = [e for n in range(1, 9) for e in tried("deadline", steps=5 * n, attempt=n)]
-    assert not decide(FORECAST, journal, GPU, replace(POLICY, attempt=9)).refusal
+    assert not decided(FORECAST, journal, GPU, replace(POLICY, attempt=9)).refusal
 
 
 def test_fewer_workers_and_a_smaller_cache_where_host_memory_ran_out() -> None:
-    forecast = replace(FORECAST, workers=4, cache_mb=100)
-    request = decide(forecast, tried("host_oom"), CPU, POLICY)
+    forecast = FORECAST.model_copy(update={"workers": 4, "cache_mb": 100})
+    request = decided(forecast, tried("host_oom"), CPU, POLICY)
     assert (request.workers, request.cores, request.cache_mb) == (2, 2 + 2, 50)
 
 
@@ -237,11 +246,13 @@ def test_never_above_a_cap_and_never_an_exception(
     forecast: Forecast, journal: list[Any], hardware: Hardware, policy: Policy
 ) -> None:
     past = repr(journal)
-    request = decide(forecast, journal, hardware, policy)
+    request = decided(forecast, journal, hardware, policy)
     assert repr(journal) == past
-    assert request == decide(forecast, journal, hardware, policy)
+    assert request == decided(forecast, journal, hardware, policy)
     if hardware.host_memory_mb is not None:
-        assert request.memory_mb <= max(hardware.host_memory_mb, INNER_SNAKEMAKE_MB + 1)
+        assert request.memory_mb + INNER_SNAKEMAKE_MB <= max(
+            hardware.host_memory_mb, INNER_SNAKEMAKE_MB + 1
+        )
     if hardware.max_runtime_minutes is not None:
         assert request.runtime_minutes <= hardware.max_runtime_minutes
     assert request.cores >= 1
@@ -254,7 +265,7 @@ def test_never_below_what_was_seen_to_be_needed(
     forecast: Forecast, parts: list[Any], hardware: Hardware, policy: Policy
 ) -> None:
     journal = [event for part in parts for event in part]
-    request = decide(forecast, journal, hardware, policy)
+    request = decided(forecast, journal, hardware, policy)
     if request.refusal:
         return
     for start, *_, end in parts:
@@ -262,7 +273,7 @@ def test_never_below_what_was_seen_to_be_needed(
         if had["hardware"] != "big":
             continue
         if end["cause"] == "host_oom":
-            assert request.memory_mb - INNER_SNAKEMAKE_MB > had["memory_mb"]
+            assert request.memory_mb > had["memory_mb"]
         if end["cause"] == "deadline":
             at_cap = request.runtime_minutes == hardware.max_runtime_minutes
             assert request.runtime_minutes > had["runtime_minutes"] or at_cap
@@ -278,12 +289,12 @@ def test_an_invocation_always_ends(forecast: Forecast, hardware: Hardware, ends:
     journal: list[Any] = []
     refused = False
     for number, cause in enumerate(ends, start=1):
-        request = decide(forecast, journal, hardware, replace(POLICY, attempt=number))
+        request = decided(forecast, journal, hardware, replace(POLICY, attempt=number))
         assert not refused or request.refusal, "once given up, given up to the end"
         refused = bool(request.refusal)
         if not refused:
             asked = {
-                "memory_mb": request.memory_mb - INNER_SNAKEMAKE_MB,
+                "memory_mb": request.memory_mb,
                 "runtime_minutes": request.runtime_minutes,
                 "micro_batch_size": request.micro_batch_size,
                 "activation_checkpointing": request.activation_checkpointing,
@@ -303,9 +314,12 @@ def test_the_configured_estimate_is_asked_for_with_room_for_snakemake() -> None:
         workers=3,
         cache_mb=100,
     )
-    request = decide(Forecast.configured(configured, 64), [], GPU, POLICY)
-    assert request == Request(
-        memory_mb=8000 + INNER_SNAKEMAKE_MB,
+    request = decided(Forecast.configured(configured, 64), [], GPU, POLICY)
+    assert request == JobRequest(
+        attempt=1,
+        hardware="big",
+        accelerator="cuda",
+        memory_mb=8000,
         runtime_minutes=120,
         cores=2 * (2 + 3),
         micro_batch_size=16,
@@ -323,7 +337,11 @@ def test_resources_name_what_is_asked_and_nothing_else() -> None:
     assert PLAIN.resources() == {
         "mem_mb": 4000 + INNER_SNAKEMAKE_MB,
         "runtime": 60,
-        "micro_batch": 0,
+        "micro_batch_size": 0,
+        "attempt": 1,
+        "hardware": "big",
+        "accelerator": "cuda",
+        "checkpoint_minutes": "10",
         "training_mb": 4000,
         "activation_checkpointing": 0,
         "devices": 1,
@@ -336,7 +354,7 @@ def test_resources_name_what_is_asked_and_nothing_else() -> None:
         "slurm_account": "phm",
     }
     nothing = Policy(threads=1, site=SiteClass())
-    asked = decide(FORECAST, [], CPU, nothing).resources()
+    asked = decided(FORECAST, [], CPU, nothing).resources()
     assert set(PLAIN.resources()) - set(asked) == {
         "gpu",
         "gpu_model",

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from workflow_src.scheduling import slurm
+from workflow_src.scheduling.attempt_history import cause_without_end
+from workflow_src.scheduling.events import Sample, Started
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.past import cause_without_end
 from workflow_src.scheduling.slurm import cause_of_job
 
 Programs = Callable[..., Path]
@@ -70,8 +71,8 @@ def test_without_an_answer_the_last_heartbeat_tells(
     programs(squeue=FORGOTTEN, sacct=sacct)
     assert cause_of_job("4711") is None
     journal = Journal(tmp_path / "attempts.jsonl")
-    journal.append("started", job="4711")
-    sample = {"time": 1.0, "used_mb": 90, "limit_mb": 100}
+    journal.append(Started(job="4711"))
+    sample = Sample(time=1.0, used_mb=90, limit_mb=100)
     found = cause_without_end(journal.events(), sample)
     assert found is not None
     assert found.text == "host_oom"
@@ -80,8 +81,8 @@ def test_without_an_answer_the_last_heartbeat_tells(
 def test_slurms_word_beats_the_last_heartbeat(programs: Programs, tmp_path: Path) -> None:
     programs(squeue="echo NODE_FAIL")
     journal = Journal(tmp_path / "attempts.jsonl")
-    journal.append("started", job="4711")
-    sample = {"time": 1.0, "used_mb": 90, "limit_mb": 100}
+    journal.append(Started(job="4711"))
+    sample = Sample(time=1.0, used_mb=90, limit_mb=100)
     found = cause_without_end(journal.events(), sample)
     assert found is not None
     assert found.text == "node_lost"

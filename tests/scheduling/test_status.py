@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,12 @@ from workflow_src import cells as paths
 from workflow_src.__main__ import main
 from workflow_src.cells import Cell
 from workflow_src.configuration import load, snapshot
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Ended, Started
+from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import SILENCE_S, Lock
 from workflow_src.scheduling.status import Planned, State, Status, last_run, look, table
-from workflow_src.scheduling.told import Told
 
 from ..examples import examples
 
@@ -44,9 +45,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def attempted(folder: Path, cause: str | None, identity: str = "now", **facts: Any) -> None:
     journal = Journal(folder / "attempts.jsonl")
-    journal.append("started", identity=identity, told=asdict(Told(hardware="local")))
+    journal.append(Started(identity=identity, request=AttemptRequest(hardware="local")))
     if cause is not None:
-        journal.append("ended", cause=cause, message="what it said", **facts)
+        journal.append(Ended(cause=cause, message="what it said", **facts))
 
 
 def history(folder: Path, epochs: int, **columns: object) -> Path:
@@ -171,9 +172,9 @@ def test_slurm_is_not_asked_for_each_cell_that_runs(
         script.write_text(f"#!/bin/sh\necho {name} >> {tmp_path}/calls\n")
         script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-    told = asdict(Told(hardware="local"))
+    request = AttemptRequest(hardware="local")
     journal = Journal(folder / "attempts.jsonl")
-    journal.append("started", identity="now", told=told, job="4711")
+    journal.append(Started(identity="now", request=request, job="4711"))
     lock = Lock(folder)
     lock.take()
     assert state() is State.RUNNING
@@ -200,7 +201,7 @@ def test_a_baseline_keeps_no_lock_and_runs_while_its_process_does(folder: Path) 
     journal = Journal(folder / "attempts.jsonl")
     process = subprocess.Popen(["sleep", "60"])
     here = os.uname().nodename
-    journal.append("started", identity="now", host=here, pid=process.pid)
+    journal.append(Started(identity="now", host=here, pid=process.pid))
     baseline = Planned(CELL, "now", None)
     assert look(STUDY, baseline).state is State.RUNNING
     process.kill()

@@ -20,12 +20,15 @@ import pytest
 from workflow_src.errors import UserError
 from workflow_src.scheduling import lock as lock_module
 from workflow_src.scheduling import supervisor as module
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.attempt_history import cause_of_silence
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Sample, Started
+from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import Lock, newest
-from workflow_src.scheduling.past import cause_of_silence
 from workflow_src.scheduling.supervisor import supervise
-from workflow_src.scheduling.told import Told
 
+from ..journal_lines import lines
 from ..waiting import eventually, gone
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,7 +40,8 @@ PROLOGUE = """if True:
     report = int(sys.argv[sys.argv.index("--report") + 1])
     rank = int(os.environ.get("RANK", 0))
     def say(cause, message="", /, **facts):
-        text = json.dumps({"cause": cause, "message": message, "facts": facts}).encode()
+        end = {"event": "ended", "cause": cause, "message": message, **facts}
+        text = json.dumps(end).encode()
         while text:
             text = text[os.write(report, text):]
 """
@@ -64,12 +68,12 @@ def runs(tmp_path: Path) -> Path:
 
 
 def events(runs: Path) -> list[dict[str, Any]]:
-    return Journal(runs / "attempts.jsonl").events()
+    return lines(runs / "attempts.jsonl")
 
 
 def attempt(runs: Path, command: Sequence[str], **told: Any) -> tuple[Cause, dict[str, Any]]:
     """Supervise within this process; the cause and the last line of the journal."""
-    cause = supervise(runs, "an identity", Told(**told), command)
+    cause = supervise(runs, "an identity", AttemptRequest(**told), command)
     last = events(runs)[-1]
     assert last["event"] == "ended"
     assert last["cause"] == cause.text
@@ -103,25 +107,26 @@ def test_each_end_has_its_cause(runs: Path, lines: list[str], cause: str, messag
 
 
 def test_the_journal_tells_what_was_asked_and_what_came_of_it(runs: Path) -> None:
-    lines = ["say('done', peaks_mb={'host': 12}, message='mine', cause='mine')"]
+    lines = ["say('done', peaks_mb={'host': 12}, seconds=1e6)"]
     attempt(runs, child(*lines), micro_batch_size=4, workers=2)
     started, ended = events(runs)
     assert started["event"] == "started"
     assert (started["host"], started["pid"]) == (platform.node(), os.getpid())
     assert started["identity"] == "an identity"
-    assert Told(**started["told"]) == Told(micro_batch_size=4, workers=2)
+    assert AttemptRequest(**started["told"]) == AttemptRequest(micro_batch_size=4, workers=2)
     assert started["job"] is None
     assert started["until"] is None
     assert started["limit_mb"] > 0
     assert started["versions"]["python"] == platform.python_version()
     assert ended["peaks_mb"] == {"host": 12}
-    assert (ended["cause"], ended["message"]) == ("done", "")  # a fact changes neither
+    assert (ended["cause"], ended["message"]) == ("done", "")
+    assert ended["seconds"] < 1000  # by the clock of who watches
 
 
 def test_a_report_larger_than_a_pipe_holds_nobody_up(runs: Path) -> None:
-    cause, ended = attempt(runs, child("say('done', long='x' * 300_000)"))
+    cause, ended = attempt(runs, child("say('done', text='x' * 300_000)"))
     assert cause is Cause.DONE
-    assert len(ended["long"]) == 300_000
+    assert len(ended["text"]) == 300_000
 
 
 def test_the_end_of_the_job_is_passed_on(
@@ -132,9 +137,9 @@ def test_the_end_of_the_job_is_passed_on(
     script.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SLURM_JOB_ID", "4711")
-    lines = ["say('done', until=float(sys.argv[sys.argv.index('--until') + 1]))"]
+    lines = ["say('done', text=sys.argv[sys.argv.index('--until') + 1])"]
     _, ended = attempt(runs, child(*lines))
-    assert ended["until"] == events(runs)[0]["until"] > time.time()
+    assert float(ended["text"]) == events(runs)[0]["until"] > time.time()
     assert events(runs)[0]["job"] == "4711"
 
 
@@ -149,7 +154,7 @@ def test_a_process_that_hangs_after_its_report_is_not_waited_for(
 
 def test_a_command_that_cannot_be_started_is_written_down(runs: Path) -> None:
     with pytest.raises(FileNotFoundError):
-        supervise(runs, "i", Told(), ["/no/such/program"])
+        supervise(runs, "i", AttemptRequest(), ["/no/such/program"])
     assert events(runs)[-1]["cause"] == "error"
     assert "/no/such/program" in events(runs)[-1]["message"]
     Lock(runs).take()  # it was released
@@ -229,10 +234,11 @@ def test_the_lock_lives_on_while_one_rank_still_works(
 
 def test_ranks_know_each_other(runs: Path) -> None:
     names = ["MASTER_ADDR", "WORLD_SIZE", "NODE_RANK", "RANK", "LOCAL_RANK"]
-    lines = [f"facts = {{n: os.environ[n] for n in {names}}}", "say('done', **facts)"]
-    ended = attempt(runs, child(*lines), devices=2)[1]
-    assert (ended["RANK"], ended["LOCAL_RANK"], ended["WORLD_SIZE"]) == ("0", "0", "2")
-    assert ended["MASTER_ADDR"] == "127.0.0.1"
+    own = f"{{n: os.environ[n] for n in {names}}}"
+    ended = attempt(runs, child(f"say('done', text=json.dumps({own}))"), devices=2)[1]
+    said = json.loads(ended["text"])
+    assert (said["RANK"], said["LOCAL_RANK"], said["WORLD_SIZE"]) == ("0", "0", "2")
+    assert said["MASTER_ADDR"] == "127.0.0.1"
 
 
 def test_who_lost_the_lock_ends_at_once_and_leaves_the_journal_to_the_next(
@@ -254,7 +260,7 @@ def test_who_lost_the_lock_ends_at_once_and_leaves_the_journal_to_the_next(
         "open(os.environ['WITNESS'], 'w').write(str(os.getpid()))",
         "time.sleep(60)",
     ]
-    assert supervise(runs, "i", Told(), child(*lines)) is Cause.TERMINATED
+    assert supervise(runs, "i", AttemptRequest(), child(*lines)) is Cause.TERMINATED
     assert not Path("/proc", (tmp_path / "pid").read_text()).exists()
     assert [event["event"] for event in events(runs)] == ["started"]
     assert (runs / "lock.2").read_text() == "{}"
@@ -266,10 +272,10 @@ DRIVER = """if True:
     import json, sys
     from pathlib import Path
     from workflow_src.scheduling import lock, stop, supervisor
-    from workflow_src.scheduling.told import Told
+    from workflow_src.scheduling.attempt_request import AttemptRequest
     lock._POLL_S = 0.02
     supervisor._GRACE_S, supervisor.SAME_S = 0.3, 0.3
-    cause = supervisor.supervise(Path(sys.argv[1]), "i", Told(), json.loads(sys.argv[2]))
+    cause = supervisor.supervise(Path(sys.argv[1]), "i", AttemptRequest(), json.loads(sys.argv[2]))
     sys.exit(cause.exit_code)
     """
 
@@ -405,10 +411,10 @@ def test_a_child_whose_supervisor_died_before_its_first_line_dies(tmp_path: Path
 def test_silence_is_classified_by_what_was_seen_last(
     runs: Path, until: float | None, sample: dict[str, float], cause: str
 ) -> None:
-    assert cause_of_silence({"until": until}, sample).text == cause
+    assert cause_of_silence(Started(until=until), Sample.read(sample)).text == cause
     # The same, from what a dead supervisor left.
     runs.mkdir(parents=True)
-    Journal(runs / "attempts.jsonl").append("started", until=until)
+    Journal(runs / "attempts.jsonl").append(Started(until=until))
     Lock(runs).take()
     left = json.loads((runs / "lock.1").read_text()) | {"began": "0", "sample": sample}
     (runs / "lock.1").write_text(json.dumps(left))
@@ -472,7 +478,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_the_lock_let_go(
     with monkeypatch.context() as patch:
         patch.setattr(Lock, "take", then_fill)
         with pytest.raises(UserError, match="The disk is full") as error:
-            supervise(runs, "i", Told(), child("say('done')"))
+            supervise(runs, "i", AttemptRequest(), child("say('done')"))
     assert str(runs) in str(error.value)
     (small_disk / "filler").unlink()
 

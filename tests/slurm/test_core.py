@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from workflow_src.configuration import load
-from workflow_src.scheduling.request import STUB_MB, Forecast, Policy, Request, decide
+from workflow_src.scheduling.request import STUB_MB, Forecast, JobRequest, Policy, decide
 
 from .study import (
     CLASSES,
@@ -26,7 +26,7 @@ from .study import (
 pytestmark = pytest.mark.slurm
 
 
-def decided(study: Study, hardware: str) -> Request:
+def decided(study: Study, hardware: str) -> JobRequest:
     """The first request of a cell, from the configuration alone."""
     folder = study.folder / "config"
     given = {**STUDY_RUN, "hardware": hardware}
@@ -51,7 +51,8 @@ def test_slurm_is_asked_what_was_decided(prepared, copied):
     for profile, study in studies.items():
         cell, request = study.cell("dlinear"), decided(study, CLASSES[profile])
         (job,) = study.asked("train", cell)
-        assert megabytes(job["MinMemoryNode"]) == request.memory_mb == MEMORY_MB + INNER_MB
+        assert megabytes(job["MinMemoryNode"]) == request.memory_mb + INNER_MB
+        assert request.memory_mb == MEMORY_MB
         assert minutes(job["TimeLimit"]) == request.runtime_minutes == 5
         assert int(job["NumCPUs"]) == request.cores == 1
         assert job["Partition"] == request.site.partition == profile.removeprefix("slurm-")
@@ -61,7 +62,7 @@ def test_slurm_is_asked_what_was_decided(prepared, copied):
         assert (request.gpus > 0) == (profile != "slurm-cpu")
         (started,) = cell.of("started")
         assert started["job"] == job["JobId"]
-        assert started["limit_mb"] == request.memory_mb
+        assert started["limit_mb"] == request.memory_mb + INNER_MB
         assert started["until"] == pytest.approx(started["time"] + 300, abs=60)
         assert cell.causes == ["done"]
         expected = {"load rehearsed/1.0"} if profile == "slurm-v100" else set()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from workflow_src.cells import Cell
+from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import main_tables, number, write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_files
@@ -165,9 +166,9 @@ def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> Non
     for seed in bearing.seeds:
         Path(f"demo/results/bearing/fno/all/seed{seed}/metrics.json").unlink()
     for _ in range(2):
-        journals[42].append("started")
-        journals[42].append("ended", cause="gpu_oom")
-    journals[43].append("started")
+        journals[42].append(Started())
+        journals[42].append(Ended(cause="gpu_oom"))
+    journals[43].append(Started())
     table = only(bearing, partial=True)
     assert entries(table)["FNO"] == [Entry("–", "", "a")]
     assert table.lettered[0][1] == (

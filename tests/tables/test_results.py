@@ -26,6 +26,7 @@ from workflow_src.predictions import (
     TaskPredictions,
     write_predictions,
 )
+from workflow_src.scheduling.events import Ended, read_event
 from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry
@@ -88,7 +89,9 @@ def test_why_a_cell_is_missing(
     cell = Cell("bearing", "fno", "all", 43)
     (paths.results("demo", cell) / "metrics.json").unlink()
     for event, told in events:
-        Journal(paths.runs("demo", cell) / "attempts.jsonl").append(event, **told)
+        line = read_event({"event": event, **told})
+        assert line is not None
+        Journal(paths.runs("demo", cell) / "attempts.jsonl").append(line)
     found = read_results(bearing.plan.cells, "demo", partial=True)
     assert found.missing == {cell: reason}
     assert found.failed == ({cell} if failed else set())
@@ -234,7 +237,7 @@ def test_a_wide_table_goes_on_beneath(study: Any, length: int) -> None:
 def test_show_counts_what_failed(bearing: Any) -> None:
     cell = Cell("bearing", "fno", "all", 43)
     (paths.results("demo", cell) / "metrics.json").unlink()
-    Journal(paths.runs("demo", cell) / "attempts.jsonl").append("ended", cause="error")
+    Journal(paths.runs("demo", cell) / "attempts.jsonl").append(Ended(cause="error"))
     text = show(bearing.plan.to_json(), partial=True)
     assert text.startswith("  [8/9 cells]")
     assert "1 failed" in text

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import pytest
 
 from workflow_src.cells import runs_beside
 from workflow_src.data.prepare import prepare_rig, prepare_split
+from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
-from workflow_src.scheduling.told import Told
 from workflow_src.training import run
 
 from .. import small_cells
@@ -30,14 +29,14 @@ DATASET = {
 TASKS = ("classification", "anomaly_detection", "signal_prediction")
 
 WriteCell = Callable[..., Path]
-UNHURRIED = Told(checkpoint_minutes=1e9)  # saves at the end of epochs alone
+UNHURRIED = AttemptRequest(checkpoint_minutes=1e9)  # saves at the end of epochs alone
 
 
-def attempt(cell: Path, told: Told = UNHURRIED, stop: Stop | None = None) -> Any:
+def attempt(cell: Path, told: AttemptRequest = UNHURRIED, stop: Stop | None = None) -> Any:
     """An attempt in this process, framed in the journal as the supervisor does it."""
     journal = Journal(runs_beside(cell) / "attempts.jsonl")
     identity = json.loads(cell.read_text(encoding="utf-8"))["identity"]
-    with journal.attempt(told=asdict(told), identity=identity):
+    with journal.attempt(identity, told):
         return run.attempt(cell, told, journal, stop)
 
 

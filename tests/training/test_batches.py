@@ -225,7 +225,7 @@ def test_a_killed_worker_loses_no_batch(reader: SpanReader) -> None:
         2,
         SEED,
         workers=2,
-        tell=lambda event, **facts: told.append({"event": event, **facts}),
+        tell=lambda event: told.append(event.to_json()),
     )
     found = []
     with contextlib.closing(loader):
@@ -286,7 +286,7 @@ def main():
     told = []
     loader = TrainingBatches(
         reader, reader.rows("train"), 2, 5, workers=int(workers),
-        tell=lambda event, **facts: told.append(facts),
+        tell=lambda event: told.append(event.to_json()),
     )
     found, error = [], None
     try:

@@ -23,7 +23,7 @@ NOTING = """
 import hashlib, sys
 from pathlib import Path
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.told import Told
+from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.run import attempt
 
@@ -41,7 +41,7 @@ def main():
         step(self, batch, index)
 
     TrainingModule.training_step = noted
-    told = Told(checkpoint_minutes=1e-9, workers=workers)
+    told = AttemptRequest(checkpoint_minutes=1e-9, workers=workers)
     attempt(cell, told, Journal(cell.with_name("attempts.jsonl")))
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import pytest
 
 from workflow_src.cells import runs_beside
 from workflow_src.predictions import read_predictions
-from workflow_src.scheduling.told import Told
+from workflow_src.scheduling.attempt_request import AttemptRequest
 
 from .conftest import TASKS, WriteCell, attempt
 
@@ -23,7 +23,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "timesnet": {"backbone": "timesnet", "feed_forward": 8, "top_k": 2, "kernels": 2},
     "fno": {"backbone": "fno", "modes": 3},
 }
-LEVERS = Told(checkpoint_minutes=1e9, micro_batch_size=3, activation_checkpointing=True)
+LEVERS = AttemptRequest(checkpoint_minutes=1e9, micro_batch_size=3, activation_checkpointing=True)
 
 
 def losses(cell: Path) -> list[float]:
@@ -58,6 +58,6 @@ def test_an_epoch_with_all_levers(write_cell: WriteCell, model: str, precision: 
 def test_recomputing_activations_changes_no_bit(write_cell: WriteCell, model: str) -> None:
     kept, recomputed = (write_cell(name, MODELS[model], epochs=1) for name in ("kept", "again"))
     attempt(kept)
-    attempt(recomputed, Told(checkpoint_minutes=1e9, activation_checkpointing=True))
+    attempt(recomputed, AttemptRequest(checkpoint_minutes=1e9, activation_checkpointing=True))
     for name in ("model.safetensors", "predictions.h5"):
         assert (kept.parent / name).read_bytes() == (recomputed.parent / name).read_bytes()

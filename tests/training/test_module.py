@@ -15,7 +15,7 @@ from workflow_src.configuration import NetworkCell, Training
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import Diverged
-from workflow_src.scheduling.journal import Cause, Journal, cause_of
+from workflow_src.scheduling.cause import Cause, cause_of
 from workflow_src.training import module
 from workflow_src.training.assembly import MultiTaskNetwork, build_network
 from workflow_src.training.batches import PartBatches, TrainingBatches
@@ -25,6 +25,7 @@ from workflow_src.training.recovery import Recovery
 from workflow_src.training.schedule import RateFactor
 from workflow_src.training.step import How, Sums, loss_sums, step, valid_labels
 
+from ..journal_lines import lines
 from .conftest import WriteCell, attempt
 
 
@@ -166,7 +167,7 @@ def test_a_run_that_diverges_names_spans_and_a_remedy(write_cell: WriteCell) -> 
     assert len(named) in (5, 4)
     assert set(named) <= set(network_of(cell)[1].rows("train").tolist())
     assert cause_of(error) is Cause.DIVERGED
-    last = Journal(runs_beside(cell) / "attempts.jsonl").events()[-1]
+    last = lines(runs_beside(cell) / "attempts.jsonl")[-1]
     assert (last["event"], last["cause"]) == ("ended", "diverged")
     assert not (cell.parent / "model.safetensors").exists()
 

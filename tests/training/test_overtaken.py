@@ -21,9 +21,11 @@ import pytest
 from workflow_src import files
 from workflow_src.cells import runs_beside
 from workflow_src.errors import LockLost
+from workflow_src.scheduling.events import Ended
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import Lock
 
+from ..journal_lines import lines
 from ..waiting import eventually, gone
 from .conftest import WriteCell, attempt
 from .test_resume import outcome
@@ -89,7 +91,7 @@ def training(cell: Path) -> bool:
 
 
 def starts(cell: Path) -> list[dict[str, Any]]:
-    events = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    events = lines(runs_beside(cell) / "attempts.jsonl")
     return [event for event in events if event["event"] == "started"]
 
 
@@ -180,7 +182,7 @@ WRITES: list[Callable[[Path], object]] = [
     lambda path: files.write_text(path, "new"),
     lambda path: files.remove(path),
     lambda path: files.move(path, path.with_name("moved")),
-    lambda path: Journal(path).append("ended"),
+    lambda path: Journal(path).append(Ended()),
 ]
 
 

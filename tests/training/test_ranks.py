@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from workflow_src.cells import runs_beside
-from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.told import Told
+from workflow_src.scheduling.attempt_request import AttemptRequest
 
+from ..journal_lines import lines
 from .conftest import WriteCell
 from .test_running_out import WIDE, Did, Plan, attempt, events, outputs, rung, start
 
@@ -23,9 +23,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.faults]
 BATCH, STEPS = 8, 6  # 24 spans: three steps an epoch, two epochs
 TRAINING = {"batch_size": BATCH, "epochs": 2}
 EVERY_STEP, UNHURRIED = 1e-9, 1e9
-PAIR = Told(devices=2, micro_batch_size=BATCH // 2, checkpoint_minutes=UNHURRIED)
-ALONE = Told(micro_batch_size=BATCH // 2, checkpoint_minutes=UNHURRIED)
-PAIR_SAVING = Told(devices=2, micro_batch_size=BATCH // 2, checkpoint_minutes=EVERY_STEP)
+PAIR = AttemptRequest(devices=2, micro_batch_size=BATCH // 2, checkpoint_minutes=UNHURRIED)
+ALONE = AttemptRequest(micro_batch_size=BATCH // 2, checkpoint_minutes=UNHURRIED)
+PAIR_SAVING = AttemptRequest(devices=2, micro_batch_size=BATCH // 2, checkpoint_minutes=EVERY_STEP)
 KILLED = 9
 
 
@@ -36,7 +36,11 @@ def free_port() -> str:
 
 
 def pair(
-    cell: Path, told: Told, first: Plan | None = None, second: Plan | None = None, ends: int = 0
+    cell: Path,
+    told: AttemptRequest,
+    first: Plan | None = None,
+    second: Plan | None = None,
+    ends: int = 0,
 ) -> tuple[list[Did], list[str]]:
     """What two ranks did, and their logs; both end with the code `ends`."""
     meeting = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": free_port()}
@@ -111,8 +115,8 @@ def test_uneven_shares_and_an_empty_one(write_cell: WriteCell, size: int) -> Non
     """One process divides such batches otherwise: equal to rounding, and nothing waits for ever."""
     training = {"batch_size": size, "epochs": 2, "early_stopping_patience": 2}
     cell, clean = (write_cell(name, **training) for name in ("pair", "alone"))
-    did, _ = pair(cell, Told(devices=2, checkpoint_minutes=EVERY_STEP))
-    alone = attempt(clean, Told(checkpoint_minutes=UNHURRIED), Plan())
+    did, _ = pair(cell, AttemptRequest(devices=2, checkpoint_minutes=EVERY_STEP))
+    alone = attempt(clean, AttemptRequest(checkpoint_minutes=UNHURRIED), Plan())
     assert spans(together(did)) == spans(alone.steps)
     if size == 23:
         assert [len(step["index"]) for step in did[0].steps] == [11, 0, 11, 0]
@@ -134,7 +138,7 @@ def test_killed_ranks_go_on_as_two_or_as_one(write_cell: WriteCell, saves: int) 
         else:
             steps = attempt(cell, ALONE, Plan()).steps
         assert len(steps) == STEPS - saves
-        found = [event["event"] for event in Journal(runs_beside(cell) / "attempts.jsonl").events()]
+        found = [event["event"] for event in lines(runs_beside(cell) / "attempts.jsonl")]
         assert found.count("resumed") == 1
         assert outputs(cell) == outputs(clean), name
         assert_same_history(cell, clean)
@@ -144,7 +148,7 @@ def test_what_one_rank_has_no_memory_for_both_do_again(write_cell: WriteCell) ->
     """And arrive at what two ranks make that were told these sizes."""
     training = {"batch_size": 2 * BATCH, "epochs": 2}  # steps of 16 and of 8 spans
     cell, clean = (write_cell(name, WIDE, **training) for name in ("disturbed", "clean"))
-    told = Told(devices=2, micro_batch_size=BATCH, checkpoint_minutes=UNHURRIED)
+    told = AttemptRequest(devices=2, micro_batch_size=BATCH, checkpoint_minutes=UNHURRIED)
     did, logs = pair(cell, told, second=Plan("forward"))
     assert did[1].failed_in == ["forward trunk"]
     assert did[0].failed_in == ["backward trunk"]  # which it had finished

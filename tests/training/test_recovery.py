@@ -48,9 +48,7 @@ def recovery(size: int = 11, **options: Any) -> tuple[Recovery, list[dict[str, A
     """A Recovery and what it tells."""
     told: list[dict[str, Any]] = []
     network = build("dlinear")
-    made = Recovery(
-        network, size, tell=lambda event, **facts: told.append({"event": event, **facts}), **options
-    )
+    made = Recovery(network, size, tell=lambda event: told.append(event.to_json()), **options)
     return made, told
 
 

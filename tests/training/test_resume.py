@@ -18,13 +18,15 @@ import pytest
 
 from workflow_src.cells import runs_beside
 from workflow_src.errors import Stopped
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
-from workflow_src.scheduling.told import Told
 from workflow_src.training import checkpoints
 from workflow_src.training.checkpoints import Checkpoints
 from workflow_src.training.module import TrainingModule
 
+from ..journal_lines import lines
 from .conftest import WriteCell, attempt
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,8 +39,8 @@ class Killed(Exception):
     """Stands for a kill: nothing that training does afterwards is seen."""
 
 
-def told(minutes: float = NEVER_INSIDE) -> Told:
-    return Told(checkpoint_minutes=minutes)
+def told(minutes: float = NEVER_INSIDE) -> AttemptRequest:
+    return AttemptRequest(checkpoint_minutes=minutes)
 
 
 def outcome(cell: Path) -> dict[str, Any]:
@@ -118,7 +120,7 @@ def test_stopped_at_each_step_in_turn(write_cell: WriteCell) -> None:
         assert interrupt_after_save(cell, 1, EVERY_BATCH)
     assert not interrupt_after_save(cell, 1, EVERY_BATCH)
     assert outcome(cell) == undisturbed(write_cell, epochs=2, **BATCH)
-    events = [event["event"] for event in Journal(runs_beside(cell) / "attempts.jsonl").events()]
+    events = [event["event"] for event in lines(runs_beside(cell) / "attempts.jsonl")]
     assert events.count("started") == 2 * STEPS + 1
     assert events.count("resumed") == 2 * STEPS
 
@@ -210,7 +212,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     attempt(cell, told(EVERY_BATCH))
     assert outcome(cell) == undisturbed(write_cell, epochs=2, **BATCH)
     assert ("last.ckpt is damaged" in capfd.readouterr().out) == (damage != "lost")
-    events = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    events = lines(runs_beside(cell) / "attempts.jsonl")
     resumed = [event["checkpoint"] for event in events if event["event"] == "resumed"]
     assert resumed == (["previous.ckpt"] if saves > 1 else [])
 
@@ -272,7 +274,7 @@ def test_a_signal_ends_with_try_again_and_loses_nothing(
     assert "Traceback" not in log
     assert "Saved, to be gone on with by the same command" in log
     journal = Journal(runs_beside(cell) / "attempts.jsonl")
-    assert journal.events()[-1]["cause"] == "terminated"
+    assert lines(journal.path)[-1]["cause"] == "terminated"
     assert checkpoint.exists()
     assert not (cell.parent / "model.safetensors").exists()
 

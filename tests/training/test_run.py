@@ -16,12 +16,13 @@ from workflow_src.cells import runs_beside
 from workflow_src.data.split_files import SplitTable, read_split, write_split
 from workflow_src.errors import BadData, UserError
 from workflow_src.predictions import read_predictions
-from workflow_src.scheduling.journal import Cause, Journal, cause_of
-from workflow_src.scheduling.told import Told
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause, cause_of
 from workflow_src.training import run
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.run import link_or_copy, move_aside_foreign
 
+from ..journal_lines import lines
 from .conftest import DATASET, TASKS, WriteCell, attempt
 
 OUTPUTS = ("model.safetensors", "predictions.h5", "training.json")
@@ -59,7 +60,7 @@ def test_a_finished_cell_has_its_outputs_and_no_optimizer_state(write_cell: Writ
 def test_the_micro_batch_changes_nothing_but_rounding(write_cell: WriteCell) -> None:
     one, other = write_cell("one"), write_cell("other")
     attempt(one)
-    attempt(other, Told(micro_batch_size=3))
+    attempt(other, AttemptRequest(micro_batch_size=3))
     for task in TASKS:
         a, b = (
             read_predictions(cell.parent / "predictions.h5").tasks[task].outputs["model"]
@@ -130,7 +131,7 @@ def test_another_configuration_starts_anew_and_keeps_what_was(write_cell: WriteC
     ).read_bytes()
     (aside,) = (runs_beside(cell) / "aside").iterdir()
     assert (aside / "model.safetensors").read_bytes() == weights
-    events = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    events = lines(runs_beside(cell) / "attempts.jsonl")
     assert [event["event"] for event in events].count("started") == 2
     assert json.loads((cell.parent / "training.json").read_text())["attempts"] == 1
 
@@ -231,7 +232,7 @@ def test_an_error_is_journalled_then_raised(
             del file[name]
     with pytest.raises(Exception):  # noqa: B017, PT011 - whatever it is, it must be recorded
         attempt(cell)
-    started, ended = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    started, ended = lines(runs_beside(cell) / "attempts.jsonl")
     assert (started["event"], ended["event"]) == ("started", "ended")
     assert ended["cause"] in ("bad_data", "error")
     assert ended["message"]

@@ -23,13 +23,17 @@ import pytest
 from workflow_src.cells import runs_beside
 from workflow_src.errors import OutOfMemory, Stopped
 from workflow_src.limits import MB, address_space_now, limit_address_space
-from workflow_src.scheduling.journal import Journal, cause_of
-from workflow_src.scheduling.told import Told
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import cause_of
+from workflow_src.scheduling.events import Shrank
+from workflow_src.scheduling.journal import Journal
 from workflow_src.training import run
 from workflow_src.training.checkpoints import Checkpoints
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.predict import predict
 from workflow_src.training.recovery import Recovery
+
+from ..journal_lines import lines
 
 if TYPE_CHECKING:
     from .conftest import WriteCell
@@ -117,9 +121,9 @@ class Disturbed(TrainingModule):
             self._phase = f"{phase} {component}"
             mark(phase, component)
 
-        def told(event: str, **facts: Any) -> None:
+        def told(event: Shrank) -> None:
             self.did.failed_in.append(self._phase)
-            tell(event, **facts)
+            tell(event)
 
         self.mark, recovery.tell = marked, told
 
@@ -178,7 +182,7 @@ class StopAt:
         return nullcontext()
 
 
-def attempt(cell: Path, told: Told, plan: Plan) -> Did:
+def attempt(cell: Path, told: AttemptRequest, plan: Plan) -> Did:
     """Attempt the cell in this process, framed in the journal as a supervisor does it."""
     did = Did()
     module = type("Module", (Disturbed,), {"plan": plan, "did": did})
@@ -208,7 +212,7 @@ def attempt(cell: Path, told: Told, plan: Plan) -> Did:
         patch.setattr(Checkpoints, "save", save_then_die)
         stop: Any = StopAt(did, plan.terminated_at)
         try:
-            with journal.attempt(told=asdict(told), identity=identity):
+            with journal.attempt(identity, told):
                 run.attempt(cell, told, journal, stop)
         except (OutOfMemory, Stopped) as error:
             did.error = {"text": str(error), "cause": cause_of(error).text, **vars(error)}
@@ -217,7 +221,7 @@ def attempt(cell: Path, told: Told, plan: Plan) -> Did:
 
 def main(cell: str, told: str, plan: str, report: str) -> None:
     """The script: paths and JSON in, `Did` as JSON into the file `report`."""
-    did = attempt(Path(cell), Told.from_json(told), Plan(**json.loads(plan)))
+    did = attempt(Path(cell), AttemptRequest.model_validate_json(told), Plan(**json.loads(plan)))
     Path(report).write_text(json.dumps(asdict(did)), encoding="utf-8")
 
 
@@ -225,10 +229,10 @@ def main(cell: str, told: str, plan: str, report: str) -> None:
 
 
 def start(
-    cell: Path, report: Path, told: Told, plan: Plan, **environment: str
+    cell: Path, report: Path, told: AttemptRequest, plan: Plan, **environment: str
 ) -> subprocess.Popen[str]:
     """Begin an attempt in a process of its own."""
-    arguments = [str(cell), told.to_json(), json.dumps(asdict(plan)), str(report)]
+    arguments = [str(cell), told.model_dump_json(), json.dumps(asdict(plan)), str(report)]
     path = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, __file__, *arguments],
@@ -239,7 +243,7 @@ def start(
     )
 
 
-def disturbed(cell: Path, plan: Plan, told: Told) -> tuple[Did, str]:
+def disturbed(cell: Path, plan: Plan, told: AttemptRequest) -> tuple[Did, str]:
     """What such an attempt did, and its log."""
     report = cell.parent / "did.json"
     running = start(cell, report, told, plan)
@@ -259,7 +263,7 @@ def outputs(cell: Path) -> tuple[bytes, bytes]:
 
 def events(cell: Path) -> list[dict[str, Any]]:
     """What the journal says of memory that ran out, less times and the system's words."""
-    found = Journal(runs_beside(cell) / "attempts.jsonl").events()
+    found = lines(runs_beside(cell) / "attempts.jsonl")
     return [
         {name: event[name] for name in ("of", "during", "before", "after")}
         for event in found
@@ -277,7 +281,7 @@ def rung(during: str, before: int, after: int) -> dict[str, Any]:
 def assert_as_undisturbed(cell: Path, did: Did, clean: Path) -> None:
     """As a clean run that is told, step by step, the micro-batch that the other arrived at."""
     sizes = [step["size"] for step in did.steps]
-    undisturbed = attempt(clean, Told(), Plan(sizes=[*sizes, did.predicted_at]))
+    undisturbed = attempt(clean, AttemptRequest(), Plan(sizes=[*sizes, did.predicted_at]))
     assert did.error is None
     assert undisturbed.failed_in == []
     assert did.steps == undisturbed.steps
@@ -293,7 +297,7 @@ def assert_as_undisturbed(cell: Path, did: Did, clean: Path) -> None:
 @pytest.mark.parametrize("place", ["forward", "backward"])
 def test_in_a_step(write_cell: WriteCell, place: str) -> None:
     cell, clean = (write_cell(name, WIDE, **TRAINING) for name in ("disturbed", "clean"))
-    did, log = disturbed(cell, Plan(place), Told(checkpoint_minutes=UNHURRIED))
+    did, log = disturbed(cell, Plan(place), AttemptRequest(checkpoint_minutes=UNHURRIED))
     assert did.failed_in == [f"{place} trunk"]
     assert events(cell) == [rung("training", 8, 4)]
     assert [step["size"] for step in did.steps] == [8, 8, 4, 4, 4, 4]
@@ -303,7 +307,7 @@ def test_in_a_step(write_cell: WriteCell, place: str) -> None:
 
 def test_in_validation(write_cell: WriteCell) -> None:
     cell, clean = (write_cell(name, WIDE, **TRAINING) for name in ("disturbed", "clean"))
-    did, _ = disturbed(cell, Plan("validation"), Told(checkpoint_minutes=UNHURRIED))
+    did, _ = disturbed(cell, Plan("validation"), AttemptRequest(checkpoint_minutes=UNHURRIED))
     assert events(cell) == [rung("validation", 8, 4)]
     assert [step["size"] for step in did.steps] == [8, 8, 8, 4, 4, 4]
     assert_as_undisturbed(cell, did, clean)
@@ -311,7 +315,7 @@ def test_in_validation(write_cell: WriteCell) -> None:
 
 def test_in_prediction(write_cell: WriteCell) -> None:
     cell, clean = (write_cell(name, WIDE, **TRAINING) for name in ("disturbed", "clean"))
-    did, _ = disturbed(cell, Plan("prediction"), Told(checkpoint_minutes=UNHURRIED))
+    did, _ = disturbed(cell, Plan("prediction"), AttemptRequest(checkpoint_minutes=UNHURRIED))
     assert events(cell) == [rung("prediction", 8, 4)]
     assert [step["size"] for step in did.steps] == [8] * STEPS
     assert did.predicted_at == 4
@@ -320,7 +324,9 @@ def test_in_prediction(write_cell: WriteCell) -> None:
 
 def test_in_a_worker(write_cell: WriteCell) -> None:
     cell, clean = (write_cell(name, **TRAINING) for name in ("disturbed", "clean"))
-    did, _ = disturbed(cell, Plan("worker"), Told(checkpoint_minutes=UNHURRIED, workers=1))
+    did, _ = disturbed(
+        cell, Plan("worker"), AttemptRequest(checkpoint_minutes=UNHURRIED, workers=1)
+    )
     (event,) = events(cell)
     assert event == {
         "of": "host",
@@ -334,7 +340,7 @@ def test_in_a_worker(write_cell: WriteCell) -> None:
 def test_when_not_even_one_span_fits(write_cell: WriteCell) -> None:
     """The attempt ends and says what it tried; one with more memory goes on from its checkpoint."""
     cell, clean = (write_cell(name, WIDE, **TRAINING) for name in ("disturbed", "clean"))
-    told = Told(checkpoint_minutes=EVERY_STEP)
+    told = AttemptRequest(checkpoint_minutes=EVERY_STEP)
     did, _ = disturbed(cell, Plan("everywhere"), told)
     assert did.error is not None
     assert (did.error["of"], did.error["cause"]) == ("host", "host_oom")

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from workflow_src.errors import UserError
 from workflow_src.limits import MB
+from workflow_src.scheduling.events import NearLimit
 from workflow_src.training import watch as watch_module
 from workflow_src.training.watch import REARM, SAVE, WARN, Gauge, Watch, show
 
@@ -47,8 +48,8 @@ class Fake:
         eventually(lambda: self.reads >= seen)
 
 
-def silent(event: str, **facts: Any) -> None:
-    raise AssertionError(f"nothing was to be told, but {event} {facts}")
+def silent(event: NearLimit) -> None:
+    raise AssertionError(f"nothing was to be told, but {event}")
 
 
 def run(code: str) -> dict[str, Any]:
@@ -194,9 +195,9 @@ def test_the_thread_ends_with_the_block_and_the_process_does_not_wait_for_it() -
 def test_thresholds_warn_once_and_ask_for_a_checkpoint_each_time(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    told: list[tuple[str, dict[str, Any]]] = []
+    told: list[dict[str, Any]] = []
     host = Fake()
-    with Watch(lambda event, **facts: told.append((event, facts)), host=host, every_s=0.005) as w:
+    with Watch(lambda event: told.append(event.to_json()), host=host, every_s=0.005) as w:
         host.use = 0.86
         eventually(lambda: len(told) == 1)
         assert not w.checkpoint_due()
@@ -212,11 +213,11 @@ def test_thresholds_warn_once_and_ask_for_a_checkpoint_each_time(
         eventually(w.checkpoint_due)
         eventually(lambda: len(told) == 3)
         assert w.now() == {"host_used_mb": 950.0, "host_limit_mb": 1000.0}
-    facts = {"of": "host", "limit_mb": 1000.0, "source": "a file"}
+    facts = {"event": "memory", "of": "host", "limit_mb": 1000.0, "source": "a file"}
     assert told == [
-        ("memory", {**facts, "crossed": "warning", "used_mb": 860.0}),
-        ("memory", {**facts, "crossed": "checkpoint", "used_mb": 930.0}),
-        ("memory", {**facts, "crossed": "checkpoint", "used_mb": 950.0}),
+        {**facts, "crossed": "warning", "used_mb": 860.0},
+        {**facts, "crossed": "checkpoint", "used_mb": 930.0},
+        {**facts, "crossed": "checkpoint", "used_mb": 950.0},
     ]
     assert capsys.readouterr().err == (
         "host memory is at 86 % of its limit: 860 of 1000 MB (a file); if it runs out, give this "
@@ -298,8 +299,8 @@ def test_a_journal_that_cannot_be_written_is_said_and_does_not_end_the_watch(
 ) -> None:
     host, calls = Fake(use=0.1), []
 
-    def full(event: str, **facts: Any) -> None:
-        calls.append(event)
+    def full(event: NearLimit) -> None:
+        calls.append(event.event)
         raise OSError(28, "No space left on device")
 
     with Watch(full, host=host, every_s=0.005) as watch:

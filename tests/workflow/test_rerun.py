@@ -133,7 +133,7 @@ def test_what_is_asked_for_never_reruns_anything(finished):
     assert finished.dry().nothing_to_do
     asked = finished.dry("--forcerun", "train").resources("train")
     assert asked["mem_mb"] == "3656"  # with the Snakemake inside the job
-    assert (asked["runtime"], asked["micro_batch"]) == ("77", "16")
+    assert (asked["runtime"], asked["micro_batch_size"]) == ("77", "16")
     assert (asked["slurm_partition"], asked["slurm_account"]) == ("long", "phm")
 
 

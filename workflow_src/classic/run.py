@@ -26,7 +26,7 @@ def run_classic(cell_file: Path) -> None:
     """Write predictions.h5 and training.json beside the cell.json of a classic model."""
     cell = ResolvedCell.read(cell_file)
     journal = Journal(runs_beside(cell_file) / "attempts.jsonl")
-    with journal.attempt(identity=cell.identity):
+    with journal.attempt(cell.identity):
         _run(cell_file.parent, cell)
 
 

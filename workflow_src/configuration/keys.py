@@ -8,7 +8,13 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from workflow_src.configuration.base import Keys, Mistake, Name, Selector, repeated
 from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
-from workflow_src.configuration.machine import Hardware, Request, RequestRule, SiteClass
+from workflow_src.configuration.machine import (
+    Hardware,
+    Request,
+    RequestKeys,
+    RequestRule,
+    SiteClass,
+)
 from workflow_src.configuration.model import (
     Architecture,
     ArchitectureOverrides,
@@ -27,6 +33,7 @@ __all__ = [
     "Model",
     "Override",
     "Request",
+    "RequestKeys",
     "RequestRule",
     "Rig",
     "Rotation",

@@ -10,8 +10,8 @@ from pydantic import Field
 from workflow_src.configuration.base import Keys, optional
 
 
-class Request(Keys):
-    """What a training target asks of the machine; changes only rounding and reruns no cell."""
+class RequestKeys(Keys):
+    """Keys of a request that an attempt is told as they are."""
 
     micro_batch_size: int | None = Field(
         None,
@@ -19,13 +19,6 @@ class Request(Keys):
         description="Spans in memory at once; default: the whole batch.",
         examples=[16],
     )
-    memory_mb: int = Field(
-        4000,
-        ge=300,
-        description="Host memory of all processes of a training (devices and workers), in MiB.",
-        examples=[16000],
-    )
-    runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])
     checkpoint_minutes: float = Field(
         10.0, gt=0, description="Time between two checkpoints inside an epoch.", examples=[5]
     )
@@ -55,6 +48,18 @@ class Request(Keys):
         description="Recordings that each of all these processes keeps in memory, in MiB; 0: none.",
         examples=[1000],
     )
+
+
+class Request(RequestKeys):
+    """What a training target asks of the machine; changes only rounding and reruns no cell."""
+
+    memory_mb: int = Field(
+        4000,
+        ge=300,
+        description="Host memory of all processes of a training (devices and workers), in MiB.",
+        examples=[16000],
+    )
+    runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])
 
 
 RequestOverrides = optional(Request)

@@ -13,10 +13,10 @@ from typing import Literal
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration
+from workflow_src.scheduling.attempt_history import FinishedAttempt
+from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.hardware import larger
-from workflow_src.scheduling.journal import Cause
-from workflow_src.scheduling.past import Attempt
-from workflow_src.scheduling.request import Request
+from workflow_src.scheduling.request import JobRequest
 from workflow_src.scheduling.status import State, Status, planned, survey
 
 AGAIN = "run the same command again"
@@ -73,7 +73,7 @@ def digest(
     configuration: Configuration,
     logs: Iterable[Path],
     log_of: Callable[[str, Cell], Path],
-    request: Callable[[Cell], Request],
+    request: Callable[[Cell], JobRequest],
 ) -> str:
     """The text for a run that has failed.
 
@@ -151,7 +151,7 @@ class _Facts:
     status: Status
     job: Job | None
     log: Path | None
-    request: Callable[[Cell], Request]
+    request: Callable[[Cell], JobRequest]
 
 
 def _cell(facts: _Facts, done: int, cells: int) -> str:
@@ -198,7 +198,7 @@ def _remaining(rest: Sequence[Status], is_input_lost: bool) -> list[str]:
     return lines
 
 
-def _what(status: Status, last: Attempt) -> str:
+def _what(status: Status, last: FinishedAttempt) -> str:
     """How the last attempt ended, after how many, and where it stopped."""
     parts = [last.cause.words + _at(last)]
     if status.attempts > 1:
@@ -208,19 +208,20 @@ def _what(status: Status, last: Attempt) -> str:
     return ", ".join(parts)
 
 
-def _at(last: Attempt) -> str:
-    on = f" ({last.hardware})" if last.hardware else ""
+def _at(last: FinishedAttempt) -> str:
+    had = last.request
+    on = f" ({had.hardware})" if had.hardware else ""
     if last.cause is Cause.GPU_OOM:
-        recomputed = " with activations recomputed" if last.activation_checkpointing else ""
-        return f" at {_size(last.micro_batch_size)}{recomputed}{on}"
+        recomputed = " with activations recomputed" if had.activation_checkpointing else ""
+        return f" at {_size(had.micro_batch_size)}{recomputed}{on}"
     if last.cause is Cause.HOST_OOM:
-        return f" with {last.memory_mb} MB{on}" if last.memory_mb else on
-    if last.cause is Cause.DEADLINE and last.runtime_minutes:
-        return f" ({last.runtime_minutes} minutes)"
+        return f" with {had.memory_mb} MB{on}" if had.memory_mb else on
+    if last.cause is Cause.DEADLINE and had.runtime_minutes:
+        return f" ({had.runtime_minutes} minutes)"
     return f": {last.message.rstrip('.')}" if last.message else ""
 
 
-def _size(micro_batch_size: int) -> str:
+def _size(micro_batch_size: int | None) -> str:
     return f"micro-batch {micro_batch_size}" if micro_batch_size else "the whole batch"
 
 
@@ -228,7 +229,7 @@ def _mended(remedy: str) -> str:
     return f"{remedy}\nthen {AGAIN}" if remedy else f"mend what the log says, then {AGAIN}"
 
 
-def _next(facts: _Facts, last: Attempt) -> str:
+def _next(facts: _Facts, last: FinishedAttempt) -> str:
     """What to do about a cause."""
     if last.cause in (Cause.ERROR, Cause.BAD_DATA, Cause.DIVERGED):
         return _mended(said(facts.log)[1])
@@ -238,24 +239,24 @@ def _next(facts: _Facts, last: Attempt) -> str:
         return f"{request.refusal}:\n{elsewhere}"
     goes_on = f"{AGAIN}: it goes on from epoch {facts.status.epoch}"
     changes = _changes(request, last)
-    if last.cause is Cause.DEADLINE and request.runtime_minutes <= last.runtime_minutes:
+    had = last.request.runtime_minutes or 0
+    if last.cause is Cause.DEADLINE and request.runtime_minutes <= had:
         name = facts.configuration.run.hardware
         limit = f"config/hardware/{name}.yaml, `max_runtime_minutes: {request.runtime_minutes}`"
         changes.append(f"with no more time, which {limit} does not allow")
     return ", ".join([goes_on, *changes])
 
 
-def _changes(request: Request, last: Attempt) -> list[str]:
+def _changes(request: JobRequest, last: FinishedAttempt) -> list[str]:
     """What the same command asks for that the last attempt did not have."""
-    changes = []
-    had, training_mb = last.memory_mb, request.resources()["training_mb"]
-    if had and isinstance(training_mb, int) and training_mb > had:
-        changes.append(f"with {training_mb} MB of host memory in place of {had}")
-    if last.runtime_minutes and request.runtime_minutes > last.runtime_minutes:
-        changes.append(f"with {request.runtime_minutes} minutes in place of {last.runtime_minutes}")
+    changes, had = [], last.request
+    if had.memory_mb and request.memory_mb > had.memory_mb:
+        changes.append(f"with {request.memory_mb} MB of host memory in place of {had.memory_mb}")
+    if had.runtime_minutes and request.runtime_minutes > had.runtime_minutes:
+        changes.append(f"with {request.runtime_minutes} minutes in place of {had.runtime_minutes}")
     if last.cause is Cause.GPU_OOM:
         changes.append(f"at {_size(request.micro_batch_size)}")
-        if request.activation_checkpointing and not last.activation_checkpointing:
+        if request.activation_checkpointing and not had.activation_checkpointing:
             changes.append("with activations recomputed")
     return changes
 

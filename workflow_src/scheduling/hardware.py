@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from workflow_src.configuration import Hardware
 from workflow_src.errors import UserError
@@ -48,7 +48,7 @@ def within(hardware: Hardware, machine: Machine) -> Hardware:
     accelerator = hardware.accelerator
     if accelerator == "detect":
         accelerator = "cuda" if machine.gpus else "cpu"
-    found: dict[str, Any] = {
+    found: dict[str, int | str] = {
         "accelerator": accelerator,
         "host_memory_mb": _least(hardware.host_memory_mb, machine.host_memory_mb),
         "cores": _least(hardware.cores, machine.cores),

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from workflow_src.configuration import Hardware
 from workflow_src.configuration.keys import Request as Configured
-from workflow_src.configuration.keys import SiteClass
+from workflow_src.configuration.keys import RequestKeys, SiteClass
+from workflow_src.scheduling.attempt_history import FinishedAttempt, attempt_history, invocation
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Event
 from workflow_src.scheduling.hardware import larger_in_words
-from workflow_src.scheduling.journal import Cause
-from workflow_src.scheduling.past import Attempt, attempts, invocation
+from workflow_src.scheduling.rank_share import largest_share
 
 # The Snakemake inside a Slurm job lives in the same memory limit as the training process.
 INNER_SNAKEMAKE_MB = 200
@@ -37,32 +39,23 @@ def site_resources(site: SiteClass) -> dict[str, str]:
     return {name: value for name, value in named.items() if value is not None}
 
 
-@dataclass(frozen=True)
-class Forecast:
+class Forecast(RequestKeys):
     """What a cell is expected to need; from configuration, as nothing has been measured.
 
     Attributes:
         memory_mb: host memory of the training processes, MB.
         runtime_minutes: time of one attempt.
-        micro_batch_size: spans in memory at once; None: the whole batch.
         batch_size: spans of the whole batch.
-        activation_checkpointing, devices, workers, cache_mb: as the keys of `request:`.
     """
 
     memory_mb: int
     runtime_minutes: int
-    micro_batch_size: int | None = None
     batch_size: int = 1
-    activation_checkpointing: bool = False
-    devices: int = 1
-    workers: int = 0
-    cache_mb: int = 256
 
     @staticmethod
     def configured(request: Configured, batch_size: int) -> Forecast:
         """The static estimate that `request:` and `requests:` state."""
-        keys = request.model_dump(exclude={"checkpoint_minutes"})
-        return Forecast(**keys, batch_size=batch_size)
+        return Forecast(**request.model_dump(), batch_size=batch_size)
 
 
 @dataclass(frozen=True)
@@ -86,22 +79,19 @@ class Policy:
     classes: Mapping[str, Hardware] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Request:
-    """Resources of one attempt. ``micro_batch_size`` 0 stands for the whole batch.
+class JobRequest(AttemptRequest):
+    """What one attempt is told, and what its job asks for.
 
-    ``memory_mb`` holds the training processes and, beside them, the Snakemake inside a Slurm job.
-    ``refusal`` is why there is no use in training; the job then only says so.
+    Attributes:
+        cores: CPU threads, workers included.
+        gpu_model, gpus: that the hardware class asks Slurm for.
+        site: what the cluster calls the hardware class.
+        refusal: why there is no use in training; the job then only says so.
     """
 
     memory_mb: int
     runtime_minutes: int
     cores: int
-    micro_batch_size: int
-    activation_checkpointing: bool
-    devices: int
-    workers: int
-    cache_mb: int
     gpu_model: str | None
     gpus: int
     site: SiteClass
@@ -112,106 +102,119 @@ class Request:
 
         The names do not depend on the refusal: Snakemake asks for the same ones at each attempt.
         """
-        asked: dict[str, int | str] = {
-            "mem_mb": self.memory_mb,
-            "runtime": self.runtime_minutes,
-            "micro_batch": self.micro_batch_size,
-            "training_mb": max(1, self.memory_mb - INNER_SNAKEMAKE_MB),
-            "activation_checkpointing": int(self.activation_checkpointing),
-            "devices": self.devices,
-            "workers": self.workers,
-            "cache_mb": self.cache_mb,
-            "refused": int(bool(self.refusal)),
-        }
+        asked = {**self.told(), "mem_mb": self.memory_mb + INNER_SNAKEMAKE_MB}
         if self.gpus:
-            asked["gpu"] = 0 if self.refusal else self.gpus
+            asked["gpu"] = 0 if self.refused else self.gpus
             if self.gpu_model is not None:
-                asked["gpu_model"] = "" if self.refusal else self.gpu_model
+                asked["gpu_model"] = "" if self.refused else self.gpu_model
         return asked | site_resources(self.site)
 
 
 def decide(
-    forecast: Forecast, journal: Sequence[Mapping[str, Any]], hardware: Hardware, policy: Policy
-) -> Request:
+    forecast: Forecast, journal: Sequence[Event], hardware: Hardware, policy: Policy
+) -> JobRequest:
     """The request of the next attempt: pure, torch-free, never raises.
 
     It raises what ran out on this hardware class, and only that, up to what a node of it has.
     """
-    past = attempts(journal, policy.identity)
-    here = [attempt for attempt in past if attempt.hardware == policy.hardware]
-    planned_mb = math.inf if hardware.planned_mb is None else hardware.planned_mb
-    most_mb = planned_mb - INNER_SNAKEMAKE_MB
-    refusal = _fits_nowhere(here, most_mb, hardware, policy)
+    history = attempt_history(journal, policy.identity)
+    here = [attempt for attempt in history if attempt.request.hardware == policy.hardware]
+    refusal = _fits_nowhere(here, hardware, policy)
     if policy.attempt > 1:
-        refusal = refusal or _given_up(invocation(past), past)
-    if refusal:
-        return _refused(refusal, hardware, policy, forecast.devices)
+        refusal = refusal or _given_up(invocation(history), history)
+    asked = _stub() if refusal else _enough(forecast, here, hardware, policy)
+    is_cuda = hardware.accelerator == "cuda"
+    around = {
+        "attempt": policy.attempt,
+        "hardware": policy.hardware,
+        "accelerator": "cuda" if is_cuda else "cpu",
+        "gpu_model": hardware.gpu_model,
+        "gpus": forecast.devices if is_cuda else 0,
+        "site": policy.site,
+        "refused": bool(refusal),
+        "refusal": refusal,
+    }
+    return JobRequest.model_validate(asked | around)
+
+
+def most_memory_mb(hardware: Hardware) -> float:
+    """What a node has for the training processes of one request, MB."""
+    planned_mb = math.inf if hardware.planned_mb is None else hardware.planned_mb
+    return planned_mb - INNER_SNAKEMAKE_MB
+
+
+def _enough(
+    forecast: Forecast, here: Sequence[FinishedAttempt], hardware: Hardware, policy: Policy
+) -> dict[str, float | None]:
+    """The keys of the forecast, with more of what ran out."""
     micro, checkpointing = _rung(forecast, here)
     halvings = 2 ** sum(attempt.cause is Cause.HOST_OOM for attempt in here)
     workers = forecast.workers // halvings
-    return Request(
-        memory_mb=int(max(1, min(_memory_mb(forecast, here), most_mb))) + INNER_SNAKEMAKE_MB,
-        runtime_minutes=_minutes(forecast, here, hardware),
-        cores=forecast.devices * (policy.threads + workers),
-        micro_batch_size=micro,
-        activation_checkpointing=checkpointing,
-        devices=forecast.devices,
-        workers=workers,
-        cache_mb=forecast.cache_mb // halvings,
-        gpu_model=hardware.gpu_model,
-        gpus=forecast.devices if hardware.accelerator == "cuda" else 0,
-        site=policy.site,
-    )
+    return forecast.model_dump(exclude={"batch_size"}) | {
+        "memory_mb": int(max(1, min(_memory_mb(forecast, here), most_memory_mb(hardware)))),
+        "runtime_minutes": _minutes(forecast, here, hardware),
+        "cores": forecast.devices * (policy.threads + workers),
+        "micro_batch_size": micro,
+        "activation_checkpointing": checkpointing,
+        "workers": workers,
+        "cache_mb": forecast.cache_mb // halvings,
+    }
 
 
-def _memory_mb(forecast: Forecast, here: Sequence[Attempt]) -> int:
+def _stub() -> dict[str, float | None]:
+    """What it takes to say why there is no use in training."""
+    memory_mb = STUB_MB - INNER_SNAKEMAKE_MB
+    return {"memory_mb": memory_mb, "runtime_minutes": STUB_MINUTES, "cores": 1, "cache_mb": 0}
+
+
+def _memory_mb(forecast: Forecast, here: Sequence[FinishedAttempt]) -> int:
     """Host memory, MB: more than each attempt had that ran out of it."""
     memory = forecast.memory_mb
     for attempt in here:
         if attempt.cause is Cause.HOST_OOM:
-            had = attempt.memory_mb or forecast.memory_mb
+            had = attempt.request.memory_mb or forecast.memory_mb
             memory = max(memory, math.ceil(MORE_MEMORY * had))
     return memory
 
 
-def _minutes(forecast: Forecast, here: Sequence[Attempt], hardware: Hardware) -> int:
+def _minutes(forecast: Forecast, here: Sequence[FinishedAttempt], hardware: Hardware) -> int:
     """Time, minutes: more than each attempt had that was not done in it."""
     minutes = forecast.runtime_minutes
     for attempt in here:
         if attempt.cause is Cause.DEADLINE:
-            had = attempt.runtime_minutes or forecast.runtime_minutes
+            had = attempt.request.runtime_minutes or forecast.runtime_minutes
             minutes = max(minutes, math.ceil(MORE_TIME * had))
     return min(minutes, hardware.max_runtime_minutes or minutes)
 
 
-def _rung(forecast: Forecast, here: Sequence[Attempt]) -> tuple[int, bool]:
+def _rung(forecast: Forecast, here: Sequence[FinishedAttempt]) -> tuple[int | None, bool]:
     """Micro-batch and whether activations are recomputed: at which a GPU has not run out yet."""
-    whole = -(-forecast.batch_size // forecast.devices)  # a rank's share of the batch
+    whole = largest_share(forecast.batch_size, forecast.devices)
     size = forecast.micro_batch_size or whole
     checkpointing = forecast.activation_checkpointing
     for attempt in here:
-        had = attempt.micro_batch_size or whole
+        had = attempt.request.micro_batch_size or whole
         if attempt.shrank or attempt.cause is Cause.GPU_OOM:
             size = min(size, had)
-            checkpointing |= attempt.activation_checkpointing
+            checkpointing |= attempt.request.activation_checkpointing
         if attempt.cause is Cause.GPU_OOM:
             checkpointing |= had == 1
             size = min(size, max(1, had // 2))
     untouched = size >= whole and forecast.micro_batch_size is None
-    return 0 if untouched else size, checkpointing
+    return None if untouched else size, checkpointing
 
 
-def _fits_nowhere(
-    here: Sequence[Attempt], most_mb: float, hardware: Hardware, policy: Policy
-) -> str:
+def _fits_nowhere(here: Sequence[FinishedAttempt], hardware: Hardware, policy: Policy) -> str:
     """Why no request within this hardware class can do better than the last one; "": one can."""
     for attempt in here:
-        if attempt.cause is Cause.HOST_OOM and attempt.memory_mb >= most_mb:
+        had_mb = attempt.request.memory_mb or 0
+        if attempt.cause is Cause.HOST_OOM and had_mb >= most_memory_mb(hardware):
             return (
-                f"fits nowhere: out of host memory with {attempt.memory_mb} MB, all that a node of "
+                f"fits nowhere: out of host memory with {had_mb} MB, all that a node of "
                 f"class {policy.hardware} has{larger_in_words(policy.classes, hardware, 'host')}"
             )
-        smallest = attempt.micro_batch_size == 1 and attempt.activation_checkpointing
+        had = attempt.request
+        smallest = had.micro_batch_size == 1 and had.activation_checkpointing
         if attempt.cause is Cause.GPU_OOM and smallest:
             return (
                 "fits nowhere: out of GPU memory at micro-batch 1 with activations recomputed, "
@@ -220,7 +223,7 @@ def _fits_nowhere(
     return ""
 
 
-def _given_up(this: Sequence[Attempt], past: Sequence[Attempt]) -> str:
+def _given_up(this: Sequence[FinishedAttempt], history: Sequence[FinishedAttempt]) -> str:
     """Why the rest of this invocation is spared; "": it is not."""
     if not this:
         return ""
@@ -230,10 +233,10 @@ def _given_up(this: Sequence[Attempt], past: Sequence[Attempt]) -> str:
     spent = sum(attempt.cause is last.cause for attempt in this)
     if spent >= BUDGETS.get(last.cause, math.inf):
         return f"{last.cause.text}, {spent} times: {last.message}"
-    before = len(past) - len(this)
+    before = len(history) - len(this)
     still = 0
     for index, attempt in enumerate(this, start=before):
-        done = past[index - 1].steps if index else 0
+        done = history[index - 1].steps if index else 0
         # Who was killed at its limit said nothing of its steps, and has twice the time next.
         known = attempt.cause is Cause.DEADLINE and attempt.steps is not None
         stuck = known and (attempt.steps or 0) <= (done or 0)
@@ -241,20 +244,3 @@ def _given_up(this: Sequence[Attempt], past: Sequence[Attempt]) -> str:
     if still >= WITHOUT_PROGRESS:
         return f"deadline, {still} times in a row without a step done: {last.message}"
     return ""
-
-
-def _refused(reason: str, hardware: Hardware, policy: Policy, devices: int) -> Request:
-    return Request(
-        memory_mb=STUB_MB,
-        runtime_minutes=STUB_MINUTES,
-        cores=1,
-        micro_batch_size=0,
-        activation_checkpointing=False,
-        devices=1,
-        workers=0,
-        cache_mb=0,
-        gpu_model=hardware.gpu_model,
-        gpus=devices if hardware.accelerator == "cuda" else 0,
-        site=policy.site,
-        refusal=reason,
-    )

@@ -8,7 +8,7 @@ import subprocess
 import time
 from collections.abc import Sequence
 
-from workflow_src.scheduling.journal import Cause
+from workflow_src.scheduling.cause import Cause
 
 _ANSWER_S = 30.0  # a controller under load
 _LEFT_ALONE_S = 300.0  # after a silence: a study's cells would wait for one answer each

@@ -11,12 +11,11 @@ import platform
 import statistics
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from pydantic import ValidationError
+from pydantic import JsonValue, ValidationError
 from rich.live import Live
 from rich.text import Text
 
@@ -24,10 +23,17 @@ from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration, snapshot
 from workflow_src.errors import UserError
-from workflow_src.scheduling.journal import Cause, Journal
-from workflow_src.scheduling.lock import SILENCE_S, is_dead, newest
+from workflow_src.scheduling.attempt_history import (
+    FinishedAttempt,
+    attempt_history,
+    cause_without_end,
+    last_sample,
+)
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Ended, Started, framing
+from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.lock import SILENCE_S, Content, is_dead, newest
 from workflow_src.scheduling.other_code import WORDS, of_other_code, retraining
-from workflow_src.scheduling.past import Attempt, attempts, cause_without_end, framing
 
 _TAIL_BYTES = 8192  # of history.csv: some rows, of which the last `_ROWS` count
 _ROWS = 5
@@ -87,7 +93,7 @@ class Status:
     limit_mb: int | None = None
     left_s: float | None = None
     attempts: int = 0
-    last: Attempt | None = None
+    last: FinishedAttempt | None = None
     other_code: bool = False
 
     @property
@@ -97,7 +103,7 @@ class Status:
             return ""
         return ": ".join(filter(None, [self.last.cause.words, self.last.message]))
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, JsonValue]:
         """Plain values, None where something is not known."""
         last = self.last
         return {
@@ -184,32 +190,31 @@ def look(study: str, wanted: Planned) -> Status:
     """What is known of one cell; what a kill has torn counts for nothing."""
     folder = paths.runs(study, wanted.cell)
     events = Journal(folder / "attempts.jsonl").events()
-    starts = [event for event in events if event["event"] == "started"]
-    own = sum(start.get("identity") == wanted.identity for start in starts)
+    starts = [event for event in events if isinstance(event, Started)]
+    own = sum(start.identity == wanted.identity for start in starts)
     number, holder = newest(folder)
-    sample = (holder or {}).get("sample") or {}
+    sample = last_sample(holder)
     if holder is not None:
         is_held = not holder.get("released") and _lives(folder / f"lock.{number}", holder)
     else:
-        open_start = [e for e in framing(events)[-1:] if e["event"] == "started"]
+        open_start = [e for e in framing(events)[-1:] if isinstance(e, Started)]
         is_held = bool(open_start) and _runs_without_lock(open_start[0])
     # Slurm may be asked: not for each cell that runs.
     without_end = None if is_held else cause_without_end(events, sample)
     if without_end is not None:
-        events.append({"event": "ended", "cause": without_end.text, "message": "it left no word"})
-    past = attempts(events, wanted.identity)
-    last = past[-1] if past else None
-    known: dict[str, Any] = {"epochs": wanted.epochs, "attempts": own, "last": last}
-    # What lies in runs/ is of the settings that were started last.
-    if own and starts[-1].get("identity") == wanted.identity:
-        known |= _progress(folder / "history.csv", wanted.epochs if is_held else None)
-    if is_held:
-        known |= {"used_mb": sample.get("used_mb"), "limit_mb": sample.get("limit_mb")}
+        events.append(Ended(cause=without_end.text, message="it left no word"))
+    history = attempt_history(events, wanted.identity)
+    last = history[-1] if history else None
     is_scored = _is_scored(paths.results(study, wanted.cell) / "metrics.json", wanted.identity)
-    return Status(wanted.cell, _state(is_held, is_scored, last), **known)
+    state = _state(is_held, is_scored, last)
+    found = Status(wanted.cell, state, epochs=wanted.epochs, attempts=own, last=last)
+    # What lies in runs/ is of the settings that were started last.
+    if own and starts[-1].identity == wanted.identity:
+        found = _progress(found, folder / "history.csv")
+    return replace(found, used_mb=sample.used_mb, limit_mb=sample.limit_mb) if is_held else found
 
 
-def _state(is_held: bool, is_scored: bool, last: Attempt | None) -> State:
+def _state(is_held: bool, is_scored: bool, last: FinishedAttempt | None) -> State:
     if is_held:
         return State.RUNNING
     if is_scored:
@@ -221,20 +226,20 @@ def _state(is_held: bool, is_scored: bool, last: Attempt | None) -> State:
     return State.INTERRUPTED if last.cause in _FROM_OUTSIDE else State.FAILED
 
 
-def _lives(lock: Path, holder: Mapping[str, Any]) -> bool:
+def _lives(lock: Path, holder: Content) -> bool:
     """Whether the holder lives; one elsewhere is not asked for, its last heartbeat tells."""
     if holder.get("host") == platform.node():
-        return not is_dead(dict(holder))
+        return not is_dead(holder)
     try:
         return time.time() - lock.stat().st_mtime < SILENCE_S
     except FileNotFoundError:  # it is being overwritten, as NFS shows it
         return True
 
 
-def _runs_without_lock(started: Mapping[str, Any]) -> bool:
-    if started.get("host") == platform.node():
-        return Path(f"/proc/{started.get('pid')}").exists()
-    return time.time() - float(started.get("time", 0)) < _BASELINE_S
+def _runs_without_lock(started: Started) -> bool:
+    if started.host == platform.node():
+        return Path(f"/proc/{started.pid}").exists()
+    return time.time() - started.time < _BASELINE_S
 
 
 def _is_scored(metrics: Path, identity: str) -> bool:
@@ -245,24 +250,25 @@ def _is_scored(metrics: Path, identity: str) -> bool:
     return isinstance(content, dict) and content.get("identity") == identity
 
 
-def _progress(history: Path, epochs: int | None) -> dict[str, Any]:
-    """Epoch, loss and speed by the last rows of history.csv; with `epochs`, the time left."""
+def _progress(status: Status, history: Path) -> Status:
+    """Epoch, loss and speed by the last rows of history.csv; the time left of a running cell."""
     rows = _last_rows(history)
     if not rows:
-        return {}
+        return status
     epoch, last = int(rows[-1]["epoch"]), rows[-1]
     losses = [_number(last.get("val_loss"))]
     if losses == [None]:
         losses = [_number(text) for name, text in last.items() if name.startswith("loss_")]
     finite = [loss for loss in losses if loss is not None]
+    found = replace(status, epoch=epoch, loss=sum(finite) if finite else None)
     seconds = [s for row in rows if (s := _number(row.get("seconds"))) is not None]
-    found: dict[str, Any] = {"epoch": epoch, "loss": sum(finite) if finite else None}
-    if seconds:
-        found["epoch_s"] = round(statistics.median(seconds), 3)
-        if epochs is not None:
-            since = min(found["epoch_s"], max(0.0, time.time() - history.stat().st_mtime))
-            found["left_s"] = round(max(0.0, (epochs - epoch) * found["epoch_s"] - since), 1)
-    return found
+    if not seconds:
+        return found
+    epoch_s, left_s = round(statistics.median(seconds), 3), None
+    if status.state is State.RUNNING and status.epochs is not None:
+        since = min(epoch_s, max(0.0, time.time() - history.stat().st_mtime))
+        left_s = round(max(0.0, (status.epochs - epoch) * epoch_s - since), 1)
+    return replace(found, epoch_s=epoch_s, left_s=left_s)
 
 
 def _last_rows(history: Path) -> list[dict[str, str]]:

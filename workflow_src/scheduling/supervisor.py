@@ -8,7 +8,6 @@ this small process stays beside it.
 from __future__ import annotations
 
 import ctypes
-import json
 import math
 import os
 import platform
@@ -18,20 +17,22 @@ import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
-from typing import Any
+
+from pydantic import ValidationError
 
 from workflow_src.errors import LockLost, Stopped
 from workflow_src.files import disk_full, is_disk_full, only_while
 from workflow_src.limits import MB, Host
-from workflow_src.scheduling.journal import Cause, Journal
-from workflow_src.scheduling.lock import Lock
-from workflow_src.scheduling.past import cause_without_end
+from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Ended, Started
+from workflow_src.scheduling.journal import Journal
+from workflow_src.scheduling.lock import Content, Lock
 from workflow_src.scheduling.stop import SAME_S, Stop, end_of_time
-from workflow_src.scheduling.told import Told
 
 _FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _BEAT_S = 5.0
@@ -43,29 +44,22 @@ _SUPERVISOR = "VIBRATION_SUPERVISOR"
 _PR_SET_PDEATHSIG = 1
 
 
-@dataclass(frozen=True)
-class End:
-    """How one training process, or the attempt, ended."""
-
-    cause: Cause
-    message: str
-    facts: Mapping[str, Any]
-
-
-def supervise(folder: Path, identity: str, told: Told, command: Sequence[str]) -> Cause:
+def supervise(
+    folder: Path, identity: str, request: AttemptRequest, command: Sequence[str]
+) -> Cause:
     """One attempt under the lock of `folder`, from its `started` line to its `ended` line.
 
     Args:
         folder: the cell's folder below runs/.
         identity: of the cell, for the journal.
-        told: the request.
+        request: what the attempt is told.
         command: starts a training process when `--report FD` and `--until TIME` are added.
 
     Raises:
         UserError: the disk is full.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    ranks = _Ranks(told.devices)
+    ranks = _Ranks(request.devices)
     for number in _FORWARDED:
         signal.signal(number, ranks.forward)
     until = end_of_time(os.environ)
@@ -77,26 +71,26 @@ def supervise(folder: Path, identity: str, told: Told, command: Sequence[str]) -
         return Cause.TERMINATED
     try:
         journal, host = Journal(folder / "attempts.jsonl"), Host()
-        started = {
-            "host": platform.node(),
-            "pid": os.getpid(),
-            "job": os.environ.get("SLURM_JOB_ID"),
-            "told": asdict(told),
-            "identity": identity,
-            "limit_mb": host.limit // MB,
-            "until": until,
-            "versions": _versions(),
-        }
+        started = Started(
+            host=platform.node(),
+            pid=os.getpid(),
+            job=os.environ.get("SLURM_JOB_ID"),
+            request=request,
+            identity=identity,
+            limit_mb=host.limit // MB,
+            until=until,
+            versions=_versions(),
+        )
         full_command = [*command, *([] if until is None else ["--until", repr(until)])]
         with only_while(lock.require):
             _open(journal, lock.before, started)
-            end = _framed(journal, lambda: ranks.run(full_command, lock, host))
+            cause = _framed(journal, lambda: ranks.run(full_command, lock, host))
     except LockLost as lost:  # the next holder has written the end of this attempt
         _say(str(lost))
         return Cause.TERMINATED
     finally:
         lock.release()
-    return end.cause
+    return cause
 
 
 def die_with_parent(parent: int | None = None) -> None:
@@ -118,11 +112,11 @@ def _say(text: str) -> None:
     print(text, flush=True)
 
 
-def _open(journal: Journal, before: Mapping[str, Any] | None, started: Mapping[str, Any]) -> None:
+def _open(journal: Journal, before: Content | None, started: Started) -> None:
     """Write the end of the attempt before, if it could not, and the start of this one."""
     try:
         _close(journal, before)
-        journal.append("started", **started)
+        journal.append(started)
     except OSError as error:
         if not is_disk_full(error):
             raise
@@ -130,7 +124,7 @@ def _open(journal: Journal, before: Mapping[str, Any] | None, started: Mapping[s
         raise disk_full(journal.path.parent, found) from error
 
 
-def _framed(journal: Journal, run: Callable[[], End]) -> End:
+def _framed(journal: Journal, run: Callable[[], Ended]) -> Cause:
     """Run the processes and write their end down, whatever it is."""
     begun = time.monotonic()
     try:
@@ -139,14 +133,17 @@ def _framed(journal: Journal, run: Callable[[], End]) -> End:
         raise
     except BaseException as error:
         message = f"the supervisor failed: {type(error).__name__}: {error}"
-        end, failure = End(Cause.ERROR, message, {}), error
-    said = {"message": end.message, "seconds": round(time.monotonic() - begun, 1)}
+        end, failure = _ended(Cause.ERROR, message), error
     # On a full disk not even this line may fit; the next attempt writes it then.
     with suppress(OSError):
-        journal.append("ended", **{**end.facts, "cause": end.cause.text, **said})
+        journal.append(end.model_copy(update={"seconds": round(time.monotonic() - begun, 1)}))
     if failure is not None:
         raise failure
-    return end
+    return end.how or Cause.ERROR
+
+
+def _ended(cause: Cause, message: str) -> Ended:
+    return Ended(cause=cause.text, message=message)
 
 
 class _Rank:
@@ -154,14 +151,14 @@ class _Rank:
 
     Attributes:
         code: its exit code, minus a signal's number; None while it runs.
-        report: cause, message and facts, when it has said them.
+        report: its end, when it has said it.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str]) -> None:
         self._pipe, write = os.pipe()
         os.set_blocking(self._pipe, False)
         self.code: int | None = None
-        self.report: dict[str, Any] | None = None
+        self.report: Ended | None = None
         self._said = b""
         self._reported = math.inf
         try:
@@ -184,15 +181,15 @@ class _Rank:
             while part := os.read(self._pipe, 1 << 16):
                 self._said += part
         if self._said and self.report is None:
-            with suppress(ValueError):  # half of it
-                self.report = json.loads(self._said)
+            with suppress(ValidationError):  # half of it
+                self.report = Ended.model_validate_json(self._said)
                 self._reported = time.monotonic()
 
     @property
     def failed(self) -> bool:
         """Whether it left before its work was done; what follows a report changes nothing."""
         if self.report is not None:
-            return bool(self.report["cause"] != Cause.DONE.text)
+            return self.report.how is not Cause.DONE
         return self.code is not None
 
     @property
@@ -237,7 +234,7 @@ class _Ranks:
             with suppress(ProcessLookupError):
                 rank.process.send_signal(number)
 
-    def run(self, command: Sequence[str], lock: Lock, host: Host) -> End:
+    def run(self, command: Sequence[str], lock: Lock, host: Host) -> Ended:
         """Start them, show that they live, and return when all have ended."""
         kills, grace = host.oom_kills(), 0.0
         try:
@@ -247,7 +244,7 @@ class _Ranks:
             kills = host.oom_kills() - kills
             end = _classified(first, kills, highest, host, told_to_end=self.told_to_end)
             if first.report is None:  # a killed process leaves the log empty
-                _say(f"{end.cause.text}: {end.message}")
+                _say(f"{end.cause}: {end.message}")
             return end
         finally:
             # At once where another process holds the folder: two would write the same files.
@@ -304,31 +301,32 @@ class _Ranks:
         if first is None or not first.over:
             return False
         # Who left because it was told to has partners that were told, too, and may be saving.
-        leaves = (first.report or {}).get("cause") in (Cause.TERMINATED.text, Cause.DEADLINE.text)
+        how = None if first.report is None else first.report.how
+        leaves = how in (Cause.TERMINATED, Cause.DEADLINE)
         return not leaves or now - since > _LEAVING_S
 
 
-def _classified(rank: _Rank, kills: int, highest: int, host: Host, *, told_to_end: bool) -> End:
+def _classified(rank: _Rank, kills: int, highest: int, host: Host, *, told_to_end: bool) -> Ended:
     """How a process ended: as it says itself, else as its exit and the kernel's counter say."""
     numbers = {"peak_host_mb": highest // MB, "limit_mb": host.limit // MB}
     out_of_memory = f"killed by the kernel: out of host memory, limit {host.limit // MB} MB"
-    if rank.report is not None:
-        cause = next(cause for cause in Cause if cause.text == rank.report["cause"])
-        message, facts = rank.report["message"], rank.report["facts"]
-        if cause is Cause.ERROR and kills > 0:  # of a process that this one had started
-            return End(Cause.HOST_OOM, f"{message} ({out_of_memory})", {**facts, **numbers})
-        return End(cause, message, facts)
+    if (report := rank.report) is not None:
+        if report.how is Cause.ERROR and kills > 0:  # of a process that this one had started
+            killed = _ended(Cause.HOST_OOM, f"{report.message} ({out_of_memory})")
+            return report.model_copy(update={**killed.to_json(), **numbers})
+        return report
     if rank.code is None:
-        return End(Cause.TERMINATED, "told twice to end, it had to be killed", {})
+        return _ended(Cause.TERMINATED, "told twice to end, it had to be killed")
     if rank.code >= 0:
         text = f"the training process ended with {rank.code} and said nothing"
-        return End(Cause.TERMINATED if told_to_end else Cause.ERROR, text, {})
+        return _ended(Cause.TERMINATED if told_to_end else Cause.ERROR, text)
     name = _signal_name(-rank.code)
     if kills > 0 and name == "SIGKILL":
-        return End(Cause.HOST_OOM, out_of_memory, {"signal": name, **numbers})
+        return Ended(cause=Cause.HOST_OOM.text, message=out_of_memory, signal=name, **numbers)
     ended = name in ("SIGKILL", "SIGTERM", "SIGINT", "SIGHUP")
     cause = Cause.TERMINATED if ended else Cause.ERROR
-    return End(cause, f"the training process was killed by {name}", {"signal": name})
+    message = f"the training process was killed by {name}"
+    return Ended(cause=cause.text, message=message, signal=name)
 
 
 def _signal_name(number: int) -> str:
@@ -337,14 +335,14 @@ def _signal_name(number: int) -> str:
     return f"signal {number}"
 
 
-def _close(journal: Journal, before: Mapping[str, Any] | None) -> None:
+def _close(journal: Journal, before: Content | None) -> None:
     """Write the end of an attempt that could not write its own."""
-    sample = (before or {}).get("sample") or {}
+    sample = last_sample(before)
     cause = cause_without_end(journal.events(), sample)
     if cause is None:
         return
     message = "no end was written: classified by what was seen last"
-    journal.append("ended", cause=cause.text, message=message, found_later=True, sample=sample)
+    journal.append(Ended(cause=cause.text, message=message, found_later=True, sample=sample))
 
 
 def _free_port() -> int:

@@ -18,7 +18,9 @@ from workflow_src.cells import Cell
 from workflow_src.data.split_files import whole_facts
 from workflow_src.errors import BadData
 from workflow_src.files import write_text
-from workflow_src.scheduling.journal import Cause, Journal
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Ended, Started
+from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.plan import PlanSource, TablePlan, results_file
 
 COLUMNS = (
@@ -196,18 +198,18 @@ def _why_missing(study: str, cell: Cell, identity: str | None = None) -> tuple[s
     """Why a cell has no scores, or none of `identity`; and whether that is a failure."""
     events = Journal(paths.runs(study, cell) / "attempts.jsonl").events()
     if identity is not None:
-        own = [i for i, event in enumerate(events) if event.get("identity") == identity]
+        own = [i for i, e in enumerate(events) if isinstance(e, Started) and e.identity == identity]
         if not own:
             return _STALE, False
         events = events[own[0] :]
     if not events:
         return "not run", False
-    if events[-1]["event"] != "ended":
+    if not isinstance(last := events[-1], Ended):
         return "running, or stopped without an end", False
-    cause = Cause.named(events[-1].get("cause"))
+    cause = last.how
     if cause is Cause.DONE:
         return cause.words, False
-    attempts = sum(event["event"] == "started" for event in events)
+    attempts = sum(isinstance(event, Started) for event in events)
     counted = f" ({attempts} attempts)" if attempts > 1 else ""
-    words = cause.words if cause is not None else str(events[-1].get("cause"))
+    words = cause.words if cause is not None else last.cause
     return f"{words}{counted}", True

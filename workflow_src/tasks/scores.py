@@ -64,7 +64,7 @@ def labelled(predictions: Predictions, task: str, row: str, part: str) -> Scored
             f"{broken.sum()} predictions of `{row}` for {task} are not finite.",
             where=f"recording {first['recording_id']}, sample {first['start']:.0f}",
             expected="finite numbers: a network whose loss was finite gives them",
-            remedy="python -m workflow_src forget <cell>   # then train again",
+            remedy="python -m workflow_src reset <cell>   # then train again",
         )
     if content.target is None:
         return _scored(spans, np.full(len(spans), np.nan), output)

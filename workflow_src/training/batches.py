@@ -15,6 +15,8 @@ from torch.utils.data import DataLoader, Dataset
 
 from workflow_src.data.augmentation import Augmentation
 from workflow_src.data.windows import SpanArrays, SpanReader, compact
+from workflow_src.scheduling.events import Levers, Shrank
+from workflow_src.scheduling.rank_share import rank_share
 from workflow_src.scheduling.supervisor import die_with_parent
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.out_of_memory import Memory, exhausted, free
@@ -25,7 +27,7 @@ _PREFETCHED = 2  # batches that each worker holds ready
 
 def share(rows: Rows, rank: int, ranks: int) -> Rows:
     """What one of `ranks` processes takes of a batch (B,): a contiguous part, perhaps empty."""
-    return rows[rank * len(rows) // ranks : (rank + 1) * len(rows) // ranks]
+    return rows[rank_share(len(rows), rank, ranks)]
 
 
 def tensors(spans: SpanArrays) -> Batch:
@@ -63,8 +65,7 @@ class TrainingBatches:
         ranks: processes that share each batch.
         groups: (n,) of `rows`, from 0, each to be drawn equally often; None: each row once.
         augmentation: how spans are changed when they are drawn; None: not at all.
-        tell: called as tell("out_of_memory", of=, during="data", before=, after=, message=) at
-            each loss; before and after say ``workers`` and ``cache``.
+        tell: called at each loss; the levers are ``workers`` and ``cache``.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class TrainingBatches:
         ranks: int = 1,
         groups: Rows | None = None,
         augmentation: Augmentation | None = None,
-        tell: Callable[..., object] = lambda event, **facts: None,
+        tell: Callable[[Shrank], object] = lambda event: None,
     ) -> None:
         self.reader = reader
         self.rows = compact(rows)
@@ -145,16 +146,17 @@ class TrainingBatches:
 
     def _shrink(self, of: Memory, message: str) -> None:
         self._ahead.close()
-        before = {"workers": self.workers, "cache": self._caches}
+        before = Levers(workers=self.workers, cache=self._caches)
         if self.workers:
             self.workers //= 2
         else:
             self.reader.shrink_cache()
             self._caches = False
         free()
-        after = {"workers": self.workers, "cache": self._caches}
+        after = Levers(workers=self.workers, cache=self._caches)
+        rank = self.rank  # each reads by itself
         self.tell(
-            "out_of_memory", of=of, during="data", before=before, after=after, message=message
+            Shrank(of=of, during="data", before=before, after=after, message=message, rank=rank)
         )
 
 

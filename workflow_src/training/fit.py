@@ -6,10 +6,8 @@ import logging
 import platform
 import warnings
 from dataclasses import dataclass
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -21,9 +19,10 @@ from workflow_src.code_digest import code_digest
 from workflow_src.configuration import NetworkCell
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.events import Measured, Resumed
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
-from workflow_src.scheduling.told import Told
 from workflow_src.training.batches import PartBatches, TrainingBatches
 from workflow_src.training.checkpoints import (
     BestWeights,
@@ -52,23 +51,23 @@ class Attempt:
         cell: the resolved configuration of cell.json.
         identity: what decides the numbers, data and split included.
         folder: the cell's folder below runs/.
-        told: the request.
+        request: what it is told.
         journal: events of all attempts.
         stop: whether to leave early.
         watch: memory against its limits.
         recovery: the network and the micro-batch in force.
-        facts: what the journal's last line says of this attempt.
+        measured: what the journal's last line says of this attempt.
     """
 
     cell: NetworkCell
     identity: str
     folder: Path
-    told: Told
+    request: AttemptRequest
     journal: Journal
     stop: Stop
     watch: Watch
     recovery: Recovery
-    facts: dict[str, Any]
+    measured: Measured
 
 
 def fit(attempt: Attempt, reader: SpanReader) -> TrainingReport:
@@ -85,7 +84,7 @@ def fit(attempt: Attempt, reader: SpanReader) -> TrainingReport:
     best = _best(attempt, reader)
     checkpoints = Checkpoints(
         attempt.folder,
-        attempt.told.checkpoint_minutes,
+        attempt.request.checkpoint_minutes,
         ranks=ranks,
         best=best,
         reason=attempt.stop.reason,
@@ -106,11 +105,11 @@ def fit(attempt: Attempt, reader: SpanReader) -> TrainingReport:
     ranks.wait()
     start = latest(attempt.folder)
     if start is not None and ranks.first:
-        attempt.journal.append("resumed", checkpoint=start.name)
+        attempt.journal.append(Resumed(checkpoint=start.name))
     try:
         _run(trainer, module, batches, validation if len(reader.rows("val")) else None, start)
     finally:
-        attempt.facts["steps"] = trainer.global_step
+        attempt.measured.steps = trainer.global_step
         batches.close()
     if best is not None:
         load_weights(attempt.recovery.network, best.path)
@@ -130,12 +129,12 @@ def _batches(attempt: Attempt, reader: SpanReader) -> TrainingBatches:
         rows,
         training.batch_size,
         seed,
-        workers=attempt.told.workers,
+        workers=attempt.request.workers,
         rank=ranks.rank,
         ranks=ranks.count,
         groups=groups_of(reader, rows, training.sampling),
         augmentation=augmentation_of(reader, rows, training.augmentation, seed),
-        tell=partial(attempt.journal.append, rank=ranks.rank),  # each reads by itself
+        tell=attempt.journal.append,
     )
 
 
@@ -167,7 +166,7 @@ def _trainer(
     callbacks += [checkpoints]
     if best is not None:
         callbacks += [best, Patience(training.early_stopping_patience)]
-    cuda = attempt.told.accelerator == "cuda"
+    cuda = attempt.request.accelerator == "cuda"
     return pl.Trainer(
         accelerator="gpu" if cuda else "cpu",
         # Each rank is a trainer by itself; what ranks exchange is the module's business.
@@ -221,7 +220,7 @@ def _report(
     checkpoints: Checkpoints,
     best: BestWeights | None,
 ) -> TrainingReport:
-    told, recovery, batches = attempt.told, attempt.recovery, module.batches
+    request, recovery, batches = attempt.request, attempt.recovery, module.batches
     peaks = attempt.watch.peaks()
     seconds, per_epoch = seconds_of(attempt.folder / "history.csv")
     return TrainingReport(
@@ -233,8 +232,8 @@ def _report(
         parameters=sum(p.numel() for p in recovery.network.parameters()),
         micro_batch_size=recovery.size,
         activation_checkpointing=recovery.checkpointing,
-        accelerator=told.accelerator,
-        devices=told.devices,
+        accelerator=request.accelerator,
+        devices=request.devices,
         workers=batches.workers,
         attempts=attempt.journal.attempts(attempt.cell.identity),
         rungs=tuple(Rung.model_validate(rung) for rung in recovery.rungs),

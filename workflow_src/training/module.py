@@ -242,7 +242,7 @@ class TrainingModule(pl.LightningModule):
                 "A checkpoint is of another configuration, rig or split.",
                 found=kept["identity"],
                 expected=self.identity,
-                remedy="python -m workflow_src forget <study>/<dataset>/<model>/<task_set>/<seed>",
+                remedy="python -m workflow_src reset <study>/<dataset>/<model>/<task_set>/<seed>",
             )
         self.code = joined(kept.get("code", UNKNOWN), self.code)
         self.batches.epoch, self.batches.position = kept["epoch"], kept["position"]

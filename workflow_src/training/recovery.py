@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from workflow_src.errors import OutOfMemory, first_line
+from workflow_src.scheduling.events import Levers, Shrank
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.out_of_memory import Memory, exhausted, free
 from workflow_src.training.randomness import RandomState
@@ -38,7 +39,7 @@ class Recovery:
         *,
         checkpointing: bool = False,
         ranks: Ranks | None = None,
-        tell: Callable[..., object] = lambda event, **facts: None,
+        tell: Callable[[Shrank], object] = lambda event: None,
     ) -> None:
         self.network = network
         self.size = self.told = size
@@ -124,7 +125,15 @@ class Recovery:
         after = {"micro_batch": self.size, "activation_checkpointing": self.checkpointing}
         rung = {"of": of, "during": during, "before": before, "after": after}
         self.rungs.append(rung)
-        self.tell("out_of_memory", **rung, message=said or "another rank ran out")
+        self.tell(
+            Shrank(
+                of=of,
+                during=during,
+                before=Levers(**before),
+                after=Levers(**after),
+                message=said or "another rank ran out",
+            )
+        )
         if self.ranks.first:
             print(
                 f"out of {of} memory in {during} at micro-batch {before['micro_batch']}: the same "

@@ -1,4 +1,4 @@
-"""One attempt at a cell: from cell.json and what the request told, to its declared outputs."""
+"""One attempt at a cell: from cell.json and its request, to its declared outputs."""
 
 from __future__ import annotations
 
@@ -25,9 +25,10 @@ from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
 from workflow_src.predictions import ScoreFacts, write_predictions
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.events import Measured, Shrank
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
-from workflow_src.scheduling.told import Told
 from workflow_src.training.assembly import build_network
 from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
@@ -46,27 +47,26 @@ OUTPUTS = (WEIGHTS, PREDICTIONS, REPORT)
 
 def attempt(
     cell_file: Path,
-    told: Told,
+    request: AttemptRequest,
     journal: Journal,
     stop: Stop | None = None,
-    facts: dict[str, Any] | None = None,
+    measured: Measured | None = None,
 ) -> None:
     """Train the cell of `cell_file` (or finish it again) and lay its declared outputs beside it.
 
     Args:
         cell_file: <study>/results/.../cell.json.
-        told: the request.
+        request: what the attempt is told.
         journal: of the cell.
         stop: whether to leave early.
-        facts: gets peaks of memory (MB), however the attempt ends, for the journal's last line.
+        measured: what is to be known of the attempt, however it ends.
 
     Raises:
         Stopped: it was told to leave, and has saved; OutOfMemory: nothing could be made smaller;
         Diverged, BadData, UserError.
     """
-    facts = {} if facts is None else facts
     try:
-        _attempt(cell_file, told, journal, stop or Stop(), facts)
+        _attempt(cell_file, request, journal, stop or Stop(), measured or Measured())
     except Exception as error:
         said = in_words(error)
         if said is None:
@@ -75,24 +75,24 @@ def attempt(
 
 
 def _attempt(
-    cell_file: Path, told: Told, journal: Journal, stop: Stop, facts: dict[str, Any]
+    cell_file: Path, request: AttemptRequest, journal: Journal, stop: Stop, measured: Measured
 ) -> None:
     folder = runs_beside(cell_file)
     folder.mkdir(parents=True, exist_ok=True)
     cell = NetworkCell.read(cell_file)
     require_planned_code(cell.code, "network")
-    ranks = Ranks.join(told.accelerator)
+    ranks = Ranks.join(request.accelerator)
     whole = full_identity(cell)
     if ranks.first:
         remove_half_written(folder, cell_file.parent)
-        move_aside_foreign(folder, whole, told.anew)
+        move_aside_foreign(folder, whole, request.anew)
     ranks.wait()
     if not all((folder / name).exists() for name in OUTPUTS):
-        with Watch(journal.append, accelerator=told.accelerator, index=ranks.rank) as watch:
+        with Watch(journal.append, accelerator=request.accelerator, index=ranks.rank) as watch:
             try:
-                _finish(cell, whole, folder, told, journal, stop, watch, ranks, facts)
+                _finish(cell, whole, folder, request, journal, stop, watch, ranks, measured)
             finally:
-                facts["peaks_mb"] = watch.peaks()
+                measured.peaks_mb = watch.peaks()
     if ranks.first:
         # Only the finished cell loses what a resumed one would need.
         remove_checkpoints(folder)
@@ -100,20 +100,20 @@ def _attempt(
             link_or_copy(folder / name, cell_file.parent / name)
 
 
-def limit_memory(told: Told) -> None:
+def limit_memory(request: AttemptRequest) -> None:
     """Let running out of host memory raise in this process, before the kernel kills it.
 
     Only where tensors live in host memory: CUDA reserves far more addresses than it uses. What
     the request or the cgroup allows is shared by all processes of the attempt.
     """
-    if told.accelerator != "cpu":
+    if request.accelerator != "cpu":
         return
     host = Host()
     others = max(0, host.used() - resident())
     allowed = host.limit - others
-    if told.memory_mb:
-        allowed = min(allowed, told.memory_mb * MB)
-    limit_host_memory(allowed, told.devices * (1 + told.workers))
+    if request.memory_mb is not None:
+        allowed = min(allowed, request.memory_mb * MB)
+    limit_host_memory(allowed, request.devices * (1 + request.workers))
 
 
 def in_words(error: Exception) -> OutOfMemory | None:
@@ -142,18 +142,18 @@ def _finish(
     cell: NetworkCell,
     whole: str,
     folder: Path,
-    told: Told,
+    request: AttemptRequest,
     journal: Journal,
     stop: Stop,
     watch: Watch,
     ranks: Ranks,
-    facts: dict[str, Any],
+    measured: Measured,
 ) -> None:
     """Write what is missing in `folder` of weights, report and predictions."""
     torch.set_num_threads(cell.training.torch_threads)
     turn_tf32_off()
     # Only the facts are kept of the split: its table is the reader's, in few bytes a span.
-    facts_of_split, reader = _reader(cell, told.cache_mb)
+    facts_of_split, reader = _reader(cell, request.cache_mb)
     kept, dropped = require(facts_of_split, cell.task_names, cell.dataset.unsupported_tasks)
     with contextlib.closing(reader):
         if not kept:
@@ -162,11 +162,10 @@ def _finish(
                 write_nothing_learned(cell, whole, dropped, reader, places)
             return
         network = build_network(cell, kept, reader, facts_of_split)
-        share = -(-cell.training.batch_size // ranks.count)
         recovery = Recovery(
             network,
-            min(told.micro_batch_size or share, share),
-            checkpointing=told.activation_checkpointing,
+            request.spans_at_once(cell.training.batch_size, ranks.count),
+            checkpointing=request.activation_checkpointing,
             ranks=ranks,
             tell=journal.append if ranks.first else _silent,
         )
@@ -175,13 +174,13 @@ def _finish(
             require_independent(network, cell.dataset.span.window, reader.channels)
             with stop.at_step_ends():
                 fit(
-                    Attempt(cell, whole, folder, told, journal, stop, watch, recovery, facts),
+                    Attempt(cell, whole, folder, request, journal, stop, watch, recovery, measured),
                     reader,
                 )
         elif ranks.first:
             _add_code(folder / REPORT)
         if ranks.first:
-            _predict(cell, recovery, reader, facts_of_split, folder, told, watch)
+            _predict(cell, recovery, reader, facts_of_split, folder, request, watch)
 
 
 def _add_code(report: Path) -> None:
@@ -201,7 +200,7 @@ def _reader(cell: NetworkCell, cache_mb: int) -> tuple[dict[str, Any], SpanReade
     return facts, reader
 
 
-def _silent(event: str, **facts: Any) -> None:
+def _silent(event: Shrank) -> None:
     """The first rank writes to the journal; what all have agreed on is written once."""
 
 
@@ -211,7 +210,7 @@ def _predict(
     reader: SpanReader,
     facts_of_split: Mapping[str, Any],
     folder: Path,
-    told: Told,
+    request: AttemptRequest,
     watch: Watch,
 ) -> None:
     load_weights(recovery.network, folder / WEIGHTS)
@@ -222,7 +221,7 @@ def _predict(
         **truncation_facts(facts_of_split),
     )
     alone = Recovery(recovery.network, recovery.size, tell=recovery.tell)
-    device, size = Ranks().device(told.accelerator), cell.training.batch_size
+    device, size = Ranks().device(request.accelerator), cell.training.batch_size
     predictions = predict(alone, reader, facts, size, device, watch.mark)
     write_predictions(folder / PREDICTIONS, predictions)
 

@@ -15,6 +15,7 @@ import psutil
 
 from workflow_src.errors import LockLost
 from workflow_src.limits import MB, Device, Host, descendants, devices, peak_resident, resident
+from workflow_src.scheduling.events import NearLimit
 
 WARN, SAVE, REARM = 0.85, 0.92, 0.88
 
@@ -181,8 +182,8 @@ class Watch:
     on the CPU, tensors on a GPU.
 
     Args:
-        tell: called as tell("memory", of=, crossed=, used_mb=, limit_mb=, source=) when 85 % or
-            92 % of a limit is crossed, from the thread. `Journal.append` fits.
+        tell: called when 85 % or 92 % of a limit is crossed, from the thread. `Journal.append`
+            fits.
         accelerator: cpu or cuda.
         index: the CUDA device.
         every_s: seconds between samples.
@@ -191,7 +192,7 @@ class Watch:
 
     def __init__(
         self,
-        tell: Callable[..., None],
+        tell: Callable[[NearLimit], object],
         *,
         accelerator: str = "cpu",
         index: int = 0,
@@ -324,12 +325,13 @@ class Watch:
 
     def _report(self, gauge: Gauge, crossed: str, used: int) -> None:
         self._tell(
-            "memory",
-            of=gauge.name,
-            crossed=crossed,
-            used_mb=round(used / MB, 1),
-            limit_mb=round(gauge.memory.limit / MB, 1),
-            source=gauge.memory.source,
+            NearLimit(
+                of=gauge.name,
+                crossed=crossed,
+                used_mb=round(used / MB, 1),
+                limit_mb=round(gauge.memory.limit / MB, 1),
+                source=gauge.memory.source,
+            )
         )
 
 

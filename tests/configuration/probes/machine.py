@@ -13,6 +13,8 @@ from workflow_src import limits
 from workflow_src.__main__ import _parser
 from workflow_src.cells import grid, runs
 from workflow_src.errors import UserError
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
 
 CELL = {"dataset": "d", "model": "net", "task_set": "all", "seed": "1"}
@@ -131,7 +133,7 @@ def _cores(world: Any, request: dict[str, Any], cores: int) -> None:
 def checkpoint_minutes(world: Any) -> None:
     """As a resource, not a param: another value reruns nothing."""
     rule("checkpoint_minutes", "checkpoint_minutes", 2.5, "2.5")(world)
-    text = Path(__file__).parents[3].joinpath("rules", "training.smk").read_text()
+    text = world.targets().request_flags()
     assert "--checkpoint-minutes {resources.checkpoint_minutes}" in text
     given = ["train", "cell.json", "--checkpoint-minutes", "2.5"]
     assert _parser().parse_args(given).checkpoint_minutes == 2.5
@@ -222,8 +224,8 @@ def device_memory_mb(world: Any) -> None:
     identity = targets.configuration.resolve(*cell.key).identity
     journal = Journal(runs(targets.study, cell) / "attempts.jsonl")
     journal.path.parent.mkdir(parents=True)
-    journal.append("started", identity=identity, told=smallest)
-    journal.append("ended", cause="gpu_oom", message="")
+    journal.append(Started(identity=identity, request=AttemptRequest(**smallest)))
+    journal.append(Ended(cause="gpu_oom", message=""))
     assert "the next class is huge with 40960 MB" in targets.request(cell).refusal
 
 
@@ -271,7 +273,7 @@ PROBES = {
     "Run.hardware": hardware,
     "Override.cells": override_cells,
     "RequestRule.cells": rule_cells,
-    "Request.micro_batch_size": rule("micro_batch_size", "micro_batch", 4, 4),
+    "Request.micro_batch_size": rule("micro_batch_size", "micro_batch_size", 4, 4),
     "Request.memory_mb": rule("memory_mb", "mem_mb", 5000, 5200),
     "Request.runtime_minutes": rule("runtime_minutes", "runtime", 33, 33),
     "Request.checkpoint_minutes": checkpoint_minutes,

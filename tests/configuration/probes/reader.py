@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,8 +10,8 @@ import pytest
 from workflow_src.__main__ import _parser
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
+from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.told import Told
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.run import attempt
@@ -29,7 +28,9 @@ class Seen(NamedTuple):
 NO_AMPLITUDE = {"datasets__d": {"amplitude": "none"}, "models__net": {"normalisation": "none"}}
 
 
-def seen(world: Any, told: Told | None = None, files: Any = None, **training: Any) -> list[Seen]:
+def seen(
+    world: Any, told: AttemptRequest | None = None, files: Any = None, **training: Any
+) -> list[Seen]:
     """Every batch of an attempt at a cell."""
     found: list[Seen] = []
     step = TrainingModule.training_step
@@ -41,7 +42,7 @@ def seen(world: Any, told: Told | None = None, files: Any = None, **training: An
     path = world.lay_out(world.cell({"training": training}, **(files or {})))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(TrainingModule, "training_step", watched)
-        attempt(path, told or Told(), Journal(path.with_name("attempts.jsonl")))
+        attempt(path, told or AttemptRequest(), Journal(path.with_name("attempts.jsonl")))
     return found
 
 
@@ -123,10 +124,9 @@ def cache_mb(world: Any) -> None:
     for value in (256, 40):
         resources = targets({"request": {"cache_mb": value}}).training_resources()
         assert resources["cache_mb"](cell, 1) == value
-    rule = Path(__file__).parents[3].joinpath("rules", "training.smk").read_text()
-    assert "--cache-mb {resources.cache_mb}" in rule
+    assert "--cache-mb {resources.cache_mb}" in targets().request_flags()
     assert _parser().parse_args(["train", "cell.json", "--cache-mb", "40"]).cache_mb == 40
-    without, kept = (seen(world, Told(cache_mb=megabytes)) for megabytes in (0, 1))
+    without, kept = (seen(world, AttemptRequest(cache_mb=megabytes)) for megabytes in (0, 1))
     assert {one.kept for one in without} == {0}
     assert all(0 < one.kept <= 2**20 for one in kept)
     assert all(a.batch.window.equal(b.batch.window) for a, b in zip(without, kept, strict=True))

@@ -17,8 +17,8 @@ from workflow_src.configuration.keys import (
     Training,
     TrainingOverrides,
 )
+from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.told import Told
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import build_network
@@ -73,7 +73,7 @@ def trained(world: Any, **training: Any) -> Run:
     path = world.lay_out(cell)
     handle = register_optimizer_step_pre_hook(watch)
     try:
-        attempt(path, Told(), Journal(path.with_name("attempts.jsonl")))
+        attempt(path, AttemptRequest(), Journal(path.with_name("attempts.jsonl")))
         threads = torch.get_num_threads()
     finally:
         handle.remove()

@@ -9,7 +9,7 @@ from workflow_src.cells import Cell, results, runs
 from workflow_src.errors import UserError
 
 
-def forget(name: str) -> list[Path]:
+def reset(name: str) -> list[Path]:
     """Remove runs/ and results/ of `<study>/<dataset>/<model>/<task_set>/<seed>`; what went."""
     parts = name.strip("/").removesuffix("/").split("/")
     if len(parts) != 5 or not parts[4].removeprefix("seed").isdigit():
@@ -17,7 +17,7 @@ def forget(name: str) -> list[Path]:
             "A cell is named by five parts.",
             found=name,
             expected="<study>/<dataset>/<model>/<task_set>/<seed>",
-            remedy="python -m workflow_src forget simulated/bearing_sim/dlinear/all/42",
+            remedy="python -m workflow_src reset simulated/bearing_sim/dlinear/all/42",
         )
     study, dataset, model, task_set, seed = parts
     cell = Cell(dataset, model, task_set, int(seed.removeprefix("seed")))

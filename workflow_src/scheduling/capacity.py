@@ -14,11 +14,11 @@ from workflow_src.configuration.keys import Request as Configured
 from workflow_src.configuration.messages import as_yaml
 from workflow_src.errors import UserError
 from workflow_src.scheduling.hardware import larger_in_words
-from workflow_src.scheduling.request import INNER_SNAKEMAKE_MB
+from workflow_src.scheduling.request import most_memory_mb
 
 
 @dataclass(frozen=True)
-class Asked:
+class Demand:
     """What one cell asks for, before anything was tried.
 
     Attributes:
@@ -46,44 +46,42 @@ class Asked:
         return as_yaml(("overrides",), [{"cells": self.cell, "training": keys}])
 
 
-def require_offered(
-    asked: Asked, name: str, hardware: Hardware, classes: Mapping[str, Hardware]
+def require_capacity(
+    demand: Demand, name: str, hardware: Hardware, classes: Mapping[str, Hardware]
 ) -> None:
     """Refuse what no node of class `name` has.
 
     Raises:
         UserError: memory, time, GPUs, cores or the precision, with the line that mends it.
     """
-    request = asked.request
-    if hardware.planned_mb is not None:
-        most = hardware.planned_mb - INNER_SNAKEMAKE_MB
-        if request.memory_mb > most:
-            _refuse(asked, name, "memory_mb", most, larger_in_words(classes, hardware, "host"))
+    request = demand.request
+    if request.memory_mb > (most := most_memory_mb(hardware)):
+        _refuse(demand, name, "memory_mb", int(most), larger_in_words(classes, hardware, "host"))
     minutes = hardware.max_runtime_minutes
     if minutes is not None and request.runtime_minutes > minutes:
-        _refuse(asked, name, "runtime_minutes", minutes)
+        _refuse(demand, name, "runtime_minutes", minutes)
     gpus = hardware.gpus if hardware.accelerator == "cuda" else None
     if gpus is not None and request.devices > gpus:
-        _refuse(asked, name, "devices", gpus)
+        _refuse(demand, name, "devices", gpus)
     if hardware.cores is not None:
-        _require_cores(asked, name, hardware.cores)
-    if asked.precision not in hardware.precisions:
-        _refuse_precision(asked, name, hardware, classes)
+        _require_cores(demand, name, hardware.cores)
+    if demand.precision not in hardware.precisions:
+        _refuse_precision(demand, name, hardware, classes)
 
 
-def _refuse(asked: Asked, name: str, key: str, most: int, hint: str = "") -> NoReturn:
+def _refuse(demand: Demand, name: str, key: str, most: int, hint: str = "") -> NoReturn:
     raise UserError(
         f"A request is more than a node of class {name} offers.",
-        where=f"cell {asked.cell}, key `request.{key}`",
-        found=str(getattr(asked.request, key)),
+        where=f"cell {demand.cell}, key `request.{key}`",
+        found=str(getattr(demand.request, key)),
         expected=f"at most {most}{hint}",
-        remedy=asked.line(**{key: most}),
+        remedy=demand.line(**{key: most}),
     )
 
 
-def _require_cores(asked: Asked, name: str, most: int) -> None:
+def _require_cores(demand: Demand, name: str, most: int) -> None:
     """Each device takes its threads of torch and its workers."""
-    request, threads = asked.request, asked.threads
+    request, threads = demand.request, demand.threads
     if request.devices * (threads + request.workers) <= most:
         return
     # Workers go first: they change no number.
@@ -91,12 +89,12 @@ def _require_cores(asked: Asked, name: str, most: int) -> None:
     devices = min(request.devices, most // fewer_threads)
     keys = {"devices": devices, "workers": min(request.workers, most // devices - fewer_threads)}
     changed = {key: value for key, value in keys.items() if value != getattr(request, key)}
-    lines = [asked.line(**changed)] if changed else []
+    lines = [demand.line(**changed)] if changed else []
     if fewer_threads < threads:
-        lines.append(asked.override(torch_threads=fewer_threads))
+        lines.append(demand.override(torch_threads=fewer_threads))
     raise UserError(
         f"A request is more than a node of class {name} offers.",
-        where=f"cell {asked.cell}, keys of `request` and `training.torch_threads`",
+        where=f"cell {demand.cell}, keys of `request` and `training.torch_threads`",
         found=f"{request.devices * (threads + request.workers)} cores: {request.devices} "
         f"`devices` x ({threads} `torch_threads` + {request.workers} `workers`)",
         expected=f"at most {most}",
@@ -105,20 +103,20 @@ def _require_cores(asked: Asked, name: str, most: int) -> None:
 
 
 def _refuse_precision(
-    asked: Asked, name: str, hardware: Hardware, classes: Mapping[str, Hardware]
+    demand: Demand, name: str, hardware: Hardware, classes: Mapping[str, Hardware]
 ) -> NoReturn:
     having = sorted(
         each
         for each, other in classes.items()
-        if other.accelerator == hardware.accelerator and asked.precision in other.precisions
+        if other.accelerator == hardware.accelerator and demand.precision in other.precisions
     )
     # Another half precision keeps the memory that was counted on.
     half = [each for each in hardware.precisions if each != "fp32"]
     there = f"; classes that have it: {', '.join(having)}" if having else ""
     raise UserError(
-        f"A node of class {name} does not compute in {asked.precision}.",
-        where=f"cell {asked.cell}, key `training.precision`",
-        found=asked.precision,
+        f"A node of class {name} does not compute in {demand.precision}.",
+        where=f"cell {demand.cell}, key `training.precision`",
+        found=demand.precision,
         expected=f"{' or '.join(hardware.precisions)}{there}",
-        remedy=asked.override(precision=half[0] if half else hardware.precisions[0]),
+        remedy=demand.override(precision=half[0] if half else hardware.precisions[0]),
     )

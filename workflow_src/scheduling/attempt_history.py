@@ -1,0 +1,109 @@
+"""What a journal teaches the next request: attempts of one identity, read whatever they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.events import Ended, Event, Levers, Sample, Shrank, Started, framing
+from workflow_src.scheduling.lock import Content
+from workflow_src.scheduling.slurm import cause_of_job
+
+
+@dataclass(frozen=True)
+class FinishedAttempt:
+    """One attempt that is over.
+
+    Attributes:
+        cause: how it ended.
+        request: what it was told; of micro-batch and recomputing, what was in force at its end.
+        message: what it said.
+        steps: optimizer steps done in all; None where it did not say.
+        shrank: whether the GPU's memory made it take a smaller micro-batch on its way.
+        text: all that its log said of the error, as far as the journal has it.
+    """
+
+    cause: Cause
+    request: AttemptRequest
+    message: str = ""
+    steps: int | None = None
+    shrank: bool = False
+    text: str = ""
+
+
+def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAttempt]:
+    """The finished attempts at the cell of this identity, the oldest first.
+
+    An event that is not as expected counts for nothing: a request is due whatever a file holds.
+    """
+    found: list[FinishedAttempt] = []
+    started: Started | None = None
+    shrunk: Levers | None = None
+    for event in journal:
+        if isinstance(event, Started):
+            started = event if event.identity == identity else None
+            shrunk = None
+        elif isinstance(event, Shrank) and event.of == "gpu":
+            shrunk = event.after if event.after.micro_batch is not None else shrunk
+        elif isinstance(event, Ended) and started is not None:
+            if event.how is not None:
+                found.append(_finished(event.how, started.request, shrunk, event))
+            started = None
+    return found
+
+
+def invocation(history: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
+    """The attempts of the last invocation of Snakemake: those from its first one on."""
+    firsts = [index for index, each in enumerate(history) if each.request.attempt <= 1]
+    return list(history[firsts[-1] :]) if firsts else list(history)
+
+
+def last_sample(holder: Content | None) -> Sample:
+    """What the holder that a lock file names saw at its last heartbeat."""
+    return Sample.read((holder or {}).get("sample"))
+
+
+def cause_without_end(journal: Sequence[Event], sample: Sample) -> Cause | None:
+    """How the last attempt ended, if it is over and wrote no end; None: it wrote one.
+
+    ``sample`` is that of its last heartbeat. Slurm's word counts, where it has one.
+    """
+    last = framing(journal)[-1:]
+    if not last or not isinstance(last[0], Started):
+        return None
+    job = last[0].job
+    return (cause_of_job(job) if job else None) or cause_of_silence(last[0], sample)
+
+
+def cause_of_silence(started: Started, sample: Sample) -> Cause:
+    """How an attempt ended of which nothing is known but its start and its last heartbeat.
+
+    Where Slurm did not say when its job was to end, what was asked for tells, from the start on.
+    """
+    until = started.until or _asked_until(started)
+    if until is not None and sample.time is not None and sample.time >= until - 60:
+        return Cause.DEADLINE
+    if sample.limit_mb and (sample.used_mb or 0) >= 0.8 * sample.limit_mb:
+        return Cause.HOST_OOM
+    return Cause.TERMINATED
+
+
+def _asked_until(started: Started) -> float | None:
+    minutes = started.request.runtime_minutes
+    return started.time + 60.0 * minutes if started.job and minutes else None
+
+
+def _finished(
+    cause: Cause, request: AttemptRequest, shrunk: Levers | None, ended: Ended
+) -> FinishedAttempt:
+    if shrunk is not None:
+        checkpointing = shrunk.activation_checkpointing
+        at_its_end = {"micro_batch_size": shrunk.micro_batch} | (
+            {} if checkpointing is None else {"activation_checkpointing": checkpointing}
+        )
+        request = request.model_copy(update=at_its_end)
+    return FinishedAttempt(
+        cause, request, ended.message, ended.steps, shrunk is not None, ended.text
+    )
