@@ -245,6 +245,21 @@ def test_a_wrong_key_in_the_parent_is_found_there(world: Any) -> None:
     assert said.where.startswith("config/models/net.yaml, line ")
 
 
+def test_a_wrong_value_that_is_merged_is_found_where_it_stands(world: Any) -> None:
+    text = "rig: bench\nspan: {window: 40, horizon: 8}\n"
+    text += "split:\n  strategy: unit\n  test:\n    <<: &more {unit_id: [normal0, true]}\n"
+    world.write({"datasets/d": text})
+    said = told(world, RUN)
+    assert said.where == "config/datasets/d.yaml, line 6"
+    assert "`split.test.unit_id[1]`" in said.text
+    world.write({"datasets/d": text.replace("true", "1.10")})
+    said = told(world, RUN)
+    assert said.where.startswith("config/datasets/d.yaml, line 6")
+    assert yaml.safe_load(said.remedy.split("   #")[0]) == {
+        "split": {"test": {"unit_id": ["normal0", "1.10"]}}
+    }
+
+
 def test_a_circle_of_extends(world: Any) -> None:
     world.write({"models/net": {"extends": "child"}, "models/child": {"extends": "net"}})
     said = told(world, RUN)

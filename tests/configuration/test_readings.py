@@ -101,6 +101,47 @@ def test_codes_and_plain_numbers_are_keys(text: str) -> None:
     assert parse(text, FILE) == yaml.safe_load(text)
 
 
+MERGED = """\
+base: &b {epochs: 5, batch_size: 8}
+training:
+  <<: *b
+  epochs: 6
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MERGED,
+        "a: &a {x: 1}\nb: &b {x: 2, y: 3}\nc: {<<: [*a, *b], z: 4}",
+        "a:\n  - &a {x: 1}\n  - {<<: *a, y: 2}",
+        "a: {<<: {x: 1}, y: 2}",
+        "a: {=: x}",
+        "a: &a [1, 2]\nb: *a",
+    ],
+)
+def test_what_is_merged_or_repeated_by_name_is_read_as_yaml_says(text: str) -> None:
+    assert parse(text, FILE) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "shown"),
+    [
+        (MERGED.replace("6", "010"), "training.epochs", {"training": {"epochs": "010"}}),
+        (MERGED.replace("5", "010"), "base.epochs", {"base": {"epochs": "010"}}),
+        ("a: {<<: {x: 010}, y: 2}", "a.x", {"a": {"x": "010"}}),
+        ("a: {<<: [{x: 1}, {y: 010}]}", "a.y", {"a": {"y": "010"}}),
+        ("a:\n- &a {x: 1}\n- {<<: *a, y: 010}", "a[1].y", {"a": [{"x": 1}, {"x": 1, "y": "010"}]}),
+    ],
+)
+def test_a_word_that_is_merged_or_beside_one_is_asked_about(
+    text: str, key: str, shown: Any
+) -> None:
+    said = refused(text)
+    assert f"key `{key}`" in said
+    assert parse(remedies(said)[0], FILE) == shown
+
+
 @pytest.mark.parametrize(
     "pair", ["1 '1'", "1 1.0", "1.0 '1.0'", "true True", "null ~", "a 'a'", "1 1"]
 )
