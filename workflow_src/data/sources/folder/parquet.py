@@ -15,11 +15,11 @@ from workflow_src.data.sources.folder.content import (
     columns,
     damage_named,
     package,
-    rate_key,
+    rate_keys,
     real_channels,
     single,
 )
-from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, stated_rate
+from workflow_src.data.sources.folder.rates import Stated, agreed, one_rate
 from workflow_src.errors import BadData
 
 PANDAS_INDEX = "__index_level_"  # a column that pandas adds for an index that counts no rows
@@ -62,10 +62,7 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
 
 def _stated_rate(path: Path, file: Any, options: FolderOptions) -> Stated:
     held = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
-    key = rate_key(held)
-    if key is None:
-        return UNSTATED
-    return stated_rate(options, path, f"metadata {key!r}", held[key])
+    return one_rate(options, path, {f"metadata {key!r}": held[key] for key in rate_keys(held)})
 
 
 def _opened(path: Path) -> Any:
