@@ -42,6 +42,7 @@ class Keys(BaseModel):
 def _refuse_numbers(value: Any, annotation: Any) -> None:
     """Raise for a boolean or a text that a value of this type would take for a number."""
     types = members(annotation)
+    numeric = {int, float, bool} & set(types)
     if isinstance(value, dict):  # of a section each key is looked at there
         of = [get_args(one)[1] for one in types if get_origin(one) is dict]
     else:
@@ -53,9 +54,8 @@ def _refuse_numbers(value: Any, annotation: Any) -> None:
     elif isinstance(value, bool):
         if bool not in types and _takes_number(annotation):
             raise ValueError("true and false are no numbers")
-    elif isinstance(value, str) and doubt(value) is not None:
-        if str not in types and {int, float, bool} & set(types):
-            raise ValueError(f"{value!r} in quotes is text")
+    elif isinstance(value, str) and numeric and str not in types and doubt(value) is not None:
+        raise ValueError(f"{value!r} in quotes is text")
 
 
 def _takes_number(annotation: Any) -> bool:
