@@ -40,7 +40,8 @@ def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
         name = chosen(path, array, held)
         own_member(file, name)
         stated, theirs = one_rate(options, path, _rates(file, name, found)), _single(found, found)
-        left = [] if stated[0] else [f"{one} is beside other arrays: not used" for one in theirs]
+        unused = [] if stated[0] or options.ignore_stated_rate else theirs
+        left = [f"{one} is beside other arrays: not used" for one in unused]
         content = from_array_or_stack(f"{path}, array {name!r}", found[name], options, stated)
         return replace(content, notes=(*content.notes, *left))
 

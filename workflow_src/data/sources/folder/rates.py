@@ -59,7 +59,7 @@ def stated_rate(options: FolderOptions, where: Path | str, place: str, value: An
         where=f"{where}, {place}",
         found=repr(value.item() if np.size(value) == 1 and hasattr(value, "item") else value),
         expected="a positive number of Hz",
-        remedy="under `folder:` of the rig " + _ignoring("NUMBER"),
+        remedy="under `folder:` of the rig " + IGNORING,
     )
 
 
@@ -161,3 +161,6 @@ def _implausible(where: Path, rate: float, place: str, remedy: str) -> BadData:
 
 def _ignoring(rate: str) -> str:
     return f"`rate_hz: {rate}` with `ignore_stated_rate: true`, if the file is wrong"
+
+
+IGNORING = _ignoring("NUMBER")
