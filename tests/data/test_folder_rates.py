@@ -303,6 +303,17 @@ def test_a_table_in_kilohertz_is_questioned_and_can_be_confirmed(tmp_path, text)
     assert rate(tmp_path, ".npy", **listed(tmp_path, "25600"))[0] == 25_600
 
 
+@pytest.mark.parametrize("text", ["25_600", "1_0", "25600 Hz", "nan", "NA", "0x10"])
+def test_a_cell_of_a_table_that_is_no_number_is_refused(tmp_path, text):
+    with pytest.raises(BadData, match="rate_hz is not a number") as caught:
+        rate(tmp_path, ".npy", **listed(tmp_path, text))
+    said = str(caught.value)
+    assert f"{text!r}" in said
+    if text == "25_600":
+        (written,) = re.findall(r"write `(.*)`", said)
+        assert rate(tmp_path, ".npy", **listed(tmp_path, written))[0] == 25_600
+
+
 def test_a_name_in_kilohertz_is_questioned_and_can_be_looked_up(tmp_path):
     np.save(tmp_path / "u1_12k.npy", SIGNAL)
     keys = {"files": "u{unit}_{r:d}k.npy", "rate_hz": None}
