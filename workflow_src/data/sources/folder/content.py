@@ -21,7 +21,7 @@ from scipy.io.matlab import MatReadError
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed
-from workflow_src.data.sources.folder.widths import OF_STACKED, require_width
+from workflow_src.data.sources.folder.widths import OF_STACKED, require_alike, require_width
 from workflow_src.errors import BadData, UserError
 
 # What a file calls its rate: `rate` comes last, as some say that of the shaft by it.
@@ -138,6 +138,7 @@ def columns(
     Raises ``BadData`` for one that there is not, and for columns that nobody has declared.
     """
     require_width(where, count, names, options)
+    require_alike(where, names, options)
 
     def position(column: int | str) -> int:
         if isinstance(column, str) and names is not None and list(names).count(column) == 1:
