@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from workflow_src.configuration.base import repeated
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.configuration.messages import as_flow
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.content import (
     BLOCK,
@@ -37,6 +39,7 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
         names = _names(file)
         channels, clock = columns(path, len(names), names, options)
         wanted = [names[column] for column in [*channels, *([] if clock is None else [clock])]]
+        _require_distinct(path, wanted, names)
         _require_numbers(path, file, wanted)
         matrix = np.empty((file.metadata.num_rows, len(channels)), np.float32)
         times = np.empty(len(matrix) if clock is not None else 0, np.float64)
@@ -71,6 +74,21 @@ def _opened(path: Path) -> Any:
 
 def _names(file: Any) -> list[str]:
     return [name for name in file.schema_arrow.names if not name.startswith(PANDAS_INDEX)]
+
+
+def _require_distinct(path: Path, wanted: list[str], names: list[str]) -> None:
+    twice = repeated(names)
+    if not set(twice) & set(wanted):
+        return
+    once = [name for name in names if name not in twice]
+    choice = f"`channels: {as_flow(once)}` under `folder:` of the rig, or " if once else ""
+    raise BadData(
+        "Two columns of a file have one name, by which Parquet finds them.",
+        where=str(path),
+        found=f"{', '.join(map(repr, twice))} more than once, of columns {names}",
+        expected="a name of its own for each column that is read",
+        remedy=f"{choice}rename them: with pyarrow, `table.rename_columns([...])`",
+    )
 
 
 def _require_numbers(path: Path, file: Any, wanted: list[str]) -> None:
