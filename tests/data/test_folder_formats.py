@@ -47,7 +47,7 @@ def test_two_columns_of_one_name_are_named(tmp_path):
     with pytest.raises(BadData, match="Two columns of a file have one name") as caught:
         only(tmp_path, ".parquet")
     assert "'a' more than once" in str(caught.value)
-    keys = yaml.safe_load(re.findall(r"`(channels: .*)`", str(caught.value))[0])
+    keys = yaml.safe_load(re.findall(r"`(channels: .*?)`", str(caught.value))[0])
     np.testing.assert_array_equal(only(tmp_path, ".parquet", **keys).signal[:, 0], samples)
 
 
