@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import re
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from workflow_src.configuration import load
+from workflow_src.configuration.command_line import typed
 from workflow_src.configuration.lines import shown
 from workflow_src.configuration.reading import merged
 from workflow_src.errors import UserError
@@ -48,9 +50,14 @@ def told(world: Any, run: Any, files: list[Path] | None = None) -> Told:
 
 
 def apply(values: Mapping[str, Any], remedy: str, wrong: str = "") -> dict[str, Any]:
-    """What a user who obeys the message writes: a line less, or the YAML in its place."""
+    """What a user who obeys the message writes: a line less, or the YAML in its place.
+
+    Of a value by --config it is an argument less, or the argument in its place.
+    """
     mended = copy.deepcopy(dict(values))
-    removed = re.fullmatch(r"remove the line `(.+):`", remedy)
+    if remedy.startswith("--config "):
+        return merged(mended, typed(shlex.split(remedy)[1:]))
+    removed = re.fullmatch(r"remove (?:the line )?`(.+?):?`(?: from --config)?", remedy)
     path = re.findall(r"[^.\[\]]+", removed.group(1) if removed else wrong)
     if path:
         section: Any = mended
@@ -86,6 +93,8 @@ WRONG_RUN: list[tuple[dict[str, Any], str, str, str]] = [
     ({"datasets": "d"}, "datasets", "a list, each text", "datasets: [d]"),
     ({"training": {"epochs": "1_0"}}, "training.epochs", "'1_0' in quotes is text", "epochs: 10"),
     ({"seeds": [1, -3]}, "seeds[1]", ">= 0", "seeds: [1, 42]"),
+    ({"seeds": [True]}, "seeds[0]", "whole number", "seeds: [42"),
+    ({"seeds": ["007"]}, "seeds", "'007' in quotes is text", "seeds: [42"),
     ({"seeds": 1}, "seeds", "a list, each a whole number", "seeds: [1]"),
     ({"seeds": [1, 1]}, "seeds", "twice", "seeds: [1]"),
     ({"datasets": ["d", "d"]}, "datasets", "twice", "datasets: [d]"),
@@ -131,6 +140,39 @@ def test_a_wrong_key_of_the_run(
     mended = apply(run, said.remedy, key if "There is no key" in said.text else "")
     if said.remedy != "datasets: [cwru]":  # an example, which this study has not
         load(mended, world.config)
+
+
+@pytest.mark.parametrize(
+    ("argument", "remedy"),
+    [
+        ("study=2024", "--config 'study=\"2024\"'"),
+        ("study=true", "--config 'study=\"true\"'"),
+        ("study=My Study", "--config study=my_study"),
+        ("datasets=d", "--config 'datasets=[d]'"),
+        ("seeds=['042']", "--config 'seeds=[42, 43, 44]'"),
+        ("seeds=[1,1]", "--config 'seeds=[1]'"),
+        ("trainnig={epochs: 5}", "remove `trainnig` from --config"),
+        ("training={epoch: 5}", "--config 'training={epochs: 5}'"),
+        ("training={learning_rate: '0,001'}", "--config 'training={learning_rate: 0.001}'"),
+        ("overrides=[{cells: '*', training: {epochs: '1_0'}}]", None),
+        ("frobnicate=1", "remove `frobnicate` from --config"),
+        ("training={batch_size: '1,024'}", "--config 'training={batch_size: 1024}'"),
+    ],
+)
+def test_the_remedy_of_a_value_by_config_is_an_argument(
+    world: Any, argument: str, remedy: str | None
+) -> None:
+    world.write()
+    file = world.folder / "mine.yaml"
+    file.write_text(yaml.safe_dump({**RUN, "training": {"batch_size": 8}}))
+    own = {**RUN, "training": {"batch_size": 8}}
+    run = merged(own, typed([argument]))
+    said = told(world, run, [file])
+    assert said.where.startswith("--config on the command line")
+    assert said.remedy == (remedy or said.remedy)
+    assert "--config" in said.remedy
+    is_removed = said.remedy.startswith("remove ")  # else the argument stands in its place
+    load(apply(run if is_removed else own, said.remedy), world.config)
 
 
 def test_a_key_by_config_names_no_file(world: Any) -> None:
@@ -191,7 +233,9 @@ WRONG_FILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("datasets/d", {"channel_kinds": ["vibraton"]}, "acoustic", "channel_kinds: [vibration]"),
     ("datasets/d", {"split": {"strategy": "units"}}, "`split.strategy`", "strategy: unit"),
     ("datasets/d", {"select": {"unit_id": "u1"}}, "`select.unit_id`", "select:"),
-    ("datasets/d", {"select": {"state": [True]}}, "`select.state[0]`", "select:"),
+    ("datasets/d", {"select": {"state": [True]}}, "`select.state[0]`", "state: ['true']"),
+    ("datasets/d", {"select": {"unit_id": [None]}}, "`select.unit_id[0]`", "unit_id: ['null']"),
+    ("rigs/bench", folder(rate_hz="25,600"), "`folder.rate_hz`", "rate_hz: 25600"),
     ("rigs/bench", {"folder": FOLDER["folder"]}, "no key `folder`", "remove the line `folder:`"),
     ("rigs/bench", {"simulated": None}, "needs the key `simulated`", "kind: bearing"),
     ("rigs/bench", {"simulated": {"kind": "gear"}}, "`simulated.kind`", "kind: gearbox"),
@@ -213,6 +257,9 @@ WRONG_FILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("rigs/bench", folder(channel_kinds=["curent"]), "channel_kinds[0]", "[current]"),
     ("rigs/bench", folder(rate_hz="unkown"), "`folder.rate_hz`", "rate_hz: unknown"),
     ("rigs/bench", folder(rate_hz=-2), "`folder.rate_hz`", "rate_hz: 20000"),
+    ("rigs/bench", folder(rate_hz="025600"), "in quotes is text", "rate_hz: 25600"),
+    ("rigs/bench", folder(channels=[True]), "no numbers", "channels: [4, 5]"),
+    ("rigs/bench", folder(time_column=True), "no numbers", "time_column: 'true'"),
     ("hardware/local", {"accelerator": "gpu"}, "`accelerator`", "accelerator:"),
     ("task_sets", {"all": {"clasification": {}}}, "`all.clasification`", "remove the line"),
     ("models/net", {"detph": 3}, "`depth`, which is set", "remove the line `detph:`"),
@@ -243,6 +290,21 @@ def test_a_wrong_key_in_the_parent_is_found_there(world: Any) -> None:
     world.write({"models/net": {"detph": 3}, "models/child": {"extends": "net", "width": 4}})
     said = told(world, {**RUN, "models": ["child"]})
     assert said.where.startswith("config/models/net.yaml, line ")
+
+
+def test_a_wrong_value_that_is_merged_is_found_where_it_stands(world: Any) -> None:
+    text = "rig: bench\nspan: {window: 40, horizon: 8}\n"
+    text += "split:\n  strategy: unit\n  test:\n    <<: &more {unit_id: [normal0, true]}\n"
+    world.write({"datasets/d": text})
+    said = told(world, RUN)
+    assert said.where == "config/datasets/d.yaml, line 6"
+    assert "`split.test.unit_id[1]`" in said.text
+    world.write({"datasets/d": text.replace("true", "1.10")})
+    said = told(world, RUN)
+    assert said.where.startswith("config/datasets/d.yaml, line 6")
+    assert yaml.safe_load(said.remedy.split("   #")[0]) == {
+        "split": {"test": {"unit_id": ["normal0", "1.10"]}}
+    }
 
 
 def test_a_circle_of_extends(world: Any) -> None:

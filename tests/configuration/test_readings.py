@@ -56,6 +56,7 @@ def remedies(said: str) -> list[str]:
         ("0b101", "0b101", 5),
         ("1_1", "1_1", 11),
         ("1_000.5", "1_000.5", 1000.5),
+        ("._5", "._5", 0.5),
         ("20:00", "20:00", 1200),
         ("12:30:00", "12:30:00", 45000),
         ("08:30", "08:30", 510),
@@ -101,6 +102,47 @@ def test_a_key_is_text(key: str) -> None:
 @pytest.mark.parametrize("text", ["N: normal", "y: vibration", "1: a", "1.5: a", "'010': a"])
 def test_codes_and_plain_numbers_are_keys(text: str) -> None:
     assert parse(text, FILE) == yaml.safe_load(text)
+
+
+MERGED = """\
+base: &b {epochs: 5, batch_size: 8}
+training:
+  <<: *b
+  epochs: 6
+"""
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        MERGED,
+        "a: &a {x: 1}\nb: &b {x: 2, y: 3}\nc: {<<: [*a, *b], z: 4}",
+        "a:\n  - &a {x: 1}\n  - {<<: *a, y: 2}",
+        "a: {<<: {x: 1}, y: 2}",
+        "a: {=: x}",
+        "a: &a [1, 2]\nb: *a",
+    ],
+)
+def test_what_is_merged_or_repeated_by_name_is_read_as_yaml_says(text: str) -> None:
+    assert parse(text, FILE) == yaml.safe_load(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "shown"),
+    [
+        (MERGED.replace("6", "010"), "training.epochs", {"training": {"epochs": "010"}}),
+        (MERGED.replace("5", "010"), "base.epochs", {"base": {"epochs": "010"}}),
+        ("a: {<<: {x: 010}, y: 2}", "a.x", {"a": {"x": "010"}}),
+        ("a: {<<: [{x: 1}, {y: 010}]}", "a.y", {"a": {"y": "010"}}),
+        ("a:\n- &a {x: 1}\n- {<<: *a, y: 010}", "a[1].y", {"a": [{"x": 1}, {"x": 1, "y": "010"}]}),
+    ],
+)
+def test_a_word_that_is_merged_or_beside_one_is_asked_about(
+    text: str, key: str, shown: Any
+) -> None:
+    said = refused(text)
+    assert f"key `{key}`" in said
+    assert parse(remedies(said)[0], FILE) == shown
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import sys
 import tracemalloc
@@ -17,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import scipy.io
+import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from scipy.io import wavfile
@@ -38,6 +40,27 @@ def only(root, ending, **options):
     (read,) = FolderSource(FolderOptions(**{**given, **options}), root, root).recordings()
     check(read)
     return read
+
+
+def test_two_columns_of_one_name_are_named(tmp_path):
+    samples = np.random.default_rng(0).standard_normal(400).astype(np.float32)
+    columns = [pa.array(samples)] * 3
+    pq.write_table(pa.table(columns, names=["a", "a", "b"]), tmp_path / "u1.parquet")
+    with pytest.raises(BadData, match="Two columns of a file have one name") as caught:
+        only(tmp_path, ".parquet")
+    assert "'a' more than once" in str(caught.value)
+    keys = yaml.safe_load(re.findall(r"`(channels: .*?)`", str(caught.value))[0])
+    np.testing.assert_array_equal(only(tmp_path, ".parquet", **keys).signal[:, 0], samples)
+
+
+def test_a_sound_whose_header_says_nothing_is_held(tmp_path):
+    wavfile.write(tmp_path / "u1.wav", 20_000, np.arange(300, dtype=np.int16))
+    raw = bytearray((tmp_path / "u1.wav").read_bytes())
+    raw[40:44] = bytes(4)
+    (tmp_path / "u1.wav").write_bytes(raw)
+    with pytest.raises(BadData, match="says that it holds no samples") as caught:
+        only(tmp_path, ".wav")
+    assert "samples_along" not in str(caught.value)
 
 
 # -- one writer a format: samples (L, C), and the rate where the format has a place for it ---------

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.io
 import yaml
-from nptdms import ChannelObject, TdmsWriter
+from nptdms import ChannelObject, RootObject, TdmsWriter
 from scipy.io import wavfile
 
 from workflow_src.configuration.data import Rig
@@ -141,6 +141,101 @@ def test_a_rate_for_each_channel_must_be_one(tmp_path):
     refused(tmp_path, ".h5", "states a sampling rate that is none", "12800")
 
 
+def in_groups(root: Path, stated: dict[str, object]) -> None:
+    """Rates by their paths, attributes behind an `@`, and the array `a/x`."""
+    with h5py.File(root / "u1.h5", "w") as file:
+        file["a/x"] = SIGNAL
+        for name, value in stated.items():
+            owner, is_attribute, key = name.rpartition("@")
+            if is_attribute:
+                file.require_group(owner or "/").attrs[key] = value
+            else:
+                file[name] = value
+
+
+OTHER = {"b/x": SIGNAL[::2], "b/fs": 2e4}
+
+
+@pytest.mark.parametrize(
+    ("stated", "right"),
+    [
+        ({"a/fs": 1e4, **OTHER}, 1e4),
+        ({"a/fs": 1e4, "fs": 2e4}, 1e4),
+        ({"a@fs": 1e4, "@fs": 2e4}, 1e4),
+        ({"fs": 1e4, **OTHER}, 1e4),
+        ({"@fs": 1e4, **OTHER}, 1e4),
+        ({"@fs": 1e4, "fs": "10 kHz"}, 1e4),
+        ({"meta/fs": 1e4}, 1e4),
+        ({"a/meta/fs": 1e4}, 1e4),
+        ({"meta/fs": 1e4, "meta/names": "x"}, 1e4),
+        ({"meta/fs": 1e4, "shaft/rate": 25.0}, 1e4),
+        ({"meta/fs": 1e4, **OTHER}, 1e4),
+        (OTHER, None),
+        ({"b/x": SIGNAL, "b/meta/fs": 2e4}, None),
+    ],
+)
+def test_the_nearest_rate_of_an_hdf5_file_is_that_of_an_array(tmp_path, stated, right):
+    in_groups(tmp_path, stated)
+    made, notes = rate(tmp_path, ".h5", array="a/x")
+    assert made == right
+    assert any("beside other arrays: not used" in note for note in notes) == (right is None)
+
+
+@pytest.mark.parametrize(
+    "stated",
+    [
+        {"meta/rate": 25_600.0, "shaft/rate": 2500.0},
+        {"meta/fs": 25_600.0, "set/sampling_rate": 2500.0},
+        {"@Fs": 25_600.0, "@fs": 2500.0},
+        {"@Fs": 25_600.0, "fs": 2500.0},
+        {"a/Fs": 25_600.0, "a/sr": 2500.0},
+    ],
+)
+def test_two_rates_as_near_as_each_other_are_asked_about(tmp_path, stated):
+    in_groups(tmp_path, stated)
+    said = refused(tmp_path, ".h5", "two sampling rates", array="a/x")
+    numbers = {float(n) for n in re.findall(r"`rate_hz: (\w+)`", said)}
+    assert numbers == {25_600, 2500}
+    assert "`ignore_stated_rate: true`" in said
+    for number in numbers:
+        keys = {"rate_hz": number, "ignore_stated_rate": True, "array": "a/x"}
+        assert rate(tmp_path, ".h5", **keys)[0] == number
+
+
+def stating(root: Path, ending: str, **stated: object) -> None:
+    path = root / f"u1{ending}"
+    if ending == ".npz":
+        np.savez(path, x=SIGNAL, **stated)
+    elif ending == ".mat":
+        scipy.io.savemat(path, {"x": SIGNAL, **stated})
+    elif ending == ".tdms":
+        with TdmsWriter(path) as file:
+            file.write_segment([RootObject(stated), ChannelObject("g", "a", SIGNAL)])
+    else:
+        table = pa.Table.from_pandas(pd.DataFrame({"x": SIGNAL}), preserve_index=False)
+        said = {name: str(value) for name, value in stated.items()}
+        pq.write_table(table.replace_schema_metadata(said), path)
+
+
+@pytest.mark.parametrize("names", [("Fs", "fs"), ("fs", "Fs"), ("fs", "sampling_rate")])
+@pytest.mark.parametrize("ending", [".npz", ".mat", ".tdms", ".parquet"])
+def test_two_rates_of_one_file_are_asked_about(tmp_path, ending, names):
+    stating(tmp_path, ending, **dict(zip(names, (1e4, 2e4), strict=True)))
+    said = refused(tmp_path, ending, "two sampling rates", "10000 Hz", "20000 Hz")
+    assert {float(n) for n in re.findall(r"`rate_hz: (\w+)`", said)} == {1e4, 2e4}
+    assert rate(tmp_path, ending, rate_hz=2e4, ignore_stated_rate=True)[0] == 2e4
+
+
+@pytest.mark.parametrize("ending", [".npz", ".mat", ".tdms", ".parquet"])
+@pytest.mark.parametrize(
+    "stated", [{"fs": 1e4, "SR": 1e4}, {"Fs": 1e4, "rate": 25.0}, {"Fs": 1e4, "sr": 0.0}]
+)
+def test_one_rate_of_several_names_is_used(tmp_path, ending, stated):
+    """`rate` beside another is that of the shaft; a zero is of nothing."""
+    stating(tmp_path, ending, **stated)
+    assert rate(tmp_path, ending)[0] == 1e4
+
+
 # -- clocks ---------------------------------------------------------------------------------------
 
 
@@ -206,6 +301,17 @@ def test_a_table_in_kilohertz_is_questioned_and_can_be_confirmed(tmp_path, text)
     vouched = yaml.safe_load(said[said.index("fields:") :])
     assert rate(tmp_path, ".npy", **{**keys, **vouched})[0] == float(text)
     assert rate(tmp_path, ".npy", **listed(tmp_path, "25600"))[0] == 25_600
+
+
+@pytest.mark.parametrize("text", ["25_600", "1_0", "25600 Hz", "nan", "NA", "0x10"])
+def test_a_cell_of_a_table_that_is_no_number_is_refused(tmp_path, text):
+    with pytest.raises(BadData, match="rate_hz is not a number") as caught:
+        rate(tmp_path, ".npy", **listed(tmp_path, text))
+    said = str(caught.value)
+    assert f"{text!r}" in said
+    if text == "25_600":
+        (written,) = re.findall(r"write `(.*)`", said)
+        assert rate(tmp_path, ".npy", **listed(tmp_path, written))[0] == 25_600
 
 
 def test_a_name_in_kilohertz_is_questioned_and_can_be_looked_up(tmp_path):

@@ -185,3 +185,23 @@ def test_inspect_drafts_windows_as_windows(tmp_path: Path, ending: str) -> None:
     text = inspect(tmp_path).rig
     assert "stacked: {along: rows}  # ?" in text
     assert "tried: the first 3 recordings are read by this draft" in text
+
+
+@pytest.mark.parametrize("ending", TABLES)
+@pytest.mark.parametrize("stem", ["", "x", "sample_"])
+def test_a_label_among_numbered_samples_is_asked_about(tmp_path, ending, stem):
+    frame = pd.DataFrame(WINDOWS, columns=[f"{stem}{i}" for i in range(64)])
+    write_frame = {".csv": frame.to_csv, ".xlsx": frame.to_excel, ".parquet": frame.to_parquet}
+    write_frame[ending](tmp_path / f"u{ending}", index=False)
+    stacked = {"stacked": {"along": "rows"}, "header": "present"}
+    kept = read(tmp_path, ending, **stacked)
+    np.testing.assert_allclose([one.signal[:, 0] for one in kept], WINDOWS, rtol=1e-6)
+    frame["label"] = np.arange(150) % 4
+    write_frame[ending](tmp_path / f"u{ending}", index=False)
+    with pytest.raises(BadData, match="a label") as caught:
+        read(tmp_path, ending, **stacked)
+    assert "'label'" in str(caught.value)
+    samples, every = remedies(caught.value)
+    kept = read(tmp_path, ending, **stacked, **samples)
+    np.testing.assert_allclose([one.signal[:, 0] for one in kept], WINDOWS, rtol=1e-6)
+    assert read(tmp_path, ending, **stacked, **every)[1].signal[:, 0].tolist()[-1] == 1

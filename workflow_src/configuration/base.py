@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from workflow_src.configuration.places import NAME, takes_text
+from workflow_src.configuration.places import NAME, members
 from workflow_src.configuration.scalars import doubt
 
 Name = Annotated[str, Field(pattern=NAME)]
@@ -35,14 +35,39 @@ class Keys(BaseModel):
     @classmethod
     def _numbers_are_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """`true` and `'010'` are numbers to Python, but never to whoever wrote them."""
-        field = cls.model_fields[str(info.field_name)]
-        if isinstance(value, bool) and "bool" not in str(field.annotation):
-            raise ValueError("true and false are no numbers")
-        if not takes_text(field.annotation):
-            for text in value if isinstance(value, list | tuple) else [value]:
-                if isinstance(text, str) and doubt(text) is not None:
-                    raise ValueError(f"{text!r} in quotes is text")
+        _refuse_numbers(value, cls.model_fields[str(info.field_name)].annotation)
         return value
+
+
+def _refuse_numbers(value: Any, annotation: Any) -> None:
+    """Raise for a boolean or a text that a value of this type would take for a number."""
+    types = members(annotation)
+    numeric = {int, float, bool} & set(types)
+    if isinstance(value, dict):  # of a section each key is looked at there
+        of = [get_args(one)[1] for one in types if get_origin(one) is dict]
+    else:
+        of = [get_args(one)[0] for one in types if get_origin(one) in (list, tuple)]
+    if isinstance(value, list | tuple | dict):
+        for inner in value.values() if isinstance(value, dict) else value:
+            for one in of:
+                _refuse_numbers(inner, one)
+    elif isinstance(value, bool):
+        if bool not in types and _takes_number(annotation):
+            raise ValueError("true and false are no numbers")
+    elif isinstance(value, str) and numeric and str not in types and doubt(value) is not None:
+        raise ValueError(f"{value!r} in quotes is text")
+
+
+def _takes_number(annotation: Any) -> bool:
+    """Whether a type takes a number, and what pydantic reads as one: it is not strict."""
+    held = [one for part in getattr(annotation, "__metadata__", ()) for one in _parts(part)]
+    if any(getattr(one, "strict", False) for one in held):
+        return False
+    return annotation in (int, float) or any(map(_takes_number, get_args(annotation)))
+
+
+def _parts(metadata: Any) -> list[Any]:
+    return [metadata, *getattr(metadata, "metadata", ())]
 
 
 class Mistake(ValueError):

@@ -63,12 +63,14 @@ def _found(file: Path, path: Loc) -> tuple[int, Any, Any] | None:
     """The line of `path` in `file`, its node, and all that the file holds."""
     try:
         text = file.read_text(encoding="utf-8")
-        node, there = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+        loader = yaml.SafeLoader(text)
+        node, there = loader.get_single_node(), yaml.safe_load(text)
     except (OSError, yaml.YAMLError, UnicodeDecodeError):
         return None
     line = 1
     for part in path:
         if isinstance(node, yaml.MappingNode):
+            loader.flatten_mapping(node)  # what `<<` merges stands in it
             pairs = {key.value: (key, inner) for key, inner in node.value}
             if str(part) not in pairs:
                 return None

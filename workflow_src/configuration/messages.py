@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from workflow_src.configuration.base import Mistake
-from workflow_src.configuration.lines import ABSENT, Loc, said_at, value_at
+from workflow_src.configuration.lines import ABSENT, COMMAND_LINE, Loc, said_at, value_at
 from workflow_src.configuration.places import (
     Place,
     allowed,
@@ -138,7 +138,7 @@ def _unknown(given: _Given, path: Loc, tail: str) -> UserError:
     twice = near is not None and near[0] in value_at(given.values, path[:-1])
     if near is None or (len(near) == 1 and twice):
         nearest = f"; the nearest is `{near[0]}`, which is set." if near else "."
-        remedy = f"remove the line `{dotted(given.section + path)}:`"
+        remedy = _without(given, path)
     else:
         target = (*path[:-1], *near)
         nearest = f"; the nearest is `{dotted(near)}`."
@@ -184,14 +184,14 @@ def _missing(given: _Given, path: Loc, tail: str) -> UserError:
 
 def _mistake(given: _Given, path: Loc, mistake: Mistake, tail: str) -> UserError:
     line = (*path, mistake.drop) if mistake.drop else path
-    remedy = f"remove the line `{dotted(given.section + line)}:`"
+    remedy = _without(given, line)
     if mistake.put is not None:
-        remedy = as_yaml(given.section + path, dict(mistake.put))
+        remedy = _to_write(given, line, path, dict(mistake.put))
         if any(isinstance(part, int) for part in path):
             merged = {**value_at(given.values, path), **mistake.put}
             remedy = _mended(given, path, merged)
         elif path and path[-1] in mistake.put:  # said by the key itself
-            remedy = as_yaml(given.section + path[:-1], dict(mistake.put))
+            remedy = _to_write(given, line, path[:-1], dict(mistake.put))
     where = said_at(given.files, given.section + line, value_at(given.values, line))
     name = dotted(given.section + path)
     value = _short(as_yaml(path[-1:], value_at(given.values, path))) if path else None
@@ -227,7 +227,31 @@ def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) ->
             break
     lists = [i for i, part in enumerate(path) if isinstance(part, int)]
     stop = lists[0] if lists else len(path)
-    return as_yaml(given.section + path[:stop], value_at(values, path[:stop]))
+    return _to_write(given, without or path, path[:stop], value_at(values, path[:stop]))
+
+
+def _to_write(given: _Given, wrong: Loc, path: Loc, value: Any) -> str:
+    """What sets `path` to `value`: YAML, or an argument where what is at `wrong` came by one."""
+    for part in reversed(path if _is_argument(given, wrong) else ()):
+        value = {part: value}
+    if not _is_argument(given, wrong) or len(value) != 1:
+        return as_yaml(given.section + path, value)
+    ((key, inner),) = value.items()
+    return as_argument(key, inner)
+
+
+def _without(given: _Given, path: Loc) -> str:
+    if _is_argument(given, path):
+        return f"remove `{dotted(path)}` from --config"
+    return f"remove the line `{dotted(given.section + path)}:`"
+
+
+def _is_argument(given: _Given, path: Loc) -> bool:
+    """Whether what stands at `path` of a run was given on the command line."""
+    holder = value_at(given.values, path[:-1]) if path else None
+    present = path and (path[-1] in holder if isinstance(holder, dict) else holder is not None)
+    value = value_at(given.values, path)
+    return bool(present) and said_at(given.files, given.section + path, value) == COMMAND_LINE
 
 
 def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
@@ -239,14 +263,24 @@ def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
     yield from difflib.get_close_matches(str(value), words, n=1, cutoff=0.3)
     if isinstance(value, int | float) and not isinstance(value, bool):
         yield str(value)  # `study: 5`: a name of digits bears quotes
+    if isinstance(value, bool) or (value is None and isinstance(path[-1], int)):
+        yield as_flow(value)  # `[null]`, where text stands
     if not isinstance(value, dict | list):
         yield [value]  # `datasets: cwru`
     if isinstance(value, str):  # `Learning Rate` for a name, `8,5` for a number
         yield value.strip().lower().replace(" ", "_")
-        yield value.replace(",", ".")
+        yield from _with_comma(value)
         asked = doubt(value)  # `'1_000'` for a number
         yield from asked.readings[1:] if asked else ()
     yield from _examples(here)
+
+
+def _with_comma(text: str) -> Iterator[Any]:
+    """A number with a comma: of thousands, else of decimals."""
+    if re.fullmatch(r"[1-9][0-9]{0,2}(,[0-9]{3})+", text):
+        yield int(text.replace(",", ""))
+    if re.fullmatch(r"-?[0-9]+,[0-9]+", text):
+        yield float(text.replace(",", "."))
 
 
 def _examples(here: Place) -> Iterator[Any]:

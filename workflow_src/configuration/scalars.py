@@ -71,7 +71,7 @@ _FORMS = (
         _prefixed,
     ),
     _form(
-        r"(?=.*_)[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?",
+        r"(?=.*_)[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\._*[0-9][0-9_]*)(?:[eE][-+]?[0-9_]+)?",
         "YAML drops the `_` between digits",
         _decimal,
     ),
@@ -103,11 +103,20 @@ def doubt_as_text(word: str) -> Doubt | None:
 
     None where the number is printed as it stands there: `600`, `1.5`.
     """
-    value = yaml.safe_load(word)
+    value = _plain(word)
     if isinstance(value, bool) or not isinstance(value, int | float) or str(value) == word:
         return None
     readings = (word, value) if math.isfinite(value) else (word,)
     return Doubt("text is meant, and the number has other digits", readings)
+
+
+def _plain(word: str) -> Any:
+    """What YAML makes of a word without quotes; of one that is no value, as `<<`, that text."""
+    loader: Any = yaml.SafeLoader("")
+    tag = loader.resolve(yaml.ScalarNode, word, (True, False))
+    if tag not in loader.yaml_constructors:
+        return word
+    return loader.construct_object(yaml.ScalarNode(tag, word))
 
 
 def _values(form: _Form, word: str) -> list[Any]:

@@ -12,7 +12,7 @@ from workflow_src.configuration.messages import as_argument, as_flow, as_yaml, d
 from workflow_src.configuration.scalars import Doubt, doubt, doubt_as_text, is_code
 from workflow_src.errors import UserError
 
-_STR, _MERGE = "tag:yaml.org,2002:str", "tag:yaml.org,2002:merge"
+_STR, _MERGE, _VALUE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "value"))
 
 
 class Origin(NamedTuple):
@@ -116,6 +116,10 @@ class _Search:
                 yield from self.below(inner, (*path, i), part, part_path)
         elif isinstance(node, yaml.MappingNode):
             for key, inner in node.value:
+                if key.tag == _MERGE:  # what is merged stands in the mapping itself
+                    for one in inner.value if isinstance(inner, yaml.SequenceNode) else [inner]:
+                        yield from self.below(one, path, part, part_path)
+                    continue
                 at = (*path, str(key.value))
                 found = _doubt_of(self._loader, key, is_key=True)
                 if found is not None:
@@ -183,6 +187,7 @@ def _mended(loader: _Loader, node: Any, reading: int) -> Any:
     if isinstance(node, yaml.SequenceNode):
         return [_mended(loader, inner, reading) for inner in node.value]
     if isinstance(node, yaml.MappingNode):
+        loader.flatten_mapping(node)  # what `<<` merges stands in it
         return {
             _read(loader, key, reading, is_key=True): _mended(loader, inner, reading)
             for key, inner in node.value
@@ -223,7 +228,7 @@ def _same_keys(loader: _Loader, key: Any) -> tuple[Any, ...]:
     """What no second key of the mapping may be equal to: the value, and its text."""
     if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
         return ()
-    value = loader.construct_object(key)
+    value = key.value if key.tag == _VALUE else loader.construct_object(key)
     return value, str(value)
 
 

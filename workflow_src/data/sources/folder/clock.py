@@ -24,15 +24,17 @@ _REMEDY = (
 )
 
 
-def rate_of_clock(where: Path | str, times: NDArray[Any]) -> tuple[float, str]:
+def rate_of_clock(
+    where: Path | str, times: NDArray[Any], remedy: str = _REMEDY
+) -> tuple[float, str]:
     """The rate of samples taken at ``times`` (L,), in seconds, and where it is said.
 
     Each step agrees with the median one within STEP_TOLERANCE of it, and each time with the line
     from the first to the last within LINE_TOLERANCE. Raises ``BadData``, naming the first row
-    (from 0) that does not, and how many there are.
+    (from 0) that does not, and how many there are; ``remedy`` is what to do then.
     """
     times = np.asarray(times, np.float64)
-    _require_finite(where, times)
+    _require_finite(where, times, remedy)
     steps = np.diff(times)
     step = float(np.median(steps)) if len(steps) else 0.0
     if not step > 0:
@@ -41,20 +43,22 @@ def rate_of_clock(where: Path | str, times: NDArray[Any]) -> tuple[float, str]:
             where=str(where),
             found=f"{int((steps <= 0).sum())} of {len(steps)} steps are zero or negative",
             expected="a time of its own for each sample, in seconds",
-            remedy="mend `time_column:`; or, where its digits are too few to tell samples apart,\n"
+            remedy=remedy
+            if remedy != _REMEDY
+            else "mend `time_column:`; or, where its digits are too few to tell samples apart,\n"
             "`rate_hz: NUMBER`, `channels: [...]` and no `time_column` under `folder:` of the rig",
         )
-    _require_steps(where, times, steps, step)
+    _require_steps(where, times, steps, step, remedy)
     mean = (times[-1] - times[0]) / len(steps)
     off = np.abs(times - (times[0] + mean * np.arange(len(times))))
-    _require_line(where, off, mean)
+    _require_line(where, off, mean, remedy)
     # The first and the last time are off the true ones by no more than any is off the line.
     rounding = np.spacing(np.abs(times).max())
     open_share = float(2 * (off.max() + rounding) / (times[-1] - times[0]))
     return _plain(1 / float(mean), min(open_share, ROUNDED_BY)), PLACE
 
 
-def _require_finite(where: Path | str, times: NDArray[np.float64]) -> None:
+def _require_finite(where: Path | str, times: NDArray[np.float64], remedy: str) -> None:
     bad = np.flatnonzero(~np.isfinite(times))
     if len(bad):
         raise BadData(
@@ -62,12 +66,16 @@ def _require_finite(where: Path | str, times: NDArray[np.float64]) -> None:
             where=f"{where}, row {bad[0]} of the samples (from 0)",
             found=f"{times[bad[0]]}",
             expected="a time for each sample, in seconds",
-            remedy=_REMEDY,
+            remedy=remedy,
         )
 
 
 def _require_steps(
-    where: Path | str, times: NDArray[np.float64], steps: NDArray[np.float64], step: float
+    where: Path | str,
+    times: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    step: float,
+    remedy: str,
 ) -> None:
     wrong = np.flatnonzero(np.abs(steps - step) > STEP_TOLERANCE * step)
     if not len(wrong):
@@ -86,11 +94,11 @@ def _require_steps(
         where=f"{where}, rows {row} and {row + 1} of the samples (from 0)",
         found=f"from {times[row]:.9g} s to {times[row + 1]:.9g} s; of all steps {kinds}",
         expected=f"steps of {step:.6g} s, the median, within {STEP_TOLERANCE:.0%} of it",
-        remedy=_REMEDY,
+        remedy=remedy,
     )
 
 
-def _require_line(where: Path | str, off: NDArray[np.float64], mean: float) -> None:
+def _require_line(where: Path | str, off: NDArray[np.float64], mean: float, remedy: str) -> None:
     allowed = mean * (1 + LINE_TOLERANCE * (len(off) - 1))
     wrong = np.flatnonzero(off > allowed)
     if len(wrong):
@@ -101,7 +109,7 @@ def _require_line(where: Path | str, off: NDArray[np.float64], mean: float) -> N
             found=f"{len(wrong)} of {len(off)} times are off an even clock, by up to "
             f"{off[row]:.6g} s, {off[row] / mean:.1f} samples",
             expected=f"at most {allowed:.6g} s",
-            remedy=_REMEDY,
+            remedy=remedy,
         )
 
 

@@ -21,10 +21,10 @@ from scipy.io.matlab import MatReadError
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed
-from workflow_src.data.sources.folder.widths import OF_STACKED, require_width
+from workflow_src.data.sources.folder.widths import OF_STACKED, require_alike, require_width
 from workflow_src.errors import BadData, UserError
 
-# The first of them that a file has: `rate` comes last, as some say that of the shaft by it.
+# What a file calls its rate: `rate` comes last, as some say that of the shaft by it.
 RATE_NAMES = ("fs", "sr", "rate_hz", "sampling_rate", "sample_rate", "samplefrequency", "rate")
 BLOCK = 1 << 16  # samples of all columns that are read at once
 
@@ -138,6 +138,7 @@ def columns(
     Raises ``BadData`` for one that there is not, and for columns that nobody has declared.
     """
     require_width(where, count, names, options)
+    require_alike(where, names, options)
 
     def position(column: int | str) -> int:
         if isinstance(column, str) and names is not None and list(names).count(column) == 1:
@@ -224,10 +225,16 @@ def chosen(path: Path, array: str | None, names: Sequence[str], kind: str = "arr
     )
 
 
-def rate_key(names: Iterable[str]) -> str | None:
-    """The one of these names, or paths by dots, that a file states its sampling rate under."""
-    known = {name.rpartition(".")[2].lower(): name for name in names}
-    return next((known[rate] for rate in RATE_NAMES if rate in known), None)
+def rate_keys(names: Iterable[str]) -> list[str]:
+    """The names, or paths by dots, that a file states its sampling rate under, the surest first.
+
+    What is called ``rate`` is one where nothing has another of these names.
+    """
+    last = {name: name.rpartition(".")[2].lower() for name in names}
+    found = sorted(
+        (n for n in last if last[n] in RATE_NAMES), key=lambda n: RATE_NAMES.index(last[n])
+    )
+    return [n for n in found if last[n] != RATE_NAMES[-1]] or found
 
 
 @contextmanager

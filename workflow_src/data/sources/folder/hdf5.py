@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import h5py
 
@@ -12,9 +15,9 @@ from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
     damage_named,
-    rate_key,
+    rate_keys,
 )
-from workflow_src.data.sources.folder.rates import UNSTATED, Stated, stated_rate
+from workflow_src.data.sources.folder.rates import one_rate
 from workflow_src.data.sources.folder.stacks import from_array_or_stack
 
 
@@ -25,7 +28,7 @@ def list_hdf5(path: Path) -> dict[str, tuple[int, ...]]:
 
 
 def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
-    """One data set, and the rate that an attribute or a data set of one number states.
+    """One data set, and the rate that an attribute or a data set of one number states nearest by.
 
     Raises ``BadData`` for one whose samples lie in another file.
     """
@@ -36,8 +39,11 @@ def read_hdf5(path: Path, array: str | None, options: FolderOptions) -> Content:
             held += external_links(file)
         name = chosen(path, array, held)
         own_member(file, name)
-        stated = _stated_rate(path, file, found[name], found, options)
-        return from_array_or_stack(f"{path}, array {name!r}", found[name], options, stated)
+        stated, theirs = one_rate(options, path, _rates(file, name, found)), _single(found, found)
+        unused = [] if stated[0] or options.ignore_stated_rate else theirs
+        left = [f"{one} is beside other arrays: not used" for one in unused]
+        content = from_array_or_stack(f"{path}, array {name!r}", found[name], options, stated)
+        return replace(content, notes=(*content.notes, *left))
 
 
 def _data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
@@ -48,20 +54,44 @@ def _data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def _stated_rate(
-    path: Path,
-    file: h5py.File,
-    dataset: h5py.Dataset,
-    found: dict[str, h5py.Dataset],
-    options: FolderOptions,
-) -> Stated:
-    for owner, attributes in (("the array", dataset.attrs), ("the file", file.attrs)):
-        key = rate_key(attributes)
-        if key is not None:
-            return stated_rate(options, path, f"attribute {key!r} of {owner}", attributes[key])
-    single = {name.replace("/", "."): name for name, item in found.items() if item.size == 1}
-    key = rate_key(single)
-    if key is None:
-        return UNSTATED
-    rate = require_own(found[single[key]])[()]
-    return stated_rate(options, path, f"data set {single[key]!r}", rate)
+def _rates(file: h5py.File, name: str, found: Mapping[str, h5py.Dataset]) -> dict[str, Any]:
+    """The rates that stand nearest to the array `name`, each by its place.
+
+    These are its own, else those of its group, of the groups around it, of groups without arrays:
+    what stands beside other arrays is of them.
+    """
+    inner = [name[:end] for end, sign in enumerate(name) if sign == "/"]
+    levels = [
+        _attributes(f"group {group!r}", file[group].attrs) | _single(found, _inside(found, group))
+        for group in inner[::-1]
+    ]
+    top = _attributes("the file", file.attrs) | _single(found, _inside(found, ""))
+    levels = [_attributes("the array", found[name].attrs), *levels, top]
+    return next(filter(None, levels), None) or _single(found, _apart(found, name))
+
+
+def _attributes(owner: str, held: h5py.AttributeManager) -> dict[str, Any]:
+    return {f"attribute {key!r} of {owner}": held[key] for key in rate_keys(held)}
+
+
+def _single(found: Mapping[str, h5py.Dataset], among: Iterable[str]) -> dict[str, Any]:
+    """The rates among data sets of one number."""
+    dotted = {name.replace("/", "."): name for name in among if found[name].size == 1}
+    rates = [dotted[key] for key in rate_keys(dotted)]
+    return {f"data set {name!r}": require_own(found[name])[()] for name in rates}
+
+
+def _inside(found: Iterable[str], group: str) -> list[str]:
+    return [name for name in found if name.rpartition("/")[0] == group]
+
+
+def _apart(found: Mapping[str, h5py.Dataset], array: str) -> list[str]:
+    """The data sets of groups that lie beside those around `array` and hold no array."""
+    arrays = [name for name, item in found.items() if item.size != 1 and item.dtype.kind in "iuf"]
+
+    def branch(name: str) -> str:
+        """The largest group that holds `name`, but not `array`."""
+        ends = [end for end, sign in enumerate(name) if sign == "/"]
+        return next((name[: e + 1] for e in ends if not array.startswith(name[: e + 1])), name)
+
+    return [name for name in found if not any(one.startswith(branch(name)) for one in arrays)]

@@ -23,9 +23,9 @@ from workflow_src.data.sources.folder.content import (
     Samples,
     chosen,
     damage_named,
-    rate_key,
+    rate_keys,
 )
-from workflow_src.data.sources.folder.rates import UNSTATED, stated_rate
+from workflow_src.data.sources.folder.rates import one_rate
 from workflow_src.data.sources.folder.stacks import from_array_or_stack
 from workflow_src.errors import BadData
 
@@ -65,10 +65,8 @@ def _read_leaf(
     samples: Samples = found[name]
     single = [key for key, item in found.items() if np.prod(item.shape) == 1]
     beside = [key for key in single if key.rpartition(".")[0] == name.rpartition(".")[0]]
-    key = rate_key(beside) or rate_key(key for key in single if "." not in key)
-    stated = UNSTATED
-    if key is not None:
-        stated = stated_rate(options, path, f"key {key!r}", found[key][()])
+    keys = rate_keys(beside) or rate_keys(key for key in single if "." not in key)
+    stated = one_rate(options, path, {f"key {key!r}": found[key][()] for key in keys})
     where = f"{path}, array {name!r}"
     return from_array_or_stack(where, samples, options, stated, reversed_axes=reversed_axes)
 

@@ -14,9 +14,9 @@ from workflow_src.data.sources.folder.content import (
     Content,
     chosen,
     damage_named,
-    rate_key,
+    rate_keys,
 )
-from workflow_src.data.sources.folder.rates import UNSTATED, stated_rate
+from workflow_src.data.sources.folder.rates import one_rate
 from workflow_src.data.sources.folder.stacks import from_array_or_stack
 from workflow_src.errors import BadData
 
@@ -47,11 +47,9 @@ def read_npz(path: Path, array: str | None, options: FolderOptions) -> Content:
     name = chosen(path, array, [n for n, (shape, _) in headers.items() if np.prod(shape) != 1])
     where = f"{path}, array {name!r}"
     _refuse_objects(where, headers[name][1])
-    rate = rate_key(n for n, (shape, _) in headers.items() if np.prod(shape) == 1)
+    rates = rate_keys(n for n, (shape, _) in headers.items() if np.prod(shape) == 1)
     with damage_named(path), np.load(path, allow_pickle=False) as file:
-        stated = UNSTATED
-        if rate:
-            stated = stated_rate(options, path, f"array {rate!r}", file[rate])
+        stated = one_rate(options, path, {f"array {rate!r}": file[rate] for rate in rates})
         samples = file[name]
     return from_array_or_stack(where, samples, options, stated)
 

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from workflow_src.configuration.base import repeated
 from workflow_src.configuration.folder import FolderOptions
+from workflow_src.configuration.messages import as_flow
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.content import (
     BLOCK,
@@ -15,11 +17,11 @@ from workflow_src.data.sources.folder.content import (
     columns,
     damage_named,
     package,
-    rate_key,
+    rate_keys,
     real_channels,
     single,
 )
-from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, stated_rate
+from workflow_src.data.sources.folder.rates import Stated, agreed, one_rate
 from workflow_src.errors import BadData
 
 PANDAS_INDEX = "__index_level_"  # a column that pandas adds for an index that counts no rows
@@ -37,6 +39,7 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
         names = _names(file)
         channels, clock = columns(path, len(names), names, options)
         wanted = [names[column] for column in [*channels, *([] if clock is None else [clock])]]
+        _require_distinct(path, wanted, names)
         _require_numbers(path, file, wanted)
         matrix = np.empty((file.metadata.num_rows, len(channels)), np.float32)
         times = np.empty(len(matrix) if clock is not None else 0, np.float64)
@@ -62,10 +65,7 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
 
 def _stated_rate(path: Path, file: Any, options: FolderOptions) -> Stated:
     held = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
-    key = rate_key(held)
-    if key is None:
-        return UNSTATED
-    return stated_rate(options, path, f"metadata {key!r}", held[key])
+    return one_rate(options, path, {f"metadata {key!r}": held[key] for key in rate_keys(held)})
 
 
 def _opened(path: Path) -> Any:
@@ -74,6 +74,21 @@ def _opened(path: Path) -> Any:
 
 def _names(file: Any) -> list[str]:
     return [name for name in file.schema_arrow.names if not name.startswith(PANDAS_INDEX)]
+
+
+def _require_distinct(path: Path, wanted: list[str], names: list[str]) -> None:
+    twice = repeated(names)
+    if not set(twice) & set(wanted):
+        return
+    once = [name for name in names if name not in twice]
+    choice = f"`channels: {as_flow(once)}` under `folder:` of the rig, or " if once else ""
+    raise BadData(
+        "Two columns of a file have one name, by which Parquet finds them.",
+        where=str(path),
+        found=f"{', '.join(map(repr, twice))} more than once, of columns {names}",
+        expected="a name of its own for each column that is read",
+        remedy=f"{choice}rename them: with pyarrow, `table.rename_columns([...])`",
+    )
 
 
 def _require_numbers(path: Path, file: Any, wanted: list[str]) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,17 +51,40 @@ def stated_rate(options: FolderOptions, where: Path | str, place: str, value: An
     """
     if options.ignore_stated_rate:
         return UNSTATED
-    rates = {_number(one) for one in np.asarray(value).ravel().tolist()}
-    rate = rates.pop() if len(rates) == 1 else math.nan
-    if math.isfinite(rate) and rate > 0:
+    rate = _only_number(value)
+    if _is_rate(rate):
         return rate, place
     raise BadData(
         "A file states a sampling rate that is none.",
         where=f"{where}, {place}",
         found=repr(value.item() if np.size(value) == 1 and hasattr(value, "item") else value),
         expected="a positive number of Hz",
-        remedy="under `folder:` of the rig " + _ignoring("NUMBER"),
+        remedy="under `folder:` of the rig " + IGNORING,
     )
+
+
+def one_rate(options: FolderOptions, where: Path | str, values: Mapping[str, Any]) -> Stated:
+    """The rate that ``values``, each by its place in one file, state; the surest comes first.
+
+    Raises ``BadData`` if the first is no rate, and if another is a different one.
+    """
+    stated = UNSTATED
+    for place, value in values.items() if not options.ignore_stated_rate else ():
+        if stated[0] is None:
+            stated = stated_rate(options, where, place, value)
+        elif _is_rate(rate := _only_number(value)):
+            stated = agreed(where, stated, (rate, place))
+    return stated
+
+
+def _only_number(value: Any) -> float:
+    """The number that a value is, or that all of its numbers are; NaN for anything else."""
+    rates = {_number(one) for one in np.asarray(value).ravel().tolist()}
+    return rates.pop() if len(rates) == 1 else math.nan
+
+
+def _is_rate(number: float) -> bool:
+    return math.isfinite(number) and number > 0
 
 
 def _number(value: Any) -> float:
@@ -76,14 +100,15 @@ def _number(value: Any) -> float:
 
 
 def agreed(where: Path | str, clock: Stated, stated: Stated) -> Stated:
-    """What the clock and another place of one file state; ``BadData`` if they contradict."""
+    """What the clock, or one place, and another of one file state; ``BadData`` if they differ."""
     if stated[0] is None or clock[0] is None or _alike(clock[0], stated[0]):
         return stated if clock[0] is None else clock
     raise BadData(
         "A file states two sampling rates.",
         where=str(where),
         found=f"{stated[0]:g} Hz ({stated[1]}), {clock[0]:g} Hz ({clock[1]})",
-        remedy="under `folder:` of the rig " + _ignoring(f"{clock[0]:g}"),
+        remedy=f"under `folder:` of the rig {_ignoring(f'{clock[0]:g}')},\n"
+        f"or `rate_hz: {stated[0]:g}` with it, if that is right",
     )
 
 
@@ -136,3 +161,6 @@ def _implausible(where: Path, rate: float, place: str, remedy: str) -> BadData:
 
 def _ignoring(rate: str) -> str:
     return f"`rate_hz: {rate}` with `ignore_stated_rate: true`, if the file is wrong"
+
+
+IGNORING = _ignoring("NUMBER")

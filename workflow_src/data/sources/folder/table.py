@@ -12,7 +12,7 @@ from pathlib import Path
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
 from workflow_src.configuration.messages import as_flow
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
-from workflow_src.data.sources.folder.cells import has_comma
+from workflow_src.data.sources.folder.cells import NumberForm, has_comma
 from workflow_src.data.sources.folder.listing import (
     Listing,
     Wanted,
@@ -224,16 +224,16 @@ def _falling(options: FolderOptions, entries: list[Entry]) -> list[str]:
 def number_of(entry: Entry, name: str) -> float | None:
     """A field as a number, None if it is absent; ``BadData`` if it is something else."""
     text = entry.fields.get(name)
-    try:
+    if text is None or NumberForm().kind(text) == "number":
         return None if text is None else float(text)
-    except ValueError as error:
-        comma = text is not None and has_comma(text)
-        raise BadData(
-            f"{name} is not a number." + (" It has a decimal comma?" if comma else ""),
-            where=entry.where,
-            found=f"{name} = {text!r}",
-            remedy=f"write `{str(text).replace(',', '.')}`, if so" if comma else None,
-        ) from error
+    comma, parted = has_comma(text), re.fullmatch(r"[+-]?[0-9]+(_[0-9]+)+(\.[0-9]*)?", text)
+    plain = text.replace(",", ".") if comma else text.replace("_", "")
+    raise BadData(
+        f"{name} is not a number." + (" It has a decimal comma?" if comma else ""),
+        where=entry.where,
+        found=f"{name} = {text!r}",
+        remedy=f"write `{plain}`, if so" if comma or parted else None,
+    )
 
 
 def _with_time(options: FolderOptions, entry: Entry) -> Entry:

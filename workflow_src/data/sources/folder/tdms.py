@@ -17,9 +17,9 @@ from workflow_src.data.sources.folder.content import (
     columns,
     damage_named,
     package,
-    rate_key,
+    rate_keys,
 )
-from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, stated_rate
+from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, one_rate, stated_rate
 from workflow_src.errors import BadData
 
 RATE_TOLERANCE = 1e-6  # of one clock, stated for each channel
@@ -112,8 +112,8 @@ def _stated_rate(where: str, file: Any, used: list[Any], options: FolderOptions)
     if first > 0:
         return stated_rate(options, where, "wf_increment of the channels", 1.0 / first)
     for owner, held in (("the group", file[used[0].group_name]), ("the file", file)):
-        key = rate_key(held.properties)
-        if key is not None:
-            place = f"property {key!r} of {owner}"
-            return stated_rate(options, where, place, held.properties[key])
+        keys = rate_keys(held.properties)
+        if keys:
+            values = {f"property {key!r} of {owner}": held.properties[key] for key in keys}
+            return one_rate(options, where, values)
     return UNSTATED

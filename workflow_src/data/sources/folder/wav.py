@@ -23,6 +23,14 @@ def read_wav(path: Path, _: str | None, options: FolderOptions) -> Content:
     """
     with damage_named(path):
         rate_hz, samples = _read(path)
+    if not samples.size:
+        raise BadData(
+            "A .wav file says that it holds no samples.",
+            where=str(path),
+            found=f"0 bytes of samples in its header, {path.stat().st_size} bytes in all",
+            expected="a recording that was closed when it ended",
+            remedy="ffmpeg -ignore_length 1 -i in.wav -c:a copy out.wav",
+        )
     if samples.dtype == np.uint8:
         samples = samples.astype(np.int16) - 128
     stated = stated_rate(options, path, "header of the file", rate_hz)

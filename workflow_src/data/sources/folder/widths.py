@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -41,3 +43,24 @@ def require_width(
             expected=f"at most {MOST_COLUMNS} columns, or their number declared",
             remedy=f"{OF_STACKED}\nwhere they are {count} channels:\n  column_count: {count}",
         )
+
+
+def require_alike(where: Path | str, names: Sequence[str] | None, options: FolderOptions) -> None:
+    """Raise ``BadData`` for a word among the numbered columns of stacked windows: a label?"""
+    if options.stacked is None or options.channels is not None or names is None:
+        return
+    stems = [re.sub(r"[-+.eE\d]*\d[.\d]*$", "", name) for name in names]
+    common, count = Counter(stems).most_common(1)[0]
+    numbered = [i for i, stem in enumerate(stems) if stem == common and names[i] != stem]
+    odd = [name for name, stem in zip(names, stems, strict=True) if name and stems.count(stem) == 1]
+    if not odd or len(numbered) < count or 2 * count <= len(names):
+        return
+    raise BadData(
+        "A column of stacked windows is named otherwise than the others: a label?",
+        where=str(where),
+        found=f"{', '.join(map(repr, odd[:5]))} beside {names[numbered[0]]!r} to "
+        f"{names[numbered[-1]]!r}",
+        expected=f"samples alone (windows along the {options.stacked.along})",
+        remedy="under `folder:` of the rig the columns that are samples; or all, if all are:\n"
+        f"  channels: {numbered}\n  channels: {list(range(len(names)))}",
+    )
