@@ -391,7 +391,9 @@ def test_sheets_that_are_refused(tmp_path):
     refused([(0, 1), *((round(99 * a), round(99 * b)) for a, b in BOTH)], "line 1", "header")
     refused([("Bench",), ("a", "b"), *samples], "skip_lines: 1")
     refused([("a",), *((f"=SIN({i})",) for i in range(99))], "formulas")
-    refused([(None,), *((a,) if i else (None,) for i, a in enumerate(SINE)), ("x",)], "row")
+    late = [(None,), *((a,) if i else (None,) for i, a in enumerate(SINE)), ("x",)]
+    refused(late, "line 1", "skip_lines: 2")
+    refused(late, "row 122", skip_lines=2)
 
 
 # -- tables beside recordings ---------------------------------------------------------------------

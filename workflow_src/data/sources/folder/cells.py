@@ -18,6 +18,8 @@ MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "N/A", "n/a", "NA", "<NA>", "NULL", "null", "None")
     + ("NaN", "-NaN", "nan", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")
 )
+# What a spreadsheet program writes where it finds no value, in any language: #DIV/0!, #NV.
+_FAILED = re.compile(r"#[¡¿]?[^\W_]+(?:/[^\W_]+)?[!?]|#NV")
 # A number with a comma: a decimal comma, or thousands.
 _COMMA = re.compile(r"[+-]?(\d+(,\d+)+(\.\d*)?|\d*,\d+([eE][+-]?\d+)?|\d{1,3}(\.\d{3})+,\d+)")
 _SURE_THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3}){2,}(\.\d*)?|(,\d{3})+\.\d*)")
@@ -79,6 +81,11 @@ def comma_key(cells: Sequence[str]) -> tuple[dict[str, str], str]:
     if any(is_whole(cell) for cell in cells):  # three decimals here, and none there?
         return {"thousands": ","}, "a comma for thousands (or a decimal comma: `decimal: ','`)"
     return {"decimal": ","}, "a decimal comma (or one for thousands: `thousands: ','`)"
+
+
+def is_no_value(cell: str) -> bool:
+    """Whether a cell says, in more than blanks, that it holds no value."""
+    return bool(cell) and (cell in MISSING or _FAILED.fullmatch(cell) is not None)
 
 
 def is_whole(cell: str) -> bool:

@@ -16,6 +16,7 @@ from workflow_src.data.sources.folder.cells import (
     NumberForm,
     comma_key,
     has_comma,
+    is_no_value,
     is_whole,
     style_of,
 )
@@ -144,7 +145,8 @@ class _Body:
 
     def kinds(self, cells: Sequence[str]) -> list[str]:
         """What the used columns of a row hold."""
-        return [self.form.kind(cells[i]) for i in self.used if i < len(cells)]
+        held = [cells[i] for i in self.used if i < len(cells)]
+        return ["missing" if is_no_value(cell) else self.form.kind(cell) for cell in held]
 
     def is_samples(self, cells: Sequence[str], header: str) -> bool:
         """Whether a row is one of samples: numbers, or gaps, in each used column."""
@@ -181,6 +183,8 @@ class _Body:
 def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) -> Layout:
     """The layout, from the rows before the samples and the first one of these."""
     plain = [row for row in head if not row.comment]
+    if not plain and looked.width == 1:
+        _refuse_blank(looked, head[-1].number if head else options.skip_lines or 0, samples)
     if not plain and options.header == "detect":
         if head and (names := _names_in(looked, head[-1].cells)) is not None:
             return looked.layout(
@@ -203,6 +207,18 @@ def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) 
     return looked.layout(names, first, *notes)
 
 
+def _refuse_blank(looked: _Body, above: int, samples: Row) -> None:
+    """Blank lines above samples of one column, which the line ``above`` ends, may be samples."""
+    if samples.number > above + 1:
+        raise Misread(
+            "Blank lines stand above the samples: missing ones?",
+            where=f"{looked.where}, line {above + 1}",
+            found=f"{samples.number - above - 1} blank lines, then {_said(samples.cells)}",
+            put={"skip_lines": samples.number - 1},
+            other="if they are none; otherwise mend the file",
+        )
+
+
 def _names_in(looked: _Body, cells: list[str]) -> list[str] | None:
     names = looked.fitted(cells)
     return names if names and set(looked.kinds(names)) == {"text"} else None
@@ -220,10 +236,10 @@ def _refuse_mixed(looked: _Body, row: Row) -> None:
     counted = all(is_whole(c) for c in numbers) and all(
         int(b) == int(a) + 1 for a, b in pairwise(numbers)
     )
-    gaps = [c for c in row.cells if c and looked.form.kind(c) == "missing"]
-    if gaps or not counted:
+    gaps = [c for c in row.cells if is_no_value(c)]
+    if gaps or not counted or not any(map(str.isalpha, "".join(row.cells))):
         raise Misread(
-            "The first row holds words and numbers: names of columns, or samples?",
+            "The first row holds other than words: names of columns, or samples?",
             where=f"{looked.where}, line {row.number}",
             found=", ".join(row.cells),
             put={"header": "present"},

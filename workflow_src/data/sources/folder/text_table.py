@@ -17,6 +17,7 @@ from workflow_src.data.sources.folder.cells import (
     NumberForm,
     comma_key,
     has_comma,
+    is_no_value,
     most_common_width,
 )
 from workflow_src.data.sources.folder.layout import MARKS, Layout, Row, find_layout
@@ -102,7 +103,8 @@ def _rows(lines: Lines, begin: Line, sep: str) -> Iterator[Row]:
         bare = text.strip()
         mark = next((mark for mark in MARKS if bare.startswith(mark)), None)
         cells = split(text, sep)
-        if mark is None or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
+        held = is_no_value(cells[0])  # #N/A begins no comment
+        if mark is None or held or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
             yield Row(number, cells)
         else:
             yield Row(number, split(bare.lstrip(mark).strip(), sep), comment=True)
