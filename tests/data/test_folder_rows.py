@@ -200,11 +200,10 @@ def test_zero_written_short_is_a_sample(tmp_path):
     assert "the first row, 0, is taken for a sample" in notes[0]
 
 
-def test_columns_of_a_sheet_that_are_numbered_are_named(tmp_path):
+def test_columns_of_a_sheet_that_are_numbered_are_asked_about(tmp_path):
     pd.DataFrame(BOTH).to_excel(tmp_path / "u1.xlsx", index=False)
-    read, notes = signal(tmp_path, files="{unit}.xlsx")
-    close(read, BOTH)
-    assert "numbered names (0, 1)" in notes[0]
+    message = refusal(tmp_path, "line 1", "0, 1", files="u{unit}.xlsx")
+    close(remedied(tmp_path, message, files="u{unit}.xlsx"), BOTH)
 
 
 @pytest.mark.parametrize("first", ["S1,", "2024-05-01 12:00:00.5,", "ok;1,"])

@@ -77,7 +77,8 @@ def sheet_layout(path: Path, top: Sequence[tuple[int, Row]], options: FolderOpti
     padded = [Labelled(number, cells + [""] * (width - len(cells))) for number, cells in texts]
     middle = len(padded) // 2
     body = [row.cells for row in padded[middle : middle + _SAMPLED]]
-    return find_layout(str(path), padded, body, options, as_typed=False)
+    # A cell is 3 for 3 and for 3.0: nothing tells whether a whole number is one of samples.
+    return find_layout(str(path), padded, body, options, lambda *_: {"plain"})
 
 
 def _skipped(path: Path, rows: Iterator[tuple[int, Row]], count: int) -> Iterator[tuple[int, Row]]:

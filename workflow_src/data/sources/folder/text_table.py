@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,10 +15,12 @@ from numpy.typing import NDArray
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.cells import (
     NumberForm,
+    Style,
     comma_key,
     has_comma,
     is_no_value,
     most_common_width,
+    styles_of,
 )
 from workflow_src.data.sources.folder.layout import MARKS, Layout, Row, find_layout
 from workflow_src.data.sources.folder.lines import Line, Lines
@@ -91,7 +93,13 @@ def find_table(path: Path, text: bytes, options: FolderOptions) -> Table:
     cells = [split(line, sep) for line in sample]
     width = most_common_width(cells)
     body = [row for row in cells if len(row) == width]
-    layout = find_layout(str(path), _rows(lines, begin, sep), body, options)
+
+    def styles(first: Row, columns: Sequence[int]) -> set[Style]:
+        start = lines.at(first.number + 1)
+        below = (split(line.text, sep) for line in lines.filled(start.start, start.number))
+        return styles_of(below, columns, form)
+
+    layout = find_layout(str(path), _rows(lines, begin, sep), body, options, styles)
     table = Table(path, lines, lines.at(layout.first), sep, form, layout)
     require_width(table, (layout.width,))
     _require_thousands(table)
