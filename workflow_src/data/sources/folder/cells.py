@@ -79,7 +79,7 @@ def comma_key(cells: Sequence[str]) -> tuple[dict[str, str], str]:
         return {"thousands": ","}, "a comma for thousands"
     if not all(_PERHAPS_THOUSANDS.fullmatch(cell) for cell in held):
         return {"decimal": ","}, "a decimal comma"
-    if any(is_whole(cell) for cell in cells):  # three decimals here, and none there?
+    if any(NumberForm().kind(cell) == "number" for cell in cells):  # decimals here alone?
         return {"thousands": ","}, "a comma for thousands (or a decimal comma: `decimal: ','`)"
     return {"decimal": ","}, "a decimal comma (or one for thousands: `thousands: ','`)"
 
