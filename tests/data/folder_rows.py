@@ -56,8 +56,8 @@ def refusal(root, *texts, **options):
 
 def remedied(root, message, **options):
     """What is read with the YAML that a refusal shows."""
-    (text,) = re.findall(r"folder: (\{.*\})", message)
-    return signal(root, **{**options, **yaml.safe_load(text)})[0]
+    (text,) = re.findall(r"folder:(?: \{.*\}|\n +\w+: .*)", message)
+    return signal(root, **{**options, **yaml.safe_load(text)["folder"]})[0]
 
 
 def close(found, expected, decimals=5):

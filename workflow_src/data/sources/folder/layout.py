@@ -176,16 +176,16 @@ class _Body:
             end -= 1
         if len(cells) == self.width or len(given) == end:
             return (given + [""] * self.width)[: self.width]
-        if len(given) == end - 1 and self.counts(0):
+        if len(given) == end - 1 and self.numbers_rows(0):
             return (["", *given] + [""] * self.width)[: self.width]
         return None
 
-    def counts(self, column: int) -> bool:
-        """Whether a column numbers the rows, as far as it was looked at, or holds their names."""
+    def numbers_rows(self, column: int) -> bool:
+        """Whether a column numbers or names the rows, as far as it was looked at."""
         cells = [row[column] for row in self.rows]
         if not all(is_whole(cell) for cell in cells):
             return all(self.form.kind(cell) == "text" for cell in cells)
-        return all(int(b) == int(a) + 1 for a, b in pairwise(cells))
+        return len(set(cells)) == len(cells)
 
 
 def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) -> Layout:
@@ -264,7 +264,7 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
     used = [i for i in looked.used if cells[i]]
     if not all(is_whole(cells[i]) for i in used):
         return looked.layout(None, first.number)
-    indexed = not cells[0] and looked.counts(0)  # pandas names no index
+    indexed = not cells[0] and looked.numbers_rows(0)  # pandas names no index
     counted = [cell for i, cell in enumerate(cells) if i not in looked.blank][indexed:]
     from_0, from_1 = (counted == [str(i + k) for i in range(len(counted))] for k in (0, 1))
     styles = looked.styles(first, used)

@@ -64,7 +64,7 @@ def read_sheet(path: Path, array: str | None, options: FolderOptions) -> Content
     notes = layout.notes
     if options.channels is None:
         held = {i: matrix[:, wanted.index(i)] for i in channels}
-        channels, dropped = real_channels(layout.names, layout.blank, held)
+        channels, dropped = real_channels(path, layout.names, layout.blank, held)
         notes += dropped
     return of_matrix(path, matrix, wanted, channels, clock, notes)
 
