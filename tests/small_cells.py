@@ -9,7 +9,7 @@ from typing import Any
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Dataset, NetworkCell, Training
 from workflow_src.configuration.keys import TaskSet
-from workflow_src.configuration.resolved_cell import NetworkModel
+from workflow_src.configuration.resolved_cell import ClassicModel, NetworkModel, ResolvedCell
 
 SPLIT = {
     "strategy": "unit",
@@ -46,14 +46,15 @@ def write_cell(
     training: Mapping[str, Any],
 ) -> Path:
     """The cell.json below the results `folder`; `names` are dataset, model, task_set and seed."""
-    cell = NetworkCell(
+    network = model.get("kind") != "classic"
+    cell = (NetworkCell if network else ResolvedCell)(
         cell=Cell(**names),
         dataset=Dataset.model_validate(dataset),
         amplitude_comparable=False,
         rig={},
         split_table=None,
         tasks=TaskSet.model_validate({task: {} for task in tasks}),
-        model=NetworkModel.model_validate(model),
+        model=(NetworkModel if network else ClassicModel).model_validate(model),
         revision=REVISIONS["models"],
         training=Training.model_validate({"learning_rate": 3e-3, **training}),
     )

@@ -15,6 +15,8 @@ from workflow_src.configuration.documentation import rows
 from workflow_src.configuration.schema import FILES
 
 Probe = Callable[[Any], None]
+# Classes that hold keys of a section for others to share.
+WRITTEN_AS = {"RequestKeys": "Request", "_Sources": "Rig"}
 
 
 def _probes() -> dict[str, Probe]:
@@ -43,7 +45,8 @@ def _keys() -> dict[str, Any]:
         for row in rows(section):
             declaring = _declaring(row.section, row.name)
             if not declaring.__name__.endswith("Overrides"):
-                found[f"{declaring.__name__}.{row.name}"] = row.field
+                name = WRITTEN_AS.get(declaring.__name__, declaring.__name__)
+                found[f"{name}.{row.name}"] = row.field
     return found
 
 

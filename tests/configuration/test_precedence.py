@@ -115,8 +115,8 @@ def test_a_seed_alone_tells_two_cells_apart(world: Any) -> None:
     one, two = (configuration.resolve("d", "net", "all", seed) for seed in (1, 2))
     assert one.identity != two.identity
     names = {"identity", "cell"}
-    assert {k: v for k, v in one.items() if k not in names} == {
-        k: v for k, v in two.items() if k not in names
+    assert {k: v for k, v in one.content().items() if k not in names} == {
+        k: v for k, v in two.content().items() if k not in names
     }
 
 

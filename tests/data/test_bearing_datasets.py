@@ -21,7 +21,7 @@ import yaml
 from pydantic import ValidationError
 
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
-from workflow_src.configuration.loading import identity
+from workflow_src.configuration.resolved_cell import identity
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.sources.bearing_datasets import BearingDatasetsSource
 from workflow_src.data.sources.bearing_datasets.building import Building

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refuse_time
 from workflow_src.data.sources.folder.clock import rate_of_clock
+from workflow_src.data.sources.folder.content import Content
 from workflow_src.errors import BadData
 
 from ..examples import examples
@@ -175,4 +176,4 @@ def test_no_vibration_is_taken_for_a_clock(seed, smooth):
     noise = np.convolve(rng.standard_normal(20_000), np.ones(smooth) / smooth, "valid")
     turning = np.sin(np.arange(len(noise)) / (10 * smooth))
     signal = np.c_[noise, turning, noise.round(2)].astype(np.float32)
-    _refuse_time(Path("x.csv"), signal)
+    _refuse_time(Path("x.csv"), Content(signal))

@@ -23,6 +23,7 @@ from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.configuration.patterns import compile_pattern, natural_key
 from workflow_src.data.recordings import NORMAL, check
 from workflow_src.data.sources.folder import FolderOptions, FolderSource, _refuse_time
+from workflow_src.data.sources.folder.content import Content
 from workflow_src.data.sources.folder.readers import READERS
 from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData, UserError
@@ -526,6 +527,6 @@ def test_what_was_measured_is_no_clock(seed, length, drifts):
     signal = rng.standard_normal((length, 2)) * 10.0 ** rng.integers(-6, 6)
     if drifts:  # a drift of ten deviations over the whole
         signal += np.linspace(0, 10 * signal.std(), length)[:, None]
-    _refuse_time(Path("x.csv"), signal.astype(np.float32))
+    _refuse_time(Path("x.csv"), Content(signal.astype(np.float32)))
     constant = np.full((length, 1), rng.standard_normal(), np.float32)
-    _refuse_time(Path("x.csv"), constant)
+    _refuse_time(Path("x.csv"), Content(constant))

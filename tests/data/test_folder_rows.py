@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import math
-import re
-
 import numpy as np
-import openpyxl
 import pandas as pd
 import pytest
 import yaml
@@ -15,62 +11,26 @@ from hypothesis import strategies as st
 
 from workflow_src.configuration import Rig
 from workflow_src.data.inspection import inspect
-from workflow_src.data.recordings import check
-from workflow_src.data.sources.folder import FolderOptions, FolderSource
+from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.phm_vibench.table import read_table
 from workflow_src.errors import BadData, UserError
 
 from ..examples import examples
-
-FIELDS = {"unit_id": "{unit}", "condition": "c", "run_id": "{unit}"}
-LENGTH = 120
-SINE = [2.5 * math.sin(i / 5) for i in range(LENGTH)]
-COSINE = [3 * math.cos(i / 7) for i in range(LENGTH)]
-BOTH = np.array([SINE, COSINE]).T  # (L, 2)
-
-
-def told(root, **options):
-    given = {"path": ".", "rate_hz": 1000.0, "fields": FIELDS, "files": "u{unit}.csv"}
-    return FolderSource(FolderOptions(**{**given, **options}), root, root)
-
-
-def signal(root, **options):
-    """The signal of the only recording, and the notes on it."""
-    source = told(root, **options)
-    (read,) = source.recordings()
-    check(read)
-    return read.signal, source.notes
-
-
-def write(root, text, name="u1.csv"):
-    (root / name).write_bytes(text.encode() if isinstance(text, str) else text)
-
-
-def rows(sep=",", form="{:.5f}", columns=BOTH, end=""):
-    return [sep.join(form.format(v) for v in row) + end for row in columns]
-
-
-def comma(value):
-    return f"{value:.6f}".replace(".", ",")
-
-
-def refusal(root, *texts, **options):
-    with pytest.raises(BadData) as caught:
-        signal(root, **options)
-    for text in ("u1", *texts):
-        assert text in str(caught.value)
-    return str(caught.value)
-
-
-def remedied(root, message, **options):
-    """What is read with the YAML that a refusal shows."""
-    (text,) = re.findall(r"folder: (\{.*\})", message)
-    return signal(root, **{**options, **yaml.safe_load(text)})[0]
-
-
-def close(found, expected, decimals=5):
-    np.testing.assert_allclose(found, expected, rtol=0, atol=0.51 * 10**-decimals + 1e-6)
-
+from .folder_rows import (
+    BOTH,
+    LENGTH,
+    SINE,
+    book,
+    close,
+    comma,
+    refusal,
+    remedied,
+    rows,
+    sheet,
+    signal,
+    told,
+    write,
+)
 
 # -- rows of other widths -------------------------------------------------------------------------
 
@@ -241,11 +201,10 @@ def test_zero_written_short_is_a_sample(tmp_path):
     assert "the first row, 0, is taken for a sample" in notes[0]
 
 
-def test_columns_of_a_sheet_that_are_numbered_are_named(tmp_path):
+def test_columns_of_a_sheet_that_are_numbered_are_asked_about(tmp_path):
     pd.DataFrame(BOTH).to_excel(tmp_path / "u1.xlsx", index=False)
-    read, notes = signal(tmp_path, files="{unit}.xlsx")
-    close(read, BOTH)
-    assert "numbered names (0, 1)" in notes[0]
+    message = refusal(tmp_path, "line 1", "0, 1", files="u{unit}.xlsx")
+    close(remedied(tmp_path, message, files="u{unit}.xlsx"), BOTH)
 
 
 @pytest.mark.parametrize("first", ["S1,", "2024-05-01 12:00:00.5,", "ok;1,"])
@@ -398,17 +357,6 @@ def test_labview_measurements(tmp_path, sep, decimal, name):
 # -- sheets ---------------------------------------------------------------------------------------
 
 
-def book(root, content):
-    made = openpyxl.Workbook()
-    for row in content:
-        made.active.append(list(row))
-    made.save(root / "u1.xlsx")
-
-
-def sheet(root, **options):
-    return signal(root, files="u{unit}.xlsx", **options)
-
-
 @pytest.mark.parametrize(
     ("content", "options"),
     [
@@ -443,7 +391,9 @@ def test_sheets_that_are_refused(tmp_path):
     refused([(0, 1), *((round(99 * a), round(99 * b)) for a, b in BOTH)], "line 1", "header")
     refused([("Bench",), ("a", "b"), *samples], "skip_lines: 1")
     refused([("a",), *((f"=SIN({i})",) for i in range(99))], "formulas")
-    refused([(None,), *((a,) if i else (None,) for i, a in enumerate(SINE)), ("x",)], "row")
+    late = [(None,), *((a,) if i else (None,) for i, a in enumerate(SINE)), ("x",)]
+    refused(late, "line 1", "skip_lines: 2")
+    refused(late, "row 122", skip_lines=2)
 
 
 # -- tables beside recordings ---------------------------------------------------------------------

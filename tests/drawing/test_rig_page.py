@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ from workflow_src.data.fault_orders import fault_orders
 from workflow_src.data.prepare import prepare_rig
 from workflow_src.data.recordings import Recording
 from workflow_src.data.rig_view import MOST_RUNS, SNAPSHOTS, STRETCH, chosen, view
+from workflow_src.data.source import Provenance
 from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.drawing.rig_figures import (
     class_figure,
@@ -303,8 +305,9 @@ def plain(name, fault, condition="a", rate=1000.0, length=4000):
     )
 
 
-def store_of(folder, *recordings, **facts):
-    write_store(recordings, folder, Heading("r", "test", **facts))
+def store_of(folder, *recordings, notes=(), **heading):
+    provenance = partial(Provenance, notes=notes)
+    write_store(recordings, folder, Heading("r", "test", **heading), provenance)
     return folder
 
 

@@ -166,6 +166,35 @@ def counting_column(draw: Draw, root: Path) -> Case:
     return it.is_read("a column that counts samples")
 
 
+def whole_first_of_few_digits(draw: Draw, root: Path) -> Case:
+    """Numbers as short as can be, the first of them whole: samples, as others further down."""
+    it = Single(draw, root, draw.randint(1, 3), header=False, clock=False)
+    signal = np.round(draw.signal(draw.length(), it.form.channels, 3.0), 1)
+    signal[0] = draw.randint(-3, 9)
+    it.rows = [[f"{x:g}" for x in row] for row in signal]
+    it.write()
+    return it.is_read("a whole number first, of numbers as short as can be")
+
+
+def failed_first(draw: Draw, root: Path) -> Case:
+    """The first sample is one that a spreadsheet program did not find."""
+    it = Single(draw, root, draw.randint(1, 3))
+    it.rows[0][draw.randrange(len(it.rows[0]))] = draw.one("#N/A", "#DIV/0!", "#NUM!", "#VALUE!")
+    it.write()
+    return it.must_be_refused("no value first", row=0)
+
+
+def chosen_index(draw: Draw, root: Path) -> Case:
+    """The index of pandas, or the row names of R, of rows that were chosen or shuffled."""
+    it = Single(draw, root, draw.randint(1, 3), header=True, clock=False)
+    it.form.sep = draw.one(",", ";", "\t")
+    it.form.names = [*draw.one([""], ["Unnamed: 0"], []), *it.form.names]
+    numbers = draw.sample(range(9 * len(it.rows)), len(it.rows))
+    numbers = draw.one(numbers, sorted(numbers))
+    it.write([[str(n), *row] for n, row in zip(numbers, it.rows, strict=True)])
+    return it.is_read("an index of chosen rows")
+
+
 def only_a_header(draw: Draw, root: Path) -> Case:
     it = Single(draw, root, header=True)
     it.write([])
@@ -197,6 +226,9 @@ KINDS: dict[str, Callable[[Draw, Path], Case]] = {
     "index of pandas": pandas_index,
     "row names of R": row_names,
     "column that counts": counting_column,
+    "whole number first": whole_first_of_few_digits,
+    "no value first": failed_first,
+    "index of chosen rows": chosen_index,
     "header alone": only_a_header,
     "integers without header": same_numbers,
 }

@@ -48,6 +48,26 @@ def decimal_comma_between_commas(draw: Draw, root: Path) -> Case:
     return it.is_read(f"decimal commas between {'quoted ' * quoted}commas")
 
 
+def one_decimal_between_commas(draw: Draw, root: Path) -> Case:
+    """Positive numbers of one decimal, which look like two columns each."""
+    it = Single(draw, root, draw.one(1, 2), sep=",", header=False, clock=False)
+    signal = np.abs(draw.signal(draw.length(), it.form.channels, 20.0)) + 10
+    it.rows = [[f"{x:.1f}" for x in row] for row in np.round(signal * 2) / 2]
+    it.write([[_comma(cell) for cell in row] for row in it.rows])
+    return it.is_read("decimal commas of one digit between commas")
+
+
+def late_thousands(draw: Draw, root: Path) -> Case:
+    """One number with a comma among whole ones."""
+    it = Single(draw, root, 1, sep=draw.one(";", "\t"), clock=False)
+    signal = np.round(draw.signal(draw.length(), 1, 300.0))
+    row = draw.row(len(signal))
+    signal[row, 0] = 1234
+    it.rows = [[f"{x:.0f}" for x in cells] for cells in signal]
+    it.write([["1,234"] if at == row else cells for at, cells in enumerate(it.rows)])
+    return it.is_read("thousands by a comma, once")
+
+
 def thousands(draw: Draw, root: Path) -> Case:
     """1,234.5 beside numbers below a thousand."""
     it = Single(draw, root, draw.one(1, 2), sep=draw.one(",", ";", "\t"), clock=False)
@@ -183,6 +203,8 @@ KINDS: dict[str, Callable[[Draw, Path], Case]] = {
     "decimal comma": decimal_comma,
     "decimal comma at times": decimal_comma_at_times,
     "decimal comma between commas": decimal_comma_between_commas,
+    "one decimal between commas": one_decimal_between_commas,
+    "late thousands": late_thousands,
     "thousands": thousands,
     "whole thousands": whole_thousands,
     "thousands of other countries": other_thousands,

@@ -227,7 +227,11 @@ def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) ->
             break
     lists = [i for i, part in enumerate(path) if isinstance(part, int)]
     stop = lists[0] if lists else len(path)
-    return _to_write(given, without or path, path[:stop], value_at(values, path[:stop]))
+    text = _to_write(given, without or path, path[:stop], value_at(values, path[:stop]))
+    readings = _comma_readings(value)
+    if lists or len(readings) < 2 or candidate != readings[0]:
+        return text
+    return f"{text}  # or {readings[1]}, if the comma is one of decimals"
 
 
 def _to_write(given: _Given, wrong: Loc, path: Loc, value: Any) -> str:
@@ -269,18 +273,24 @@ def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
         yield [value]  # `datasets: cwru`
     if isinstance(value, str):  # `Learning Rate` for a name, `8,5` for a number
         yield value.strip().lower().replace(" ", "_")
-        yield from _with_comma(value)
+        yield from _comma_readings(value)
         asked = doubt(value)  # `'1_000'` for a number
         yield from asked.readings[1:] if asked else ()
     yield from _examples(here)
 
 
-def _with_comma(text: str) -> Iterator[Any]:
-    """A number with a comma: of thousands, else of decimals."""
-    if re.fullmatch(r"[1-9][0-9]{0,2}(,[0-9]{3})+", text):
-        yield int(text.replace(",", ""))
-    if re.fullmatch(r"-?[0-9]+,[0-9]+", text):
-        yield float(text.replace(",", "."))
+def _comma_readings(value: Any) -> list[int | float]:
+    """The numbers that a text with commas may stand for: `25,600` with thousands comes first."""
+    if not isinstance(value, str):
+        return []
+    readings: list[int | float] = []
+    if re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+", value):
+        readings.append(int(value.replace(",", "")))
+    if re.fullmatch(r"[-+]?[1-9]\d{0,2}(,\d{3})+\.\d+", value):
+        readings.append(float(value.replace(",", "")))
+    if re.fullmatch(r"[-+]?(\d+|[1-9]\d{0,2}(\.\d{3})+),\d+", value):
+        readings.append(float(value.replace(".", "").replace(",", ".")))
+    return readings
 
 
 def _examples(here: Place) -> Iterator[Any]:

@@ -88,6 +88,13 @@ def literals(annotation: Any) -> list[Any]:
     return [word for arg in typing.get_args(annotation) for word in literals(arg)]
 
 
+def takes_text(annotation: Any) -> bool:
+    """Whether a text may stand in a value of this type, itself or in lists and mappings."""
+    if is_section(annotation) or annotation in (str, Any):
+        return True
+    return bool(literals(annotation)) or any(map(takes_text, typing.get_args(annotation)))
+
+
 def example(here: Place) -> Any:
     """An example of the value at a place."""
     value = here.field.examples[0] if here.field is not None and here.field.examples else None

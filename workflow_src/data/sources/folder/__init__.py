@@ -20,12 +20,13 @@ from workflow_src.data.source import Context, Provenance
 from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.folder.clock import STEP_TOLERANCE
 from workflow_src.data.sources.folder.content import Content
+from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.data.sources.folder.rates import Declared, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.stacks import parted
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.data.sources.plausible import plausible
-from workflow_src.errors import BadData, UserError
+from workflow_src.errors import UserError
 
 _TIMED = 64  # places at which a channel is compared with a clock
 
@@ -86,7 +87,7 @@ class FolderSource:
         for guess in content.notes:
             self._guessed.setdefault(guess, []).append(entry.file)
         if self._options.channels is None and self._options.channel_kinds is None:
-            _refuse_time(path, content.signal)
+            _refuse_time(path, content)
         rate_hz = self._rate(entry, content)
         if self._options.stacked is None or self._options.stacked.gaps == "none":
             yield self._recording(entry, content, rate_hz)
@@ -166,8 +167,9 @@ def _sha256(path: Path) -> str:
         ) from error
 
 
-def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
+def _refuse_time(path: Path, content: Content) -> None:
     """Raise ``BadData`` if a channel that nobody has named rises or falls as evenly as a clock."""
+    signal = content.signal
     if len(signal) < _TIMED:
         return
     places = np.linspace(0, len(signal) - 1, _TIMED).round().astype(np.int64)
@@ -181,14 +183,30 @@ def _refuse_time(path: Path, signal: NDArray[np.float32]) -> None:
     step = np.median(steps, 0)
     alike = (np.abs(steps - step) <= STEP_TOLERANCE * np.abs(step)).mean(0)
     rises = ((off < 1e-4) & (np.ptp(looked_at, 0) > 0)) | ((alike > 0.9) & (step != 0))
-    even = np.flatnonzero(rises)
+    # Rows of which some were left out bear numbers that rise, though not evenly.
+    numbers = (np.diff(looked_at, axis=0) > 0).all(0) & (looked_at == np.floor(looked_at)).all(0)
+    even = np.flatnonzero(rises | numbers)
     if len(even):
-        column = int(even[0])
-        raise BadData(
-            "A channel rises or falls in even steps: the time?",
-            where=f"{path}, column {column}",
-            found=f"{first[column]:g} to {last[column]:g} in {len(signal)} samples",
-            expected="a measured signal in each channel",
-            remedy=f"folder:\n  time_column: {column}   # or its name; or, where it is one, say\n"
-            f"  channels: {list(range(signal.shape[1]))}   # so",
-        )
+        raise _rising(path, content, int(even[0]), step == np.floor(step))
+
+
+def _rising(path: Path, content: Content, at: int, whole: NDArray[np.bool_]) -> Misread:
+    """The question what the channel ``at``, which rises or falls as a clock, is."""
+    columns = list(content.columns) or list(range(content.signal.shape[1]))
+    column, others = columns[at], columns[:at] + columns[at + 1 :]
+    signal = f"`channels: {columns}`, if it is a signal"
+    clock = f"`time_column: {column}` (or its name), if it is the time"
+    neither = [f"`channels: {others}`, if it is neither"] if others else []
+    put: dict[str, int | list[int]] = {"time_column": column}
+    ways = [signal, *neither]
+    if whole[at]:  # a number of the sample, sooner than seconds
+        put, ways = {"channels": others or columns}, [clock, signal]
+    return Misread(
+        "A channel rises or falls in even steps: the time?",
+        where=f"{path}, column {column} (from 0)",
+        found=f"{content.signal[0, at]:g} to {content.signal[-1, at]:g} in "
+        f"{len(content.signal)} samples",
+        expected="a measured signal in each channel",
+        put=put,
+        other="or " + "\nor ".join(ways),
+    )

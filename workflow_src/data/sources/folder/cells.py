@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Literal
@@ -18,12 +18,15 @@ MISSING = frozenset(
     ("", "#N/A", "#N/A N/A", "#NA", "N/A", "n/a", "NA", "<NA>", "NULL", "null", "None")
     + ("NaN", "-NaN", "nan", "-nan", "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")
 )
+# What a spreadsheet program writes where it finds no value, in any language: #DIV/0!, #NV.
+_FAILED = re.compile(r"#[¡¿]?[^\W_]+(?:/[^\W_]+)?[!?]|#NV")
 # A number with a comma: a decimal comma, or thousands.
 _COMMA = re.compile(r"[+-]?(\d+(,\d+)+(\.\d*)?|\d*,\d+([eE][+-]?\d+)?|\d{1,3}(\.\d{3})+,\d+)")
 _SURE_THOUSANDS = re.compile(r"[+-]?\d{1,3}((,\d{3}){2,}(\.\d*)?|(,\d{3})+\.\d*)")
 _PERHAPS_THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _WHOLE = re.compile(r"[+-]?\d+")
 _DIGITS = re.compile(r"[eE].*|\D")
+_REPR_DIGITS = 15  # more of them are written where none may be lost
 
 
 @cache
@@ -76,9 +79,14 @@ def comma_key(cells: Sequence[str]) -> tuple[dict[str, str], str]:
         return {"thousands": ","}, "a comma for thousands"
     if not all(_PERHAPS_THOUSANDS.fullmatch(cell) for cell in held):
         return {"decimal": ","}, "a decimal comma"
-    if any(is_whole(cell) for cell in cells):  # three decimals here, and none there?
+    if any(NumberForm().kind(cell) == "number" for cell in cells):  # decimals here alone?
         return {"thousands": ","}, "a comma for thousands (or a decimal comma: `decimal: ','`)"
     return {"decimal": ","}, "a decimal comma (or one for thousands: `thousands: ','`)"
+
+
+def is_no_value(cell: str) -> bool:
+    """Whether a cell says, in more than blanks, that it holds no value."""
+    return bool(cell) and (cell in MISSING or _FAILED.fullmatch(cell) is not None)
 
 
 def is_whole(cell: str) -> bool:
@@ -86,23 +94,52 @@ def is_whole(cell: str) -> bool:
     return _WHOLE.fullmatch(cell) is not None
 
 
-def style_of(cells: Sequence[str], decimal: str) -> Literal["fixed", "repr", "plain", "whole"]:
-    """How numbers are written, which tells whether a whole number would bear a decimal sign.
+# How the numbers of a column are written, which tells whether a whole one would bear a decimal
+# sign. ``fixed``: all with the same decimals; ``repr``: as Python does, 3.0 for 3; ``plain``: as
+# short as can be, though none is whole; ``mixed``: whole ones among others; ``whole``: all are.
+Style = Literal["fixed", "repr", "plain", "mixed", "whole"]
 
-    ``fixed``: all with the same decimals; ``repr``: as Python does, 3.0 for 3; ``plain``: 3 for
-    3; ``whole``: whole numbers alone.
-    """
-    if all(is_whole(cell) for cell in cells):
-        return "whole"
-    if any(is_whole(cell) for cell in cells):
-        return "plain"
-    decimals = {len(cell.partition(decimal)[2]) for cell in cells}
-    if len(decimals) == 1 and len(cells) >= 8 and all(decimal in cell for cell in cells):
-        return "fixed"
-    longest = max(len(_DIGITS.sub("", cell).lstrip("0")) for cell in cells)
-    if longest > 15 or any(cell.endswith(f"{decimal}0") for cell in cells):
-        return "repr"
-    return "plain"
+
+class _Column:
+    """The numbers of a column as they come, and their style."""
+
+    def __init__(self, decimal: str) -> None:
+        self._decimal = decimal
+        self._others = 0  # that are not whole
+        self._decimals = set[int]()
+        self._long = False
+        self.has_whole = False
+
+    def add(self, cell: str) -> None:
+        if is_whole(cell):
+            self.has_whole = True
+            return
+        self._others += 1
+        place = cell.find(self._decimal)
+        self._decimals.add(len(cell) - place if place >= 0 else 0)
+        if len(cell) > _REPR_DIGITS and not self._long:
+            self._long = len(_DIGITS.sub("", cell).lstrip("0")) > _REPR_DIGITS
+        self._long |= cell.endswith(f"{self._decimal}0")
+
+    @property
+    def style(self) -> Style:
+        if self.has_whole or not self._others:
+            return "mixed" if self._others else "whole"
+        if len(self._decimals) == 1 and 0 not in self._decimals and self._others >= 8:
+            return "fixed"
+        return "repr" if self._long else "plain"
+
+
+def styles_of(
+    rows: Iterable[Sequence[str]], columns: Sequence[int], form: NumberForm
+) -> set[Style]:
+    """The styles that the numbers of these columns are written in."""
+    written = {column: _Column(form.decimal) for column in columns}
+    for row in rows:
+        for column, numbers in written.items():
+            if column < len(row) and form.kind(row[column]) == "number":
+                numbers.add(row[column])
+    return {numbers.style for numbers in written.values()}
 
 
 def most_common_width(rows: Sequence[Sequence[str]]) -> int:

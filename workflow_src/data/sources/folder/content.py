@@ -20,6 +20,7 @@ from scipy.io.matlab import MatReadError
 
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.clock import rate_of_clock
+from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed
 from workflow_src.data.sources.folder.widths import OF_STACKED, require_alike, require_width
 from workflow_src.errors import BadData, UserError
@@ -41,7 +42,8 @@ class Content:
 
     ``notes`` tell what was guessed of its first rows and columns.
     ``signal`` is that of ``windows`` windows of one length, of which nothing says how one follows
-    the other; of 1 where it is in one piece.
+    the other; of 1 where it is in one piece. ``columns`` are the places of its channels in a
+    table, empty where all columns are channels.
     """
 
     signal: NDArray[np.float32]
@@ -49,6 +51,7 @@ class Content:
     rate_place: str = ""
     notes: tuple[str, ...] = ()
     windows: int = 1
+    columns: tuple[int, ...] = ()
 
 
 class Samples(Protocol):
@@ -172,34 +175,50 @@ def of_matrix(
     rate: tuple[float | None, str] = (None, "")
     if clock is not None:
         rate = rate_of_clock(where, matrix[:, wanted.index(clock)])
-    return Content(signal, rate[0], rate[1], notes)
+    return Content(signal, rate[0], rate[1], notes, columns=tuple(channels))
 
 
 def real_channels(
-    names: Sequence[str] | None, blank: Sequence[int], held: Mapping[int, NDArray[Any]]
+    where: Path | str,
+    names: Sequence[str] | None,
+    blank: Sequence[int],
+    held: Mapping[int, NDArray[Any]],
 ) -> tuple[list[int], tuple[str, ...]]:
     """The columns of ``held`` that can be channels, and notes on the others.
 
     No channels are columns without name and cell (``blank`` as far as was looked), and the index
-    that pandas or R writes before the others: without a name, it counts the rows.
+    that pandas or R writes before the others: without a name, it numbers the rows. Raises
+    ``BadData`` where it may be a signal of whole numbers.
     """
-    channels, notes = [], []
-    for column, values in held.items():
-        name = None if names is None else names[column]
-        if column in blank and bool(np.isnan(values).all()):
-            notes.append(f"column {column} is blank: no channel")
-        elif column == 0 and name is not None and _counts_rows(name, values):
-            notes.append("column 0 counts the rows, without a name: an index and no channel")
-        else:
-            channels.append(column)
+    gaps = [i for i, v in held.items() if i in blank and bool(np.isnan(v).all())]
+    notes = [f"column {column} is blank: no channel" for column in gaps]
+    channels = [column for column in held if column not in gaps]
+    if 0 in channels and names is not None and _is_unnamed(names[0]):
+        if _numbers_rows(held[0]):
+            notes.append("column 0 numbers the rows, without a name: an index and no channel")
+            channels.remove(0)
+        elif bool((held[0] == np.floor(held[0])).all()) and len(channels) > 1:
+            raise Misread(
+                "A first column without a name holds whole numbers: an index, or a signal?",
+                where=f"{where}, column 0",
+                found=", ".join(f"{value:g}" for value in held[0][:5]),
+                put={"channels": [column for column in channels if column]},
+                other=f"if it is an index; if it is a signal: `channels: {channels}`",
+            )
     return channels, tuple(notes)
 
 
-def _counts_rows(name: str, values: NDArray[Any]) -> bool:
-    unnamed = not name or name.startswith("Unnamed: ")  # as pandas names it when it reads it
-    if not unnamed or len(values) < 2 or values[0] not in (0, 1):
+def _is_unnamed(name: str) -> bool:
+    return not name or name.startswith("Unnamed: ")  # as pandas names it when it reads it
+
+
+def _numbers_rows(values: NDArray[Any]) -> bool:
+    """Whether a column numbers rows: all in any order, or some of them in theirs."""
+    if len(values) < 2 or not bool((values == np.floor(values)).all()) or values.min() < 0:
         return False
-    return bool(np.array_equal(values, np.arange(len(values)) + values[0]))
+    counted = np.arange(len(values))
+    in_order = bool((np.diff(values) > 0).all())
+    return in_order or any(np.array_equal(np.sort(values), counted + k) for k in (0, 1))
 
 
 def single(samples: NDArray[Any]) -> NDArray[np.float32]:

@@ -27,6 +27,6 @@ def read_text(path: Path, _: str | None, options: FolderOptions) -> Content:
         notes += ("rows of separators alone, behind the samples, are none",)
     if options.channels is None:
         held = {i: matrix[:, wanted.index(i)] for i in channels}
-        channels, dropped = real_channels(layout.names, layout.blank, held)
+        channels, dropped = real_channels(path, layout.names, layout.blank, held)
         notes += dropped
     return of_matrix(path, matrix, wanted, channels, clock, notes)

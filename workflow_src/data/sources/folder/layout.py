@@ -6,7 +6,7 @@ The same for text and for sheets: rows come as text cells. A guess is told in `L
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple
@@ -14,10 +14,12 @@ from typing import NamedTuple
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.cells import (
     NumberForm,
+    Style,
     comma_key,
     has_comma,
+    is_no_value,
     is_whole,
-    style_of,
+    styles_of,
 )
 from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.errors import BadData
@@ -44,6 +46,10 @@ class Row(NamedTuple):
     comment: bool = False
 
 
+# How the numbers below a row are written in some columns, looked at in the whole table.
+StylesBelow = Callable[[Row, Sequence[int]], set[Style]]
+
+
 @dataclass(frozen=True)
 class Layout:
     """Names of the columns, None for none; the number of the first row of samples; the guesses.
@@ -63,16 +69,14 @@ def find_layout(
     rows: Iterable[Row],
     body: Sequence[list[str]],
     options: FolderOptions,
-    *,
-    as_typed: bool = True,
+    styles: StylesBelow,
 ) -> Layout:
     """The layout of a table whose first rows are ``rows`` and of which ``body`` are samples.
 
-    Each row of ``body`` has the table's width; ``as_typed`` says that a number stands as it was
-    written, and not 3 for 3.0. Raises ``BadData`` naming file, row and the key
+    Each row of ``body`` has the table's width. Raises ``BadData`` naming file, row and the key
     that reads it.
     """
-    looked = _Body(where, body, options, as_typed)
+    looked = _Body(where, body, options, styles)
     head: list[Row] = []
     for row in rows:
         if not row.comment and looked.is_samples(row.cells, options.header):
@@ -98,9 +102,9 @@ class _Body:
     """What rows from the middle of a table tell of its columns."""
 
     def __init__(
-        self, where: str, body: Sequence[list[str]], options: FolderOptions, as_typed: bool
+        self, where: str, body: Sequence[list[str]], options: FolderOptions, styles: StylesBelow
     ) -> None:
-        self.as_typed = as_typed
+        self._styles_below = styles
         self.where = where
         self.form = NumberForm.of(options)
         self.rows = body
@@ -144,13 +148,19 @@ class _Body:
 
     def kinds(self, cells: Sequence[str]) -> list[str]:
         """What the used columns of a row hold."""
-        return [self.form.kind(cells[i]) for i in self.used if i < len(cells)]
+        held = [cells[i] for i in self.used if i < len(cells)]
+        return ["missing" if is_no_value(cell) else self.form.kind(cell) for cell in held]
 
     def is_samples(self, cells: Sequence[str], header: str) -> bool:
         """Whether a row is one of samples: numbers, or gaps, in each used column."""
         kinds = self.kinds(cells)
         held = any(cells[i] for i in self.used if i < len(cells))
         return len(cells) == self.width and held and "text" not in kinds
+
+    def styles(self, first: Row, columns: Sequence[int]) -> set[Style]:
+        """How all numbers below a row are written; those in the middle tell of whole ones."""
+        near = styles_of(self.rows, columns, self.form)
+        return near if near <= {"mixed", "whole"} else self._styles_below(first, columns)
 
     def fitted(self, cells: Sequence[str]) -> list[str] | None:
         """The names of all columns from a row of names, None where it has not as many.
@@ -166,21 +176,23 @@ class _Body:
             end -= 1
         if len(cells) == self.width or len(given) == end:
             return (given + [""] * self.width)[: self.width]
-        if len(given) == end - 1 and self.counts(0):
+        if len(given) == end - 1 and self.numbers_rows(0):
             return (["", *given] + [""] * self.width)[: self.width]
         return None
 
-    def counts(self, column: int) -> bool:
-        """Whether a column numbers the rows, as far as it was looked at, or holds their names."""
+    def numbers_rows(self, column: int) -> bool:
+        """Whether a column numbers or names the rows, as far as it was looked at."""
         cells = [row[column] for row in self.rows]
         if not all(is_whole(cell) for cell in cells):
             return all(self.form.kind(cell) == "text" for cell in cells)
-        return all(int(b) == int(a) + 1 for a, b in pairwise(cells))
+        return len(set(cells)) == len(cells)
 
 
 def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) -> Layout:
     """The layout, from the rows before the samples and the first one of these."""
     plain = [row for row in head if not row.comment]
+    if not plain and looked.width == 1:
+        _refuse_blank(looked, head[-1].number if head else options.skip_lines or 0, samples)
     if not plain and options.header == "detect":
         if head and (names := _names_in(looked, head[-1].cells)) is not None:
             return looked.layout(
@@ -203,6 +215,18 @@ def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) 
     return looked.layout(names, first, *notes)
 
 
+def _refuse_blank(looked: _Body, above: int, samples: Row) -> None:
+    """Blank lines above samples of one column, which the line ``above`` ends, may be samples."""
+    if samples.number > above + 1:
+        raise Misread(
+            "Blank lines stand above the samples: missing ones?",
+            where=f"{looked.where}, line {above + 1}",
+            found=f"{samples.number - above - 1} blank lines, then {_said(samples.cells)}",
+            put={"skip_lines": samples.number - 1},
+            other="if they are none; otherwise mend the file",
+        )
+
+
 def _names_in(looked: _Body, cells: list[str]) -> list[str] | None:
     names = looked.fitted(cells)
     return names if names and set(looked.kinds(names)) == {"text"} else None
@@ -220,10 +244,10 @@ def _refuse_mixed(looked: _Body, row: Row) -> None:
     counted = all(is_whole(c) for c in numbers) and all(
         int(b) == int(a) + 1 for a, b in pairwise(numbers)
     )
-    gaps = [c for c in row.cells if c and looked.form.kind(c) == "missing"]
-    if gaps or not counted:
+    gaps = [c for c in row.cells if is_no_value(c)]
+    if gaps or not counted or not any(map(str.isalpha, "".join(row.cells))):
         raise Misread(
-            "The first row holds words and numbers: names of columns, or samples?",
+            "The first row holds other than words: names of columns, or samples?",
             where=f"{looked.where}, line {row.number}",
             found=", ".join(row.cells),
             put={"header": "present"},
@@ -240,18 +264,16 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
     used = [i for i in looked.used if cells[i]]
     if not all(is_whole(cells[i]) for i in used):
         return looked.layout(None, first.number)
-    indexed = not cells[0] and looked.counts(0)  # pandas names no index
+    indexed = not cells[0] and looked.numbers_rows(0)  # pandas names no index
     counted = [cell for i, cell in enumerate(cells) if i not in looked.blank][indexed:]
-    ordered = counted == [str(i) for i in range(len(counted))] and len(counted) > 1 - indexed
-    ordered |= counted == [str(i + 1) for i in range(len(counted))] and len(counted) > 2
-    others = [row[i] for row in looked.rows for i in used if looked.form.kind(row[i]) == "number"]
-    style = style_of(others, looked.form.decimal) if looked.as_typed else "plain"
-    # A sheet does not say how numbers were written; but samples would hardly begin by counting.
-    typed = looked.as_typed or any(map(is_whole, others))
-    if style == "fixed" or (ordered and (indexed or style == "repr" or not typed)):
+    from_0, from_1 = (counted == [str(i + k) for i in range(len(counted))] for k in (0, 1))
+    styles = looked.styles(first, used)
+    # Samples would be written with decimals, as all others in these columns are.
+    strange = styles & {"fixed", "repr"}
+    if (indexed and from_0) or (strange == styles and (from_0 or from_1) and len(counted) > 1):
         note = f"a row of numbered names ({_said(cells)}), not written as the samples are"
         return looked.layout(cells, first.number + 1, note)
-    if style == "repr" or ordered:
+    if strange or ((from_0 or from_1) and len(counted) > 1 + (from_1 and styles == {"whole"})):
         raise Misread(
             "The first row holds whole numbers: of columns, of samples, or samples?",
             where=f"{looked.where}, line {first.number}",
@@ -259,9 +281,9 @@ def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
             put={"header": "present"},
             other="if it is none of samples; if it is one: `header: absent`",
         )
-    lone = [cells[i] for i in used] == ["0"] and not all(map(is_whole, others))
-    note = "the first row, 0, is taken for a sample; if it names the column: `header: present`"
-    return looked.layout(None, first.number, *([note] if lone else []))
+    alone = "plain" in styles or (counted == ["0"] and styles != {"whole"})
+    note = f"the first row, {_said(cells)}, is taken for a sample; if it holds names: "
+    return looked.layout(None, first.number, *([f"{note}`header: present`"] if alone else []))
 
 
 def _texts(options: FolderOptions) -> set[str]:

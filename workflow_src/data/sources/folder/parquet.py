@@ -55,12 +55,13 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
     notes: tuple[str, ...] = ()
     if options.channels is None:
         by_column = {column: matrix[:, at] for at, column in enumerate(channels)}
-        kept, notes = real_channels(names, (), by_column)
+        kept, notes = real_channels(path, names, (), by_column)
         if len(kept) < len(channels):
             matrix = single(matrix[:, [channels.index(column) for column in kept]])
+        channels = kept
     if clock is not None:
         stated = agreed(path, rate_of_clock(path, times), stated)
-    return Content(matrix, *stated, notes)
+    return Content(matrix, *stated, notes, columns=tuple(channels))
 
 
 def _stated_rate(path: Path, file: Any, options: FolderOptions) -> Stated:

@@ -55,7 +55,7 @@ def read_sheet(path: Path, array: str | None, options: FolderOptions) -> Content
     layout = sheet_layout(path, top, options)
     channels, clock = columns(path, layout.width, layout.names, options)
     wanted = sorted({*channels, *([] if clock is None else [clock])})
-    table = _Sheet(path, layout, NumberForm.of(options), wanted)
+    table = _Sheet(path, layout, NumberForm.of(options), wanted, top)
     matrix = np.fromiter(
         table.numbers(chain(top, rows)), np.dtype((np.float64, len(wanted)))
     )  # (L, wanted)
@@ -64,7 +64,7 @@ def read_sheet(path: Path, array: str | None, options: FolderOptions) -> Content
     notes = layout.notes
     if options.channels is None:
         held = {i: matrix[:, wanted.index(i)] for i in channels}
-        channels, dropped = real_channels(layout.names, layout.blank, held)
+        channels, dropped = real_channels(path, layout.names, layout.blank, held)
         notes += dropped
     return of_matrix(path, matrix, wanted, channels, clock, notes)
 
@@ -77,7 +77,8 @@ def sheet_layout(path: Path, top: Sequence[tuple[int, Row]], options: FolderOpti
     padded = [Labelled(number, cells + [""] * (width - len(cells))) for number, cells in texts]
     middle = len(padded) // 2
     body = [row.cells for row in padded[middle : middle + _SAMPLED]]
-    return find_layout(str(path), padded, body, options, as_typed=False)
+    # A cell is 3 for 3 and for 3.0: nothing tells whether a whole number is one of samples.
+    return find_layout(str(path), padded, body, options, lambda *_: {"plain"})
 
 
 def _skipped(path: Path, rows: Iterator[tuple[int, Row]], count: int) -> Iterator[tuple[int, Row]]:
@@ -110,6 +111,7 @@ class _Sheet:
     layout: Layout
     form: NumberForm
     wanted: list[int]
+    top: Sequence[tuple[int, Row]]
 
     def numbers(self, rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[float, ...]]:
         """The wanted cells of each row; blank rows at the end are none, others lack samples."""
@@ -143,13 +145,19 @@ class _Sheet:
         text = cell.strip() if isinstance(cell, str) else ""
         if self.form.kind(text) == "number":  # which a program has stored as text
             return self.form.value(text)
-        raise _cell_error(self.path, number, column, cell)
+        above = [other[column] for _, other in self.top if column < len(other)]
+        raise _cell_error(self.path, number, column, cell, above)
 
 
-def _cell_error(path: Path, number: int, column: int, cell: Any) -> BadData:
+def _cell_error(
+    path: Path, number: int, column: int, cell: Any, others: Sequence[Any] = ()
+) -> BadData:
     where = f"{path}, row {number}, column {column} (from 0)"
     if isinstance(cell, str) and has_comma(cell.strip()):
-        key, said = comma_key([cell.strip()])
+        numbers = [other for other in others if _is_number(other)]
+        # A sheet does not say how fractions were written; whole numbers have no decimals.
+        whole = all(isinstance(number, int) for number in numbers)
+        key, said = comma_key([cell.strip(), *(map(str, numbers) if whole else ())])
         return Misread(f"A number is written with {said}.", where=where, found=cell, put=key)
     found = "an empty cell" if cell is None else repr(cell)
     remedy = "mend the file, or `channels:` (columns that hold numbers), `header:` or "

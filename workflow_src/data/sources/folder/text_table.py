@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +15,13 @@ from numpy.typing import NDArray
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.sources.folder.cells import (
     NumberForm,
+    Style,
     comma_key,
     has_comma,
+    is_no_value,
+    is_whole,
     most_common_width,
+    styles_of,
 )
 from workflow_src.data.sources.folder.layout import MARKS, Layout, Row, find_layout
 from workflow_src.data.sources.folder.lines import Line, Lines
@@ -32,7 +36,7 @@ _WHOLE = re.compile(rb"(?m)^ *[+-]?\d+(?: *, *[+-]?\d+(?:[eE][+-]?\d+)?)+,? *$")
 _GROUPS = re.compile(rb"(?m)^ *[+-]?[1-9]\d{0,2}(?:,\d{3})+ *$")
 _FRACTION = re.compile(rb",0\d|(?m:^|,)-0,")
 _BLANK = re.compile(rb"(?m)^ *$")
-_ONE_DIGIT = re.compile(rb"(?m),(\d)\s*$")
+_FEW = 4  # classes that a column of digits may count
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,10 @@ class Table:
     def body(self) -> bytes:
         """The bytes of the samples, without the blank lines that follow."""
         return self.lines.raw[self.first.start : self.lines.end]
+
+    def body_cells(self) -> list[list[str]]:
+        """The cells of lines from the middle."""
+        return [split(line, self.separator) for line in self.lines.middle()]
 
     def frame(self, wanted: list[int] | None, dtype: type | None) -> pd.DataFrame:
         """The columns ``wanted`` (None: all), a row for each line; a blank one is NaN."""
@@ -90,7 +98,13 @@ def find_table(path: Path, text: bytes, options: FolderOptions) -> Table:
     cells = [split(line, sep) for line in sample]
     width = most_common_width(cells)
     body = [row for row in cells if len(row) == width]
-    layout = find_layout(str(path), _rows(lines, begin, sep), body, options)
+
+    def styles(first: Row, columns: Sequence[int]) -> set[Style]:
+        start = lines.at(first.number + 1)
+        below = (split(line.text, sep) for line in lines.filled(start.start, start.number))
+        return styles_of(below, columns, form)
+
+    layout = find_layout(str(path), _rows(lines, begin, sep), body, options, styles)
     table = Table(path, lines, lines.at(layout.first), sep, form, layout)
     require_width(table, (layout.width,))
     _require_thousands(table)
@@ -102,7 +116,8 @@ def _rows(lines: Lines, begin: Line, sep: str) -> Iterator[Row]:
         bare = text.strip()
         mark = next((mark for mark in MARKS if bare.startswith(mark)), None)
         cells = split(text, sep)
-        if mark is None or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
+        held = is_no_value(cells[0])  # #N/A begins no comment
+        if mark is None or held or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
             yield Row(number, cells)
         else:
             yield Row(number, split(bare.lstrip(mark).strip(), sep), comment=True)
@@ -143,21 +158,21 @@ def require_width(table: Table, widths: tuple[int, ...]) -> None:
 def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
     """Refuse what seems to be columns of whole numbers, but is numbers with commas within.
 
-    Signs of it are zeros before other digits, a negative zero, decimals of all ten digits and
-    groups of three.
+    Signs of it are zeros before other digits, a negative zero, groups of three, and a column of
+    one digit behind another, unless it counts a few classes or each column has a name.
     """
     begin = None if any("." in line for line in sample) else _WHOLE.search(lines.raw)
     if begin is None or b"." in (raw := lines.raw[begin.start() : lines.end].rstrip(b", ")):
         return
     width = begin[0].rstrip(b", ").count(b",") + 1
     filled = raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
-    digits = set(_ONE_DIGIT.findall(raw)) if width == 2 else set()
     zeros = _FRACTION.search(raw) is not None
+    decimals = zeros or (_has_decimals(raw, width) and not _are_named(lines, width))
     key, other = {"decimal": "."}, "if they are columns of whole numbers"
     if (zeros or width > 2) and len(_GROUPS.findall(raw)) == filled:
         key, other = {"thousands": ","}, "if so; if they are decimals: `decimal: ','`; if columns "
         other += "of whole numbers: `decimal: '.'`"
-    elif not (zeros or len(digits) > 7) or len(_WHOLE.findall(raw)) != filled:
+    elif not decimals or len(_WHOLE.findall(raw)) != filled:
         return
     elif width == 2 and len(_PAIRS.findall(raw)) == filled:
         key, other = {"decimal": ","}, "if they are columns of whole numbers: `decimal: '.'`"
@@ -171,6 +186,30 @@ def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
         put=key,
         other=other,
     )
+
+
+def _has_decimals(raw: bytes, width: int) -> bool:
+    """Whether a column but the first is of one digit, as decimals are and classes are not."""
+    for column in range(1, width):
+        before = rb"(?m)^(?:[^,\n]*,){%d} *" % column
+        if re.search(before + rb"(?!\d *(?:,|$))", raw) is None:
+            digits = {int(digit) for digit in re.findall(before + rb"(\d)", raw)}
+            if not _are_classes(digits):
+                return True
+    return False
+
+
+def _are_classes(digits: set[int]) -> bool:
+    """Whether these are a few classes, counted from 0 or from 1."""
+    first = min(digits)
+    counted = digits == set(range(first, first + len(digits)))
+    return digits != {0} and first < 2 and counted and len(digits) <= _FEW
+
+
+def _are_named(lines: Lines, width: int) -> bool:
+    """Whether the first line has a name for each column."""
+    names = split(next(lines.filled()).text, ",")
+    return len(names) == width and not any(is_whole(name) for name in names)
 
 
 def _require_thousands(table: Table) -> None:
@@ -218,8 +257,10 @@ def _unread(table: Table, wanted: list[int], said: str) -> BadData:
 
 def _no_number(table: Table, line: Line, column: int, cell: str) -> BadData:
     where = f"{table.path}, line {line.number}, column {column} (from 0)"
-    if has_comma(cell):
-        key, said = comma_key([cell])
+    others = [cells[column] for cells in table.body_cells() if column < len(cells)]
+    key, said = comma_key([cell, *others])
+    # Beside numbers with points a comma is none of decimals.
+    if has_comma(cell) and not ("decimal" in key and any("." in other for other in others)):
         return Misread(f"A number is written with {said}.", where=where, found=cell, put=key)
     header = "" if table.layout.names else "not "
     return BadData(
