@@ -229,7 +229,9 @@ def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) ->
     stop = lists[0] if lists else len(path)
     text = _to_write(given, without or path, path[:stop], value_at(values, path[:stop]))
     readings = _comma_readings(value)
-    if lists or len(readings) < 2 or candidate != readings[0]:
+    here = place(given.model, path)
+    whole = here is not None and float not in members(here.annotation)
+    if lists or whole or len(readings) < 2 or candidate != readings[0]:
         return text
     return f"{text}  # or {readings[1]}, if the comma is one of decimals"
 
