@@ -200,8 +200,8 @@ def test_what_is_typed_is_what_is_meant(value: Any, text: str, same: bool) -> No
 
 
 def test_every_block_of_the_documents_is_found() -> None:
-    texts = [shipped.ROOT / "README.md", *(shipped.ROOT / "docs").glob("*.md")]
-    count = sum(len(re.findall("^```yaml", path.read_text(), re.MULTILINE)) for path in texts)
+    pages = [path.read_text(encoding="utf-8") for path in shipped.pages()]
+    count = sum(len(re.findall("^```yaml", page, re.MULTILINE)) for page in pages)
     assert len({source.whence for source in shipped.blocks()}) == count > 0
     assert {source.kind for source in shipped.files()} == {
         *("config", "dataset", "experiment", "hardware", "model", "rig", "site", "task_sets")
