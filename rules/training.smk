@@ -46,7 +46,7 @@ rule train:
     resources:
         **T.training_resources(),
     shell:
-        "verb train {input.cell} " + T.request_flags() + " > {log} 2>&1"
+        T.training_shell()
 
 
 rule classic:

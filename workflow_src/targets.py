@@ -336,9 +336,9 @@ class Targets:
         return {name: resource(name) for name in self.request(self.cells[0]).resources()}
 
     @staticmethod
-    def request_flags() -> str:
-        """The part of the training rule's shell text that tells the request."""
-        return AttemptRequest.flags()
+    def training_shell() -> str:
+        """The training rule's shell text, whose flags are the fields of a request."""
+        return f"verb train {{input.cell}} {AttemptRequest.flags()} > {{log}} 2>&1"
 
     def training_threads(self, wildcards: Any, attempt: int) -> int:
         """CPU threads of a training target."""

@@ -133,7 +133,7 @@ def _cores(world: Any, request: dict[str, Any], cores: int) -> None:
 def checkpoint_minutes(world: Any) -> None:
     """As a resource, not a param: another value reruns nothing."""
     rule("checkpoint_minutes", "checkpoint_minutes", 2.5, "2.5")(world)
-    text = world.targets().request_flags()
+    text = world.targets().training_shell()
     assert "--checkpoint-minutes {resources.checkpoint_minutes}" in text
     given = ["train", "cell.json", "--checkpoint-minutes", "2.5"]
     assert _parser().parse_args(given).checkpoint_minutes == 2.5

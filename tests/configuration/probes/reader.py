@@ -124,7 +124,7 @@ def cache_mb(world: Any) -> None:
     for value in (256, 40):
         resources = targets({"request": {"cache_mb": value}}).training_resources()
         assert resources["cache_mb"](cell, 1) == value
-    assert "--cache-mb {resources.cache_mb}" in targets().request_flags()
+    assert "--cache-mb {resources.cache_mb}" in targets().training_shell()
     assert _parser().parse_args(["train", "cell.json", "--cache-mb", "40"]).cache_mb == 40
     without, kept = (seen(world, AttemptRequest(cache_mb=megabytes)) for megabytes in (0, 1))
     assert {one.kept for one in without} == {0}
