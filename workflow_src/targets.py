@@ -273,9 +273,13 @@ class Targets:
         except Exception as error:
             print(f"What failed could not be summed up: {error!r}", flush=True)
 
-    def tell_of_other_code(self) -> None:
-        """Say which cells other code has trained, and how to train them anew."""
-        if said := told(self.study, self.cells):
+    def tell_of_other_code(self, *, is_plan: bool) -> None:
+        """Say which cells other code has trained, and how to train them anew.
+
+        Not those that a plan (a dry run) already trains anew.
+        """
+        forced = set(self._forced()) if is_plan else set()
+        if said := told(self.study, [cell for cell in self.cells if cell not in forced]):
             print(said, file=sys.stderr, flush=True)
 
     def _call(self, *arguments: str) -> None:
@@ -427,7 +431,7 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
         raise WorkflowError(str(error)) from None
     targets.settings = lambda: workflow.dag_settings
     # Whatever comes of this command: a plan, a run with nothing to do, with or without failures.
-    atexit.register(targets.tell_of_other_code)
+    atexit.register(lambda: targets.tell_of_other_code(is_plan=workflow.dryrun))
     return targets
 
 
