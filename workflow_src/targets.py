@@ -37,6 +37,7 @@ from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide, site_resources
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
+DATA_TARGETS = ("data", "audit", "rigs")  # rules/targets.smk
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
 
 
@@ -177,6 +178,14 @@ class Targets:
         settings = self.settings()
         return [] if settings is None else forced_cells(settings, self.study, self.cells)
 
+    def _asks_only_for_data(self) -> bool:
+        """Whether each target of this run is a rule or a file that no cell is part of."""
+        settings = self.settings()
+        named = set() if settings is None else set(settings.targets)
+        return bool(named) and all(
+            name in DATA_TARGETS or Path(name).parts[:1] == (str(paths.DATA),) for name in named
+        )
+
     def _is_current(self, cell: Cell) -> bool:
         """Whether what is there is of the present settings, as far as a cell.json tells."""
         try:
@@ -269,7 +278,14 @@ class Targets:
 
         try:
             self.write_partial_tables()
-            print(digest(self.configuration, map(Path, logs), log_of, self.request), flush=True)
+            words = digest(
+                self.configuration,
+                map(Path, logs),
+                log_of,
+                self.request,
+                only_data=self._asks_only_for_data(),
+            )
+            print(words, flush=True)
         except Exception as error:
             print(f"What failed could not be summed up: {error!r}", flush=True)
 
