@@ -1,8 +1,9 @@
 """Writes docs/gpu.md from what `benchmarks/gpu.py` has measured.
 
-    python docs/gpu.py [FOLDER/gpu.json] > docs/gpu.md
+    python docs/gpu.py [FOLDER/gpu.json]
 
-Without a file the page says which commands fill it, and that nothing is proven.
+Without a file the page says which commands fill it, and that nothing is proven. A file that is not
+there, as after a benchmark without a GPU, leaves the page as it is.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ How large may a batch be? It takes eight minutes and one GPU:
 
 ```
 $ make .venv/.dev && .venv/bin/python benchmarks/gpu.py --out gpu-results
-$ .venv/bin/python docs/gpu.py gpu-results/gpu.json > docs/gpu.md
+$ .venv/bin/python docs/gpu.py gpu-results/gpu.json
 ```
 
 A machine may have its own PyTorch and no network. Collect elsewhere the wheels that it lacks
@@ -50,6 +51,8 @@ No run on a GPU is recorded here. The rehearsal on the CPU passes (`make test-sl
 SLOW_TESTS=tests/gpu`). It says nothing of CUDA's kernels, NVML, pinned memory, expandable segments
 and CUDA graphs.
 """
+
+PAGE = Path(__file__).with_suffix(".md")
 
 Rows = Sequence[Sequence[object]]
 
@@ -196,6 +199,19 @@ SECTIONS = {
 }
 
 
+def main(arguments: Sequence[str]) -> None:
+    """Write the page, or end with the reason why not."""
+    found = None
+    if arguments:
+        file = Path(arguments[0])
+        if not file.is_file():
+            sys.exit(
+                f"{file} is not there, and the page stays as it is.\n"
+                f"  remedy:   python benchmarks/gpu.py --out {file.parent}   # with a GPU"
+            )
+        found = json.loads(file.read_text(encoding="utf-8"))
+    PAGE.write_text(page(found), encoding="utf-8")
+
+
 if __name__ == "__main__":
-    file = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    print(page(None if file is None else json.loads(file.read_text(encoding="utf-8"))), end="")
+    main(sys.argv[1:])

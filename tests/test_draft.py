@@ -16,6 +16,7 @@ from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.configuration.patterns import template_names
 from workflow_src.data.sources.bearing_datasets.definitions import names, of_package
 from workflow_src.data.sources.bearing_datasets.drafting import Drafts, drafts, how_to_split
+from workflow_src.errors import UserError
 
 # Those for which the package's own page says that it names the physical bearing, and the runs.
 WITH_BEARINGS = {"cwru", "ferrara_or", "hit_intershaft", "hse_similar_system", "hust"}
@@ -30,6 +31,13 @@ def made(name: str) -> Drafts:
 
 def test_there_are_69() -> None:
     assert len(names()) == 69
+
+
+def test_an_unknown_name_is_answered_by_the_nearest_and_the_list() -> None:
+    with pytest.raises(UserError, match="`paderbron`; the nearest is `paderborn`") as caught:
+        of_package("paderbron")
+    assert "one of its 69" in str(caught.value)
+    assert "bearing-datasets list" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", names())

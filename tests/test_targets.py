@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from snakemake.settings.types import DAGSettings
 
+from workflow_src.artifacts.training_report import TrainingReport
+from workflow_src.cells import results
 from workflow_src.configuration import load
 from workflow_src.targets import Targets
 
@@ -27,3 +30,25 @@ def test_a_rules_shell_ends_at_the_first_failure(targets: Targets, failing: str)
     for command, fails in ((f"{failing}", True), ("true | cat", False)):
         done = subprocess.run(["bash", "-c", prefix + command], capture_output=True, check=False)
         assert (done.returncode != 0) == fails
+
+
+def test_a_plan_that_trains_cells_anew_does_not_say_to_do_so(
+    targets: Targets,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    forced, other = targets.cells[:2]
+    files = [results(targets.study, cell) / "training.json" for cell in (forced, other)]
+    for cell, file in zip((forced, other), files, strict=True):
+        file.parent.mkdir(parents=True)
+        TrainingReport(cell=cell, identity="x", code="of another day").write(file)
+    settings = DAGSettings(forcerun={str(files[0])})
+    monkeypatch.setattr(targets, "settings", lambda: settings)
+    targets.tell_of_other_code(is_plan=True)
+    said = capsys.readouterr().err
+    assert other.name in said
+    assert forced.name not in said
+    targets.tell_of_other_code(is_plan=False)  # a run may have ended before it came to them
+    assert "2 cells were" in capsys.readouterr().err

@@ -27,7 +27,9 @@ def reset(name: str) -> list[Path]:
             "Nothing is kept of this cell.",
             found=name,
             where=str(Path(study).resolve()),
-            remedy="run it from the folder that holds the study",
+            remedy=f"python -m workflow_src status {study}   # names the cells of the study"
+            if Path(study).is_dir()
+            else "run it from the folder that holds the study",
         )
     for path in kept:
         shutil.rmtree(path)

@@ -37,6 +37,7 @@ from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide, site_resources
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
+DATA_TARGETS = ("data", "audit", "rigs")  # rules/targets.smk
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
 
 
@@ -177,6 +178,14 @@ class Targets:
         settings = self.settings()
         return [] if settings is None else forced_cells(settings, self.study, self.cells)
 
+    def _asks_only_for_data(self) -> bool:
+        """Whether each target of this run is a rule or a file that no cell is part of."""
+        settings = self.settings()
+        named = set() if settings is None else set(settings.targets)
+        return bool(named) and all(
+            name in DATA_TARGETS or Path(name).parts[:1] == (str(paths.DATA),) for name in named
+        )
+
     def _is_current(self, cell: Cell) -> bool:
         """Whether what is there is of the present settings, as far as a cell.json tells."""
         try:
@@ -269,13 +278,24 @@ class Targets:
 
         try:
             self.write_partial_tables()
-            print(digest(self.configuration, map(Path, logs), log_of, self.request), flush=True)
+            words = digest(
+                self.configuration,
+                map(Path, logs),
+                log_of,
+                self.request,
+                only_data=self._asks_only_for_data(),
+            )
+            print(words, flush=True)
         except Exception as error:
             print(f"What failed could not be summed up: {error!r}", flush=True)
 
-    def tell_of_other_code(self) -> None:
-        """Say which cells other code has trained, and how to train them anew."""
-        if said := told(self.study, self.cells):
+    def tell_of_other_code(self, *, is_plan: bool) -> None:
+        """Say which cells other code has trained, and how to train them anew.
+
+        Not those that a plan (a dry run) already trains anew.
+        """
+        forced = set(self._forced()) if is_plan else set()
+        if said := told(self.study, [cell for cell in self.cells if cell not in forced]):
             print(said, file=sys.stderr, flush=True)
 
     def _call(self, *arguments: str) -> None:
@@ -427,7 +447,7 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
         raise WorkflowError(str(error)) from None
     targets.settings = lambda: workflow.dag_settings
     # Whatever comes of this command: a plan, a run with nothing to do, with or without failures.
-    atexit.register(targets.tell_of_other_code)
+    atexit.register(lambda: targets.tell_of_other_code(is_plan=workflow.dryrun))
     return targets
 
 

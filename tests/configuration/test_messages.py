@@ -8,6 +8,7 @@ from __future__ import annotations
 import copy
 import re
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -196,11 +197,46 @@ def test_a_missing_key(world: Any, key: str) -> None:
     assert key in yaml.safe_load(said.remedy)
 
 
-def test_hardware_comes_from_a_profile(world: Any) -> None:
+WITHOUT_HARDWARE = {key: value for key, value in RUN.items() if key != "hardware"}
+
+
+@pytest.mark.parametrize("option", [["--profile", "slurm"], ["--profile=slurm"], []])
+def test_hardware_is_that_of_the_profile(
+    world: Any, monkeypatch: pytest.MonkeyPatch, option: list[str]
+) -> None:
     world.write()
-    said = told(world, {k: v for k, v in RUN.items() if k != "hardware"})
-    assert "--profile profiles/local" in said.remedy
-    assert "hardware=local" in said.remedy
+    monkeypatch.chdir(world.folder)
+    Path("slurm").mkdir()
+    Path("slurm/config.yaml").write_text("jobs: 2\nconfig:\n  hardware: big\n")
+    monkeypatch.setattr(sys, "argv", ["snakemake", "-n", *option, "--config", "study=demo"])
+    if not option:
+        monkeypatch.setenv("SNAKEMAKE_PROFILE", "slurm")
+    said = told(world, WITHOUT_HARDWARE)
+    assert said.where.startswith("--config on the command line")
+    assert "slurm/config.yaml" in said.found
+    assert said.remedy == "add `hardware=big` to --config"
+    (argument,) = re.findall(r"`(.*?)`", said.remedy)
+    Targets(load(WITHOUT_HARDWARE | typed([argument]), world.config), world.folder)
+
+
+def test_without_a_profile_the_hardware_classes_are_listed(
+    world: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write()
+    monkeypatch.setattr(sys, "argv", ["snakemake", "--profile", "nowhere"])
+    said = told(world, WITHOUT_HARDWARE)
+    assert said.expected == "one of big, local"
+    assert "`hardware=NAME`" in said.remedy
+
+
+def test_missing_hardware_hides_no_other_mistake(world: Any) -> None:
+    world.write()
+    for wrong in ({"seeds": [1, 1]}, {"datasets": ["nowhere"]}, {"training": {"epochs": 0}}):
+        said = told(world, WITHOUT_HARDWARE | wrong)
+        assert next(iter(wrong)) in said.text
+        assert "hardware" not in said.text
+    said = told(world, WITHOUT_HARDWARE | {"hardwar": "big"})
+    assert said.remedy == "--config hardware=big"
 
 
 FOLDER = {

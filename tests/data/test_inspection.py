@@ -261,6 +261,16 @@ def test_files_that_are_damaged_are_told_of(tmp_path):
     assert "NOT YET READ by this draft: A file is damaged or was cut short." in text
 
 
+def test_a_file_without_an_array_is_told_of(tmp_path):
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    for unit in (1, 2):
+        write_h5(folder / f"u{unit}.h5", signal(unit))
+    with h5py.File(folder / "u3.h5", "w") as file:
+        file["rate"] = 25_600.0
+    assert "u3.h5 has no single array 'raw/acceleration': it has none" in inspect(folder).rig
+
+
 def test_rates_that_files_state_are_mixed(tmp_path):
     folder = tmp_path / "bench"
     folder.mkdir()

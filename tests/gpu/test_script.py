@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -80,11 +81,27 @@ def test_without_a_card_it_says_so_and_ends_well(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_the_page_is_what_its_script_writes() -> None:
+def _page_of(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a copy of docs/gpu.py in `folder`, where it writes gpu.md."""
+    script = shutil.copy(ROOT / "docs" / "gpu.py", folder)
+    command = [sys.executable, script, *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_page_is_what_its_script_writes(tmp_path: Path) -> None:
     """Until a run is recorded; then its figures stand in the page, whose head names the commit."""
     page = (ROOT / "docs" / "gpu.md").read_text(encoding="utf-8")
     if "Measured once." in page:
         return
-    command = [sys.executable, str(ROOT / "docs" / "gpu.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert page == done.stdout
+    assert _page_of(tmp_path).returncode == 0
+    assert page == (tmp_path / "gpu.md").read_text(encoding="utf-8")
+
+
+def test_without_what_was_measured_the_page_stays(tmp_path: Path) -> None:
+    (tmp_path / "gpu.md").write_text("of before", encoding="utf-8")
+    done = _page_of(tmp_path, "found/gpu.json")
+    assert done.returncode == 1
+    assert "found/gpu.json is not there" in done.stderr
+    assert "benchmarks/gpu.py --out found " in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (tmp_path / "gpu.md").read_text(encoding="utf-8") == "of before"

@@ -110,4 +110,8 @@ def test_a_cell_is_reset_by_the_older_word_too(
     assert not any(folder.exists() for folder in folders)
     assert capsys.readouterr().out.splitlines() == [f"removed {folder}" for folder in folders]
     assert main([verb, "demo/d/net/all/1"]) == 1
-    assert "Nothing is kept" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "Nothing is kept" in said
+    assert "status demo" in said  # the study is there, the cell is not
+    assert main([verb, "demo2/d/net/all/1"]) == 1
+    assert "from the folder that holds the study" in capsys.readouterr().err

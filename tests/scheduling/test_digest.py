@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from snakemake.settings.types import DAGSettings
 
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
@@ -117,16 +118,16 @@ def test_what_failed_is_read_from_snakemakes_log(tmp_path: Path) -> None:
 
 def test_a_log_tells_its_last_error_and_remedy(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    assert said(None) == said(log) == ("", "")
+    assert said(None) == said(log) == ("", "", "")
     log.write_text("", encoding="utf-8")
-    assert said(log) == ("", "")
+    assert said(log) == ("", "", "")
     log.write_text('Traceback:\n  File "x"\n    f()\nKeyError: 3\n', encoding="utf-8")
-    assert said(log) == ("KeyError: 3", "")
+    assert said(log) == ("KeyError: 3", "", "")
     error = BadData("Bad.", where="here\nthere", found="x", remedy="a:\n  b: 1")
     log.write_text(f"epoch 1\n  remedy:   of before\n{error}\n", encoding="utf-8")
-    assert said(log) == ("Bad.", "a:\n  b: 1")
+    assert said(log) == ("Bad.", "here", "a:\n  b: 1")
     log.write_text("x" * 100_000 + f"\n{UserError('Last.', remedy='this')}\n", encoding="utf-8")
-    assert said(log) == ("Last.", "this")
+    assert said(log) == ("Last.", "", "this")
 
 
 def test_out_of_gpu_memory_with_nothing_smaller_names_larger_classes(run: Run) -> None:
@@ -207,7 +208,7 @@ def test_cells_without_input_are_counted_and_the_rule_that_failed_is_named(
     log.write_text(f"{error}\n", encoding="utf-8")
     assert run.digest(job("recordings", store, log)).splitlines() == [
         "FAILED recordings of data/bearing_sim: A file is cut.",
-        "  log: data/logs/b.recordings.log",
+        "  where: b.mat   log: data/logs/b.recordings.log",
         "  next: fetch b.mat again",
         f"        then {AGAIN}",
         "3 cells are not started, as what they read could not be made",
@@ -255,7 +256,7 @@ def test_data_that_could_not_be_made_are_named_although_snakemake_is_quiet(run_o
     log.write_text(f"{BadData('The file is damaged.', where='a.csv', remedy='mend it')}\n")
     first, known, then, *rest = run.digest().splitlines()
     assert first == "FAILED recordings of data/bearing_sim: The file is damaged."
-    assert known == f"  log: {log}"
+    assert known == f"  where: a.csv   log: {log}"
     assert then == "  next: mend it"
     assert rest[-1] == "3 cells are not started, as what they read could not be made"
     # Neither a log of success nor that of a store which is there says anything.
@@ -267,3 +268,31 @@ def test_data_that_could_not_be_made_are_named_although_snakemake_is_quiet(run_o
     store.parent.mkdir()
     store.touch()
     assert run.digest() == "3 cells are not started"
+
+
+@pytest.mark.parametrize(
+    ("asked", "tells_of_cells"),
+    [
+        ({"data"}, False),
+        ({"audit", "./data/bearing_sim/split.csv"}, False),
+        ({"data", "tables"}, True),
+        (set(), True),
+    ],
+)
+def test_a_run_that_was_asked_for_no_cell_tells_of_none(
+    run_on: Callable[..., Run],
+    capsys: pytest.CaptureFixture[str],
+    asked: set[str],
+    tells_of_cells: bool,
+) -> None:
+    run = run_on()
+    run.attempt("error")  # of an earlier run
+    log = Path("data/logs/bearing_sim.recordings.log")
+    log.parent.mkdir(parents=True)
+    log.write_text(f"{BadData('The file is damaged.', where='a.csv')}\n", encoding="utf-8")
+    run.targets.settings = lambda: DAGSettings(targets=asked)
+    run.targets.sum_up([])
+    text = capsys.readouterr().out
+    assert "FAILED recordings of data/bearing_sim: The file is damaged." in text
+    assert ("cells are not started" in text) == tells_of_cells
+    assert ("FAILED bearing_sim/fno" in text) == tells_of_cells

@@ -6,8 +6,11 @@ text. So they are read again, from what was typed.
 
 from __future__ import annotations
 
+import argparse
+import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -38,6 +41,31 @@ def over_files(
         )
         values["hardware"] = _HERE
     return values
+
+
+def missing_hardware(classes: Sequence[str]) -> UserError:
+    """What is said where no file, --config or profile names one of the hardware `classes`.
+
+    --config replaces the whole `config:` of a profile, and with it the class that it names.
+    """
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"))
+    profile = parser.parse_known_args(sys.argv[1:])[0].profile
+    file = Path(profile or "", "config.yaml")
+    # Snakemake has read it, by the plain rules of YAML.
+    said = yaml.safe_load(file.read_text(encoding="utf-8")) if profile and file.exists() else {}
+    config = said.get("config")
+    named = config.get("hardware") if isinstance(config, Mapping) else None
+    remedy = f"add `hardware={named or 'NAME'}` to --config"
+    if not named:
+        remedy += ", with a name of these,\nor leave --config out and use a profile that names one"
+    return UserError(
+        "The key `hardware` is missing.",
+        where=COMMAND_LINE,
+        found=f"`hardware: {named}` in {file}, which --config replaces" if named else None,
+        expected="one of " + ", ".join(classes),
+        remedy=remedy,
+    )
 
 
 def typed(arguments: Iterable[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from workflow_src.configuration.backbones import shipped_options
 from workflow_src.configuration.base import repeated
 from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.checking import checked
+from workflow_src.configuration.command_line import missing_hardware
 from workflow_src.configuration.digests import digest
 from workflow_src.configuration.keys import (
     Dataset,
@@ -247,6 +248,10 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     for file in files:
         if file.exists():
             read(file)  # Snakemake, which read it, takes the last of two like keys
+    if "hardware" not in config and set(config) <= set(Run.model_fields):
+        # Any class stands in for it, so that it hides no other mistake; an unknown key may be it.
+        load({**config, "hardware": _classes(folder)[0]}, folder, files)
+        raise missing_hardware(_classes(folder))
     run: Run = checked(Run, config, files)
     found = {name: _model(folder, name) for name in run.models}
     datasets = _datasets(folder, run.datasets)

@@ -167,18 +167,11 @@ def _nearest_key(given: _Given, path: Loc, known: Mapping[str, Any]) -> Loc | No
 
 def _missing(given: _Given, path: Loc, tail: str) -> UserError:
     here = place(given.model, path)
-    remedy = _mended(given, path, example(here) if here else None)
-    if path == ("hardware",):
-        remedy = (
-            "use a profile, for example `snakemake --profile profiles/local`; beside --config it "
-            "must be named again (`--config study=mine hardware=local`), since --config replaces "
-            "the whole `config:` of a profile"
-        )
     return UserError(
         f"The key `{dotted(given.section + path)}` is missing.{tail}",
         where=said_at(given.files, given.section + path[:-1], ABSENT),
         expected=allowed(here) if here else None,
-        remedy=remedy,
+        remedy=_mended(given, path, example(here) if here else None),
     )
 
 

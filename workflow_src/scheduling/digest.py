@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
@@ -53,20 +53,33 @@ def _listed(block: str, name: str) -> list[str]:
     return line[1].split(", ") if line else []
 
 
-def said(log: Path | None) -> tuple[str, str]:
-    """What a log says last that went wrong, and the remedy that it names; "" for none."""
+class Said(NamedTuple):
+    """An error, the first line of where it is, and the remedy that it names; "" for none."""
+
+    head: str = ""
+    where: str = ""
+    remedy: str = ""
+
+
+def said(log: Path | None) -> Said:
+    """What a log says last that went wrong."""
     if log is None or not log.exists():
-        return "", ""
+        return Said()
     with log.open("rb") as file:
         file.seek(max(0, log.stat().st_size - _TAIL_BYTES))
         lines = file.read().decode("utf-8", errors="replace").splitlines()
     # A traceback ends, and an error for users begins, with a line that is not indented.
     heads = [index for index, line in enumerate(lines) if line.strip() and not line[0].isspace()]
     if not heads:
-        return "", ""
+        return Said()
     below = "\n".join(lines[heads[-1] + 1 :])
     remedy = re.search(r"^ {2}remedy: *((?:.*)(?:\n {12}.*)*)", below, re.MULTILINE)
-    return lines[heads[-1]], textwrap.dedent(" " * 12 + remedy[1]) if remedy else ""
+    where = re.search(r"^ {2}where: *(.*)", below, re.MULTILINE)
+    return Said(
+        lines[heads[-1]],
+        where[1] if where else "",
+        textwrap.dedent(" " * 12 + remedy[1]) if remedy else "",
+    )
 
 
 def digest(
@@ -74,6 +87,8 @@ def digest(
     logs: Iterable[Path],
     log_of: Callable[[str, Cell], Path],
     request: Callable[[Cell], JobRequest],
+    *,
+    only_data: bool = False,
 ) -> str:
     """The text for a run that has failed.
 
@@ -82,6 +97,7 @@ def digest(
         logs: Snakemake's own, of this run.
         log_of: log of a rule of a cell.
         request: what the next run of the same command asks for.
+        only_data: the run was asked for no cell, so that none is told of.
     """
     jobs = [job for log in logs for job in failed_jobs(log.read_text(errors="replace"))]
     grid = survey(configuration.run.study, planned(configuration))
@@ -98,6 +114,8 @@ def digest(
         blocks.append(_cell(facts, len(grid) - len(without), len(grid)))
     shared = [job for job in jobs if not any(_is_of_cell(job, status) for status in grid)]
     shared += _unmade(configuration, rest, {job.log for job in shared})
+    if only_data:
+        return "\n".join(map(_shared, shared))
     lines = [_shared(job) for job in shared] + blocks[:_SHOWN]
     if len(blocks) > _SHOWN:
         more = len(blocks) - _SHOWN
@@ -159,8 +177,8 @@ def _cell(facts: _Facts, done: int, cells: int) -> str:
     # What the journal does not know happened before an attempt, or after the last.
     rule = facts.job.rule if facts.job is not None else _trainer(status)
     if last is None or last.cause is Cause.DONE or rule == "evaluate":
-        head, remedy = said(facts.log)
-        what, then = f"{rule}: {head or 'no word of why'}", _mended(remedy)
+        error = said(facts.log)
+        what, then = f"{rule}: {error.head or 'no word of why'}", _mended(error.remedy)
     else:
         what, then = _what(status, last), _next(facts, last)
     kept = paths.runs(facts.configuration.run.study, status.cell)
@@ -172,10 +190,11 @@ def _cell(facts: _Facts, done: int, cells: int) -> str:
 
 def _shared(job: Job) -> str:
     """A job that is no cell's: recordings, a split, tables."""
-    head, remedy = said(job.log)
+    error = said(job.log)
     outputs = ", ".join(sorted({str(path.parent) for path in job.outputs}))
-    what = f"FAILED {job.rule} of {outputs}: {head or 'no word of why'}"
-    return _block(what, f"log: {job.log or 'none'}", _mended(remedy))
+    what = f"FAILED {job.rule} of {outputs}: {error.head or 'no word of why'}"
+    where = f"where: {error.where}   " if error.where else ""
+    return _block(what, f"{where}log: {job.log or 'none'}", _mended(error.remedy))
 
 
 def _block(what: str, known: str, then: str) -> str:
@@ -232,7 +251,7 @@ def _mended(remedy: str) -> str:
 def _next(facts: _Facts, last: FinishedAttempt) -> str:
     """What to do about a cause."""
     if last.cause in (Cause.ERROR, Cause.BAD_DATA, Cause.DIVERGED):
-        return _mended(said(facts.log)[1])
+        return _mended(said(facts.log).remedy)
     request = facts.request(facts.status.cell)
     if request.refusal and last.cause in _MEMORY:
         elsewhere = _elsewhere(facts.configuration, _MEMORY[last.cause])

@@ -70,7 +70,9 @@ def take_sample(folder: Path, files: Sequence[str]) -> Sample:
     for file, arrays in held.items():
         name = name_in(arrays, array) if several else None
         if several and name is None:
-            notes.append(f"{file} has no single array {array!r}: {', '.join(arrays)}")
+            notes.append(
+                f"{file} has no single array {array!r}: it has {', '.join(arrays) or 'none'}"
+            )
             continue
         with _noted(file, notes):
             seen = look(folder / file, name)

@@ -128,10 +128,11 @@ def of_package(name: str) -> Definition:
     from bearing_datasets.build import DATASETS_DIR
 
     if name not in names():
-        near = difflib.get_close_matches(name, names(), n=3, cutoff=0.4)
+        near = difflib.get_close_matches(name, names(), n=1, cutoff=0.4)
+        nearest = f"; the nearest is `{near[0]}`" if near else ""
         raise UserError(
-            f"The package bearing-datasets has no dataset `{name}`.",
-            expected=f"one of {', '.join(near)}" if near else "a name of the list",
+            f"The package bearing-datasets has no dataset `{name}`{nearest}.",
+            expected=f"one of its {len(names())} (docs/datasets.md)",
             remedy="bearing-datasets list",
         )
     return _read(DATASETS_DIR / name, of_package=True)
