@@ -57,6 +57,7 @@ class Study:
         name: str,
         split: dict[str, Any] | None = None,
         shortcuts: dict[str, list[str]] | None = None,
+        searched_from: int | None = 384,
         **entry: Any,
     ) -> None:
         """Add a dataset and write its split.json, and audit.json with the warnings by task."""
@@ -66,7 +67,9 @@ class Study:
         folder = paths.split_folder(name)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "split.json").write_text(json.dumps(split or facts()))
-        (folder / "audit.json").write_text(json.dumps({"warnings": shortcuts or {}}))
+        (folder / "audit.json").write_text(
+            json.dumps({"certain_from_samples": searched_from, "warnings": shortcuts or {}})
+        )
 
     @property
     def plan(self) -> TablePlan:

@@ -306,6 +306,15 @@ def test_a_shortcut_stands_under_the_tables_of_its_task_alone(study: Any) -> Non
     text = noted(only(study))
     assert "bearing: warning: RMS alone tells the class" in text
     assert "of another task" not in text
+    assert "not searched" not in text
+
+
+def test_a_split_whose_content_was_not_searched_says_so(study: Any) -> None:
+    study.dataset("short", searched_from=None)
+    for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
+        study.classify("short", model, (0.5, 0.6, 0.7), row=row)
+    text = noted(only(study))
+    assert "short: warning: content that its parts share was not searched for" in text
 
 
 def test_two_specimens_apart_are_not_one(bearing: Any) -> None:

@@ -13,6 +13,7 @@ from workflow_src.configuration.keys import Span
 STRENGTHS = ("rig", "unit", "condition", "run", "time_block")  # strongest first
 # Recordings of one rig have no column `rig`: those of a union do.
 COLUMN_OF = {"rig": "rig", "unit": "unit_id", "condition": "condition", "run": "run_id"}
+TEST_DRAW, VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
 _NEAR = 0.1  # of the share asked: draws of equal groups stay as they are
 _TRIES = 100
 _EXCHANGES = 10_000  # pairs that are looked at, at most, for each step nearer

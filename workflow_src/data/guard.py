@@ -7,6 +7,7 @@ import pandas as pd
 
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.data.draws import COLUMN_OF
+from workflow_src.data.stacked import may_overlap
 from workflow_src.errors import UserError
 
 
@@ -34,15 +35,27 @@ def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 
     of them keeps its parts so far from its ends that no order of them brings two parts nearer
     than `gap`; two spans of different parts in one run have at least `gap` samples between them.
     Recordings of one run may be consecutive pieces of one acquisition, so they are laid end to
-    end for that.
+    end for that. Windows that may overlap lie in one part with all of their run: no distance
+    tells them apart.
     """
     recordings = table.set_index("recording_id")
     ends = rows["start"] + span_length
     outside = (rows["start"] < 0) | (ends > rows["recording_id"].map(recordings["length"]))
     if outside.any():
         raise _not_apart("A span does not lie within its recording.", rows[outside].head(1))
+    _guard_windows(rows, table)
     _guard_runs(rows, recordings, span_length, gap)
     _guard_distances(rows, along_runs(table)["begin"], span_length, gap)
+
+
+def _guard_windows(rows: pd.DataFrame, table: pd.DataFrame) -> None:
+    own = rows[rows["run_id"].isin(list(table["run_id"][may_overlap(table)]))]
+    parts = own.groupby("run_id", sort=False)["part"].nunique()
+    for run in parts.index[parts > 1]:
+        raise _not_apart(
+            f"Windows of the run {run!r}, which may overlap, lie in different parts.",
+            own[own["run_id"] == run].drop_duplicates("part"),
+        )
 
 
 def _guard_runs(rows: pd.DataFrame, recordings: pd.DataFrame, span_length: int, gap: int) -> None:

@@ -10,7 +10,13 @@ import pandas as pd
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.keys import Dataset, Selector
 from workflow_src.configuration.messages import as_yaml
-from workflow_src.data.draws import COLUMN_OF, STRENGTHS, draw_strongest
+from workflow_src.data.draws import (
+    COLUMN_OF,
+    STRENGTHS,
+    TEST_DRAW,
+    VALIDATION_DRAW,
+    draw_strongest,
+)
 from workflow_src.data.guard import guard, strength
 from workflow_src.data.naive import LEAKY, draw_windows, leak
 from workflow_src.data.origin import require_gap, rigs_in_test
@@ -20,11 +26,10 @@ from workflow_src.data.shares import far_off, shares
 from workflow_src.data.shots import DrawnShots, draw_shots
 from workflow_src.data.spans import place_spans
 from workflow_src.data.split_files import SplitTable
+from workflow_src.data.stacked import may_overlap, require_whole
 from workflow_src.data.support import PARTS, figures, label_facts, task_facts
 from workflow_src.data.truncation import truncate
 from workflow_src.errors import UserError
-
-_TEST_DRAW, _VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
 
 _CUT_EACH = "recordings of one run are cut each by itself, with a gap between one and the next"
 
@@ -118,6 +123,7 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     strategies = (plan.strategy, validation["strategy"])
     in_blocks = "time_block" in strategies or (split.shots and split.shots.of == "blocks")
     gap = span + split.gap if in_blocks else 0
+    require_whole(used, dataset, parts, strategies, where)
     if gap:
         require_gap(used, dataset, where)
     if split.gap and not gap:
@@ -172,8 +178,10 @@ def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     rows = place_spans(used, dataset, parts, {}, ("none", "none"), where)
     rows = draw_windows(rows, split)
     found = leak(rows, span)
+    least = "at least " if may_overlap(used).any() else ""  # samples of one recording are counted
     reason = (
-        f"{LEAKY}: windows drawn at random; {found['sharing_samples']} of {found['test_windows']} "
+        f"{LEAKY}: windows drawn at random; {least}{found['sharing_samples']} of "
+        f"{found['test_windows']} "
         "test windows share samples with training"
     )
     drawn = {"declared": split.validation.strategy, "strategy": split.validation.strategy}
@@ -228,7 +236,7 @@ def _plan_test(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -
     if split.test is not None:
         return _Plan(split.strategy, _selected(used, split.test, split.train, where), [])
     strategy, drawn, passed = draw_strongest(
-        used, dataset.span, split.strategy, split.test_share, (split.seed, _TEST_DRAW)
+        used, dataset.span, split.strategy, split.test_share, (split.seed, TEST_DRAW)
     )
     parts = {name: "test" if name in drawn else "train" for name in used["recording_id"]}
     return _Plan(strategy, parts, passed)
@@ -325,7 +333,7 @@ def _plan_validation(
         facts = {"declared": asked.strategy, "strategy": "select", "reason": "as declared"}
     else:
         strategy, held, passed = draw_strongest(
-            train, dataset.span, asked.strategy, asked.share, (dataset.split.seed, _VALIDATION_DRAW)
+            train, dataset.span, asked.strategy, asked.share, (dataset.split.seed, VALIDATION_DRAW)
         )
         if strategy == "time_block" and train["run_id"].duplicated().any():
             passed.append(_CUT_EACH)

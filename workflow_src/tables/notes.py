@@ -20,6 +20,9 @@ _STRENGTHS = {
     "leaky": "leaky: windows drawn at random from recordings that are in training as well, so that "
     "test windows share samples with it; comparable with no other column",
 }
+_NOT_SEARCHED = (
+    "warning: content that its parts share was not searched for, as its spans are too short"
+)
 _ABOUT_TASK = {
     "anomaly_detection": "Supervised, a coarsening of the fault classes: a gain here is no "
     "evidence of its own beside classification. The threshold of the false alarms is the 95th "
@@ -101,6 +104,8 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
         audits = [results.audits[name] for name in column.datasets if name in results.audits]
         shortcuts = [text for a in audits for text in a["warnings"].get(grid.task, [])]
         told += [f"warning: {text}" for text in shortcuts]
+        if any(a.get("certain_from_samples", 0) is None for a in audits):
+            told.append(_NOT_SEARCHED)
         if grid.task in ("classification", "anomaly_detection"):
             told.append(_one_specimen(splits))
         unique = [text.rstrip(".") for text in dict.fromkeys(told) if text]

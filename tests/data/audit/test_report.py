@@ -67,6 +67,9 @@ def test_a_leak_is_an_error_that_names_both_recordings(
     assert "5 of 5 test spans (100 %)" in said.err
     error = leak(AuditReport.read(Path("data/bench/audit.json")))
     assert isinstance(error, BadData)
+    assert "recordings of one run" in str(error)
+    way = yaml.safe_load(str(error).rpartition("needed:")[2])
+    assert Dataset.model_validate(KEYS | way | {"split": KEYS["split"] | way["split"]})
     assert cause_of(error).text == "bad_data"
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from workflow_src.artifacts.audit_report import AuditReport, SharedContent, SharedSpans
 from workflow_src.cells import rig_folder, split_folder
+from workflow_src.configuration.messages import as_yaml
 from workflow_src.data.audit.features import pieces
 from workflow_src.data.audit.leaks import Search, Shared, search
 from workflow_src.data.audit.shortcuts import LIFE, Shortcut, shortcuts
@@ -155,8 +156,12 @@ def leak(report: AuditReport) -> BadData | None:
         where=str(Path(split_folder(name), "split.csv")),
         found="\n".join(_found(report)),
         expected="parts that share no sample, whatever the recordings are called",
-        remedy="leave one of two recordings that share content out by `select:` of the dataset, or "
-        "give both one `run_id` under `fields:` of the rig",
+        remedy="recordings of two runs: leave one out by `select:` of the dataset, or give both "
+        "one `run_id` under `fields:` of the rig\n"
+        "one recording, or recordings of one run: keep each run whole by strategy unit or run, of "
+        "test and of validation; that takes several runs of each class\n"
+        "for validation alone, no part is needed:\n"
+        + as_yaml(("split", "validation"), {"strategy": "none"}),
     )
 
 

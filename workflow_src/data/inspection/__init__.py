@@ -69,7 +69,8 @@ def inspect(folder: Path, name: str | None = None, data_root: Path | None = None
     entries, _ = list_entries(options, folder, folder)
     name = name or re.sub(r"[^a-z0-9]+", "_", folder.name.lower()).strip("_") or "rig"
     seen = [*_seen(sample), *sample.notes, *chosen.notes, _tried(values, folder)]
-    keys, asked = guess_dataset(name, entries, min(sample.lengths))
+    stacked = options.stacked is not None
+    keys, asked = guess_dataset(name, entries, min(sample.lengths), stacked=stacked)
     return Drafts(name, draft("rig", values, questions, seen), draft("dataset", keys, asked))
 
 

@@ -26,6 +26,7 @@ from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.stacks import parted
 from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
 from workflow_src.data.sources.plausible import plausible
+from workflow_src.data.stacked import STACKED_IN
 from workflow_src.errors import UserError
 
 _TIMED = 64  # places at which a channel is compared with a clock
@@ -92,10 +93,18 @@ class FolderSource:
         if self._options.stacked is None or self._options.stacked.gaps == "none":
             yield self._recording(entry, content, rate_hz)
             return
+        for taken in {STACKED_IN, "window"} & set(entry.fields):
+            raise UserError(
+                "A recording has a field that stacked windows are given.",
+                where=entry.where,
+                found=taken,
+                remedy="name it otherwise under `fields:` of the rig, or in its table",
+            )
         digits = len(str(content.windows - 1))
         for window, own in enumerate(parted(content)):
             name = f"{entry.fields['recording_id']}.w{window:0{digits}d}"
-            fields = {**entry.fields, "recording_id": name, "window": str(window)}
+            given = {STACKED_IN: entry.fields["recording_id"], "window": str(window)}
+            fields = {**entry.fields, "recording_id": name, **given}
             yield self._recording(replace(entry, fields=fields), own, rate_hz)
 
     def _recording(self, entry: Entry, content: Content, rate_hz: float | None) -> Recording:
