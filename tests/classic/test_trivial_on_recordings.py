@@ -6,7 +6,7 @@ import pytest
 
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.evaluation import evaluate
-from workflow_src.predictions import SPAN_COLUMNS
+from workflow_src.predictions import SPAN_COLUMNS, ScoreFacts
 
 from ..recordings import RECORDINGS
 
@@ -59,12 +59,12 @@ def femto():
 
 @pytest.mark.slow
 def test_levels_on_femto(femto):
-    found = predict_trivial(femto, ["rul_prediction", "signal_prediction"], classes=[])
+    found = predict_trivial(femto, ["rul_prediction", "signal_prediction"], ScoreFacts())
     scores = evaluate(found)
-    rul = {row: values["values"]["rmse"] for row, values in scores["rul_prediction"].items()}
+    rul = {row: values.values["rmse"] for row, values in scores["rul_prediction"].items()}
     assert rul["training mean"] == pytest.approx(0.296, abs=0.002)
     assert rul["clock"] == pytest.approx(0.191, abs=0.001)
-    nmse = {row: values["values"]["nmse"] for row, values in scores["signal_prediction"].items()}
+    nmse = {row: values.values["nmse"] for row, values in scores["signal_prediction"].items()}
     assert nmse["input mean"] == pytest.approx(0.98, abs=0.03)
     assert nmse["AR(32)"] == pytest.approx(0.98, abs=0.03)
-    assert scores["signal_prediction"]["AR(32)"]["values"]["nmse_step_1"] < 0.9
+    assert scores["signal_prediction"]["AR(32)"].values["nmse_step_1"] < 0.9

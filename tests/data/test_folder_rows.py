@@ -600,3 +600,8 @@ def test_metadata_of_phm_vibench_move_no_cell(tmp_path, line, cells):
         read_table(path)
     path.write_text(f"{header}\n1,3,a.csv,0,\n\n2,3,b.csv,1,\n")  # separators at the ends
     assert read_table(path)["Label"].tolist() == ["0", "1"]
+
+
+def test_a_gap_of_millions_of_lines_is_refused_before_it_is_read(tmp_path):
+    write(tmp_path, "1.5\n2.5\n" + "\n" * 1_000_001 + "3.5\n")
+    refusal(tmp_path, "blank lines in a row", "line 3")

@@ -17,6 +17,7 @@ from workflow_src.errors import BadData
 _NEWLINE, _QUOTE, _SPACE = (ord(sign) for sign in '\n" ')
 _END = b"\n"
 _SAMPLED = 12  # lines from the middle of a file tell how its samples are written
+_MOST_BLANK = 1_000_000  # lines in a row; each would be a missing value
 _SHORT = 1000  # bytes: all lines are looked at to find the middle of so few
 
 
@@ -57,6 +58,13 @@ class Lines:
             self.raw = self.raw[: self.end + 1]
         if not self.end:
             raise BadData("A file holds separators alone.", where=str(path))
+        blank = self.raw.find(b"\n" * _MOST_BLANK)
+        if blank >= 0:
+            raise BadData(
+                f"A file holds more than {_MOST_BLANK} blank lines in a row.",
+                where=f"{path}, line {self.raw.count(_END, 0, blank) + 2}",
+                remedy="mend the file",
+            )
 
     def each(self, start: int = 0, number: int = 1) -> Iterator[Line]:
         """The lines from the byte ``start``, which begins the line ``number``."""
