@@ -75,7 +75,7 @@ def _begin(cell):
             os.environ["SLURM_CONF"] = os.devnull
         return
     sys.argv[:] = [
-        text.replace('"accelerator": "cuda"', '"accelerator": "cpu"') for text in sys.argv
+        re.sub('"accelerator": ?"cuda"', '"accelerator":"cpu"', text) for text in sys.argv
     ]
     if plan:
         _rehearse(cell, plan)
