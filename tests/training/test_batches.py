@@ -249,6 +249,7 @@ def test_a_killed_worker_loses_no_batch(reader: SpanReader) -> None:
         "during": "data",
         "before": {"workers": 2, "cache": True},
         "after": {"workers": 1, "cache": True},
+        "rank": 0,
     }
 
 
