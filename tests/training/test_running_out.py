@@ -33,8 +33,6 @@ from workflow_src.training.module import TrainingModule
 from workflow_src.training.predict import predict
 from workflow_src.training.recovery import Recovery
 
-from ..journal_lines import lines
-
 if TYPE_CHECKING:
     from .conftest import WriteCell
 
@@ -263,6 +261,8 @@ def outputs(cell: Path) -> tuple[bytes, bytes]:
 
 def events(cell: Path) -> list[dict[str, Any]]:
     """What the journal says of memory that ran out, less times and the system's words."""
+    from ..journal_lines import lines  # here, as the process under test runs this file by itself
+
     found = lines(runs_beside(cell) / "attempts.jsonl")
     return [
         {name: event[name] for name in ("of", "during", "before", "after")}
