@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -53,14 +54,15 @@ class SharedSpans(BaseModel):
     of: int
 
 
-class FoundShortcut(BaseModel):
-    """How well one feature tells a target in the test part, and whether that is a warning.
+@dataclass(frozen=True)
+class ShortcutFigures:
+    """How well one feature tells a target in the test part.
 
     ``p`` is the share of permutations that do as well, ``least_p`` the least that so few units can
     give; ``level`` is what counts.
     """
 
-    model_config = _PART
+    __pydantic_config__ = _PART
 
     feature: str
     target: str
@@ -70,6 +72,12 @@ class FoundShortcut(BaseModel):
     p: float
     least_p: float
     level: float
+
+
+@dataclass(frozen=True)
+class FoundShortcut(ShortcutFigures):
+    """The figures of one feature, and whether they are a warning."""
+
     warns: bool
 
 

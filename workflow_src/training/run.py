@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import shutil
 import time
@@ -14,6 +13,7 @@ from typing import Any
 
 import torch
 
+from workflow_src.artifacts.store_manifest import StoreManifest
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.code_digest import UNKNOWN, code_digest, joined, require_planned_code
@@ -229,10 +229,10 @@ def _predict(
 def full_identity(cell: NetworkCell) -> str:
     """What decides the numbers: the resolved configuration, the recordings and the split."""
     store = rig_folder(cell.dataset.rig)
-    manifest = json.loads((store / "manifest.json").read_text(encoding="utf-8"))
+    manifest = StoreManifest.read(store / "manifest.json")
     with (split_folder(cell.cell.dataset) / "split.csv").open("rb") as table:
         spans = hashlib.file_digest(table, "sha256").hexdigest()
-    return identity([cell.identity, manifest["sha256"], spans])
+    return identity([cell.identity, manifest.sha256, spans])
 
 
 def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:

@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.stats import rankdata
 
-from workflow_src.artifacts.audit_report import FoundShortcut
+from workflow_src.artifacts.audit_report import FoundShortcut, ShortcutFigures
 from workflow_src.data.audit.features import PIECE_COLUMNS
 from workflow_src.data.recordings import NORMAL
 
@@ -35,20 +35,9 @@ _FEWEST_RUNS = 3  # any two lives are in order, or in reverse
 
 
 @dataclass(frozen=True)
-class Shortcut:
-    """How well one feature tells a target in the test part.
+class Shortcut(ShortcutFigures):
+    """The figures of one feature, and what they mean."""
 
-    ``p`` is the share of permutations that do as well, ``least_p`` the least that so few units can
-    give; what counts is `level`.
-    """
-
-    feature: str
-    target: str
-    score: float
-    chance: float
-    units: int
-    p: float
-    least_p: float
     level: float = LEVEL
 
     @property
