@@ -507,7 +507,7 @@ def test_a_relative_root_needs_the_folder_of_the_data(rig: Rig) -> None:
 
 def test_an_unknown_name_and_an_empty_definition(rig: Rig) -> None:
     options = BearingDatasetsOptions(name="hit_smm")
-    with pytest.raises(UserError, match="one of hit_sm"):
+    with pytest.raises(UserError, match="the nearest is `hit_sm`"):
         Building(options, rig.data, rig.config)
     (rig.definition / "builder.py").unlink()
     with pytest.raises(UserError, match=r"no builder\.py"):
