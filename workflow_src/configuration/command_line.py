@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -50,13 +51,16 @@ def missing_hardware(classes: Sequence[str]) -> UserError:
     """
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--profile", default=os.environ.get("SNAKEMAKE_PROFILE"))
-    profile = parser.parse_known_args(sys.argv[1:])[0].profile
+    parser.add_argument("--config", "-C", nargs="*", default=[])
+    typed_here = parser.parse_known_args(sys.argv[1:])[0]
+    profile = typed_here.profile
     file = Path(profile or "", "config.yaml")
     # Snakemake has read it, by the plain rules of YAML.
     said = yaml.safe_load(file.read_text(encoding="utf-8")) if profile and file.exists() else {}
     config = said.get("config")
     named = config.get("hardware") if isinstance(config, Mapping) else None
-    remedy = f"add `hardware={named or 'NAME'}` to --config"
+    given = [shlex.quote(argument) for argument in typed_here.config]
+    remedy = " ".join(["--config", *given, f"hardware={named or 'NAME'}"])
     if not named:
         remedy += ", with a name of these,\nor leave --config out and use a profile that names one"
     return UserError(
