@@ -34,8 +34,8 @@ import psutil
 
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Dataset, NetworkCell, Training
-from workflow_src.configuration.keys import TaskSet
 from workflow_src.configuration.resolved_cell import NetworkModel
+from workflow_src.configuration.schema import TaskSet
 from workflow_src.data.store import MANIFEST, Store
 from workflow_src.limits import MB, descendants
 

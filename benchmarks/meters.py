@@ -21,10 +21,10 @@ from workflow_src.configuration.task_set import TaskSet
 from workflow_src.models.network import build_trunk
 from workflow_src.tasks import TASKS
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape
-from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.tasks.objective import HeadShape
+from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 from workflow_src.training.assembly import MultiTaskNetwork
-from workflow_src.training.step import How, step, valid_labels
+from workflow_src.training.step import StepOptions, step, valid_labels
 
 HORIZON = 64
 MODEL = {
@@ -42,12 +42,12 @@ MODEL = {
 
 
 def build(window: int, channels: int) -> MultiTaskNetwork:
-    learners = build_learners(
+    objectives = build_objectives(
         TaskSet.model_validate({task: {"weight": 1.0} for task in TASKS}),
-        facts=LearnFacts(("normal", "inner", "outer", "ball"), 1, 1),
+        facts=ObjectiveFacts(("normal", "inner", "outer", "ball"), 1, 1),
     )
     shape = HeadShape(tokens=32, width=64, horizon=HORIZON, channels=channels, classes=4)
-    return MultiTaskNetwork(build_trunk(MODEL, window, channels), learners, shape)
+    return MultiTaskNetwork(build_trunk(MODEL, window, channels), objectives, shape)
 
 
 def draw(size: int, window: int, channels: int) -> Batch:
@@ -79,21 +79,21 @@ def measure(size: int, options: argparse.Namespace) -> None:
     counts = valid_labels(network, batch)
 
     def gradients() -> None:
-        step(network, batch, size, None, counts, How())
+        step(network, batch, size, None, counts, StepOptions())
 
     whole = microseconds(gradients, max(5, options.steps // 10))
     with torch.no_grad():
         features = network.trunk(batch.window)
     total = 0.0
-    for learner in network.learners:
+    for objective in network.objectives:
         with torch.no_grad():
-            output = network.heads[learner.name](features.tokens, learner.extra(batch))
-        fresh, epoch = learner.meter(), learner.meter()
+            output = network.heads[objective.name](features.tokens, objective.extra(batch))
+        fresh, epoch = objective.meter(), objective.meter()
         fresh.update(output, batch, features.scale)
         epoch.merge(fresh.state)
 
-        def update(learner=learner, output=output) -> None:  # type: ignore[no-untyped-def]
-            learner.meter().update(output, batch, features.scale)
+        def update(objective=objective, output=output) -> None:  # type: ignore[no-untyped-def]
+            objective.meter().update(output, batch, features.scale)
 
         taken = microseconds(update, options.steps)
         again = microseconds(
@@ -102,7 +102,7 @@ def measure(size: int, options: argparse.Namespace) -> None:
         merged = microseconds(lambda e=epoch, f=fresh: e.merge(f.state), options.steps)
         total += taken + merged
         print(
-            f"{learner.name:<24}{size:>6}{taken:>8.0f}{again:>8.0f}{merged:>8.0f}"
+            f"{objective.name:<24}{size:>6}{taken:>8.0f}{again:>8.0f}{merged:>8.0f}"
             f"{100 * (taken + merged) / whole:>8.2f}{epoch.state.nbytes:>8}"
         )
     print(f"{f'all, of {whole:,.0f}':<24}{size:>6}{total:>24.0f}{100 * total / whole:>8.2f}")

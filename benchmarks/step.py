@@ -39,21 +39,21 @@ from workflow_src.limits import MB, resident
 from workflow_src.models.network import build_trunk
 from workflow_src.tasks import TASKS
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape
-from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.tasks.objective import HeadShape
+from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.optimizer import adamw
 from workflow_src.training.precision import Precision, PrecisionName
 from workflow_src.training.ranks import Ranks
 from workflow_src.training.recovery import Recovery
-from workflow_src.training.running import RunningMetrics
+from workflow_src.training.running_metrics import RunningMetrics
 from workflow_src.training.step import (
-    How,
     Mark,
-    Sums,
+    StepOptions,
+    StepTotals,
     loss_sum,
     means,
-    parts,
+    micro_batches,
     sample_keys,
     step,
     unwatched,
@@ -103,12 +103,12 @@ def build(
     """A backbone of `BACKBONES` with heads, from seed 0; `sizes` replace those above."""
     torch.manual_seed(0)
     options = {"backbone": backbone, **SIZES, **BACKBONES[backbone], **sizes}
-    learners = build_learners(
-        TaskSet.model_validate({task: {} for task in tasks}), facts=LearnFacts(CLASSES, 3, 1)
+    objectives = build_objectives(
+        TaskSet.model_validate({task: {} for task in tasks}), facts=ObjectiveFacts(CLASSES, 3, 1)
     )
     tokens, width = options["patch_count"], options["width"]
     shape = HeadShape(tokens, width, horizon, channels, len(CLASSES))
-    return MultiTaskNetwork(build_trunk(options, window, channels), learners, shape).train()
+    return MultiTaskNetwork(build_trunk(options, window, channels), objectives, shape).train()
 
 
 def draw(size: int, horizon: int, window: int = 4096, channels: int = 2) -> Batch:
@@ -131,19 +131,19 @@ def joint_step(
     size: int,
     keys: Tensor,
     counts: Mapping[str, Tensor],
-    how: How,
-) -> Sums:
+    options: StepOptions,
+) -> StepTotals:
     """The same gradients with all heads' activations alive until one backward pass."""
-    sums = Sums.zero(network, batch.window.device)
-    for part, part_keys in parts(batch, size, keys):
-        with how.autocast():
+    sums = StepTotals.zero(network, batch.window.device)
+    for part, part_keys in micro_batches(batch, size, keys):
+        with options.autocast():
             features = network.trunk(part.window, part_keys)
         total = torch.zeros((), dtype=torch.float64, device=batch.window.device)
-        for learner in network.learners:
-            loss = loss_sum(network, learner, features, part, how)
-            total = total + learner.weight * loss / counts[learner.name].clamp(min=1)
-            sums.losses[learner.name] += loss.detach()
-        (how.scale * total).backward()  # type: ignore[no-untyped-call]
+        for objective in network.objectives:
+            loss = loss_sum(network, objective, features, part, options)
+            total = total + objective.weight * loss / counts[objective.name].clamp(min=1)
+            sums.losses[objective.name] += loss.detach()
+        (options.scale * total).backward()  # type: ignore[no-untyped-call]
     return sums
 
 
@@ -162,7 +162,7 @@ class Loop:
         )
         self.precision = Precision(levers.precision)
         self.scale = self.precision.loss_scale()
-        self.metrics = RunningMetrics(network.learners, Ranks())
+        self.metrics = RunningMetrics(network.objectives, Ranks())
         self.steps = 0
 
     def __call__(self, batch: Batch) -> dict[str, float]:
@@ -177,10 +177,10 @@ class Loop:
         self.steps += 1
         return dict(zip(sums.losses, losses, strict=True))
 
-    def _gradient(self, batch: Batch, counts: Mapping[str, Tensor]) -> Sums:
+    def _gradient(self, batch: Batch, counts: Mapping[str, Tensor]) -> StepTotals:
         keys, parameters = sample_keys(0, self.steps, batch.index), [*self.network.parameters()]
         while True:
-            how = How(
+            options = StepOptions(
                 lambda: self.precision.autocast(self.device.type),
                 self.scale.scale,
                 self.metrics.meters,
@@ -188,7 +188,7 @@ class Loop:
             )
             sums = self.recovery.run(
                 "training",
-                lambda size: self.compute(self.network, batch, size, keys, counts, how),  # noqa: B023
+                lambda size: self.compute(self.network, batch, size, keys, counts, options),  # noqa: B023
                 self._undo,
             )
             self.scale.unscale(parameters)

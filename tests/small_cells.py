@@ -8,8 +8,8 @@ from typing import Any
 
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Dataset, NetworkCell, Training
-from workflow_src.configuration.keys import TaskSet
 from workflow_src.configuration.resolved_cell import ClassicModel, NetworkModel, ResolvedCell
+from workflow_src.configuration.schema import TaskSet
 
 SPLIT = {
     "strategy": "unit",

@@ -82,7 +82,7 @@ def test_a_file_that_is_added_renamed_or_torn_counts(tmp_path: Path) -> None:
     [
         ("models/dlinear.py", True, False),
         ("training/step.py", True, False),
-        ("tasks/classification/learn.py", True, False),
+        ("tasks/classification/objective.py", True, False),
         ("tasks/meters.py", True, False),
         ("tasks/classification/score.py", False, False),
         ("tasks/scores.py", False, False),

@@ -15,7 +15,7 @@ from workflow_src.configuration.drafts import MARK
 from workflow_src.configuration.folder import CHANNEL_KINDS
 from workflow_src.configuration.patterns import template_names
 from workflow_src.data.sources.bearing_datasets.definitions import names, of_package
-from workflow_src.data.sources.bearing_datasets.drafting import Drafts, drafts, how_to_split
+from workflow_src.data.sources.bearing_datasets.drafting import DraftedFiles, drafts, how_to_split
 from workflow_src.errors import UserError
 
 # Those for which the package's own page says that it names the physical bearing, and the runs.
@@ -25,7 +25,7 @@ RUNS = {"dlr_needle", "femto", "ferrara_rtf", "ims", "kaist_rtf", "paderborn_rtf
 RUNS |= {"wt_hss", "xjtu_sy"}
 
 
-def made(name: str) -> Drafts:
+def made(name: str) -> DraftedFiles:
     return drafts(of_package(name), {"name": name}, name)
 
 

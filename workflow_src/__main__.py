@@ -313,7 +313,7 @@ def _inspect(options: argparse.Namespace) -> Cause:
 
 def _schema(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration.documentation import document
-    from workflow_src.configuration.schema import schemas
+    from workflow_src.configuration.json_schema import schemas
     from workflow_src.files import write_text
 
     texts = {Path("config", "schemas", name): text for name, text in schemas().items()}

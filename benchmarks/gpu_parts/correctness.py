@@ -21,7 +21,7 @@ from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.optimizer import adamw
 from workflow_src.training.precision import Precision, PrecisionName, turn_tf32_off
-from workflow_src.training.step import How, sample_keys, step, valid_labels
+from workflow_src.training.step import StepOptions, sample_keys, step, valid_labels
 
 BATCH, MICRO_BATCHES = 11, (1, 3, 7, 11)
 HORIZON, CHANNELS = 32, 2
@@ -76,8 +76,8 @@ class Case:
         counts = valid_labels(self.network, self.batch)
         while True:
             self.network.zero_grad()
-            how = How(autocast=lambda: chosen.autocast(kind), scale=scale.scale)
-            step(self.network, self.batch, micro, keys, counts, how)
+            options = StepOptions(autocast=lambda: chosen.autocast(kind), scale=scale.scale)
+            step(self.network, self.batch, micro, keys, counts, options)
             scale.unscale(parameters)
             finite = all(bool(p.grad.isfinite().all()) for p in parameters)  # type: ignore[union-attr]
             if finite or not scale.overflowed():

@@ -20,7 +20,7 @@ from gpu_parts.bench import Bench
 from gpu_parts.study import Study
 from workflow_src.cells import runs_beside
 from workflow_src.configuration import Hardware
-from workflow_src.configuration.keys import SiteClass
+from workflow_src.configuration.schema import SiteClass
 from workflow_src.limits import MB
 from workflow_src.scheduling.events import Ended, Event, Resumed
 from workflow_src.scheduling.journal import Journal

@@ -27,7 +27,7 @@ from workflow_src.training.optimizer import adamw
 from workflow_src.training.out_of_memory import exhausted, free
 from workflow_src.training.precision import turn_tf32_off
 from workflow_src.training.predict import outputs_of
-from workflow_src.training.step import How, loss_sums
+from workflow_src.training.step import StepOptions, loss_sums
 
 # Of a batch within a layer, the only tensors that matter: 64 MB, or 8 MB per span.
 BATCH, TOKENS, HIDDEN = 8, 64, 32768
@@ -182,7 +182,9 @@ def spans(device: torch.device) -> list[Batch]:
 
 def validated(loop: Loop, batch: Batch) -> list[Tensor]:
     """Sums of the losses of a batch, on the CPU."""
-    sums = loop.recovery.run("validation", lambda size: loss_sums(loop.network, batch, size, How()))
+    sums = loop.recovery.run(
+        "validation", lambda size: loss_sums(loop.network, batch, size, StepOptions())
+    )
     return [total.cpu() for total in sums.values()]
 
 

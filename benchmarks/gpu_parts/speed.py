@@ -25,7 +25,7 @@ from workflow_src.models.timesnet import convolve
 from workflow_src.training.assembly import build_network
 from workflow_src.training.batches import TrainingBatches
 from workflow_src.training.precision import PrecisionName, turn_tf32_off
-from workflow_src.training.step import How, sample_keys, step, valid_labels
+from workflow_src.training.step import StepOptions, sample_keys, step, valid_labels
 
 HORIZON, CHANNELS = 96, 2
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -117,7 +117,7 @@ def graph(bench: Bench, backbone: str) -> dict[str, float]:
         parameter.grad = torch.zeros_like(parameter)
 
     def gradients() -> None:
-        step(network, batch, len(batch), keys, counts, How())
+        step(network, batch, len(batch), keys, counts, StepOptions())
 
     side = torch.cuda.Stream()
     with torch.cuda.stream(side):

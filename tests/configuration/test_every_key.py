@@ -12,7 +12,7 @@ import pytest
 from pydantic import BaseModel, TypeAdapter
 
 from workflow_src.configuration.documentation import rows
-from workflow_src.configuration.schema import FILES
+from workflow_src.configuration.json_schema import FILES
 
 Probe = Callable[[Any], None]
 # Classes that hold keys of a section for others to share.

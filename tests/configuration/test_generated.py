@@ -11,9 +11,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from workflow_src.__main__ import main
 from workflow_src.configuration.documentation import document, rows
-from workflow_src.configuration.keys import Run
+from workflow_src.configuration.json_schema import FILES, schemas
 from workflow_src.configuration.reading import read, read_extended
-from workflow_src.configuration.schema import FILES, schemas
+from workflow_src.configuration.schema import Run
 
 REPOSITORY = Path(__file__).parents[2]
 CONFIG = REPOSITORY / "config"

@@ -16,21 +16,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.command_line import over_files, typed
-from workflow_src.configuration.keys import Rig
 from workflow_src.configuration.lines import COMMAND_LINE
 from workflow_src.configuration.loading import _datasets, _one, load
-from workflow_src.configuration.messages import as_flow, as_yaml
 from workflow_src.configuration.reading import read
-from workflow_src.configuration.strict import Origin, parse
+from workflow_src.configuration.schema import Rig
+from workflow_src.configuration.strict_yaml import TextPlace, parse
+from workflow_src.configuration.validation_errors import as_flow, as_yaml
 from workflow_src.errors import UserError
 
 from ..examples import examples
 
 REPOSITORY = Path(__file__).parents[2]
-FILE = Origin("f.yaml")
+FILE = TextPlace("f.yaml")
 
 
-def refused(text: str, origin: Origin = FILE) -> str:
+def refused(text: str, origin: TextPlace = FILE) -> str:
     with pytest.raises(UserError) as caught:
         parse(text, origin)
     return str(caught.value)

@@ -7,9 +7,9 @@ from pkgutil import resolve_name
 
 import pytest
 
-from workflow_src.configuration.keys import Rig
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.schema import Rig
 from workflow_src.configuration.sources import SOURCES, _options
+from workflow_src.configuration.validation_errors import as_yaml
 
 KEYS = {"unit": "g", "amplitude_comparable": False}
 

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from workflow_src.configuration import Dataset, Rig
 from workflow_src.configuration.union import UnionOptions
-from workflow_src.data.origin import rate_tells_class
 from workflow_src.data.prepare import prepare_rig
+from workflow_src.data.provenance import rate_tells_class
 from workflow_src.data.sources.union import UnionSource
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.configuration import load
-from workflow_src.configuration.keys import Dataset
-from workflow_src.data.naive import leak
+from workflow_src.configuration.schema import Dataset
+from workflow_src.data.leaky_windows import leak
 from workflow_src.data.prepare import prepare_rig, prepare_split
 from workflow_src.data.splits import make_split
 from workflow_src.errors import UserError

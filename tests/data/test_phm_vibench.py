@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from workflow_src.configuration.keys import Rig
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
+from workflow_src.configuration.schema import Rig
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.data.prepare import prepare_rig
 from workflow_src.data.recordings import NORMAL, Recording

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
-from workflow_src.data.external import Place, as_signal
+from workflow_src.data.external import ExternalSamples, as_signal
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.phm_vibench import PhmVibenchSource
 from workflow_src.data.store import Heading, Store, write_store
@@ -106,7 +106,7 @@ def test_any_span_of_any_form_comes_back(
     with h5py.File(folder / "theirs.h5", "w") as file:
         file["7"] = whole[:, 0] if shape == "(L,)" else whole[..., None] if "1)" in shape else whole
     signal = as_signal(whole, chosen)
-    place = Place(folder / "theirs.h5", "7", chosen)
+    place = ExternalSamples(folder / "theirs.h5", "7", chosen)
     kinds = ("vibration",) * signal.shape[1]
     write_store([Recording("a", "u", "c", "r", signal, kinds, place=place)], folder / "s", FACTS)
     with Store(folder / "s") as store:
@@ -209,7 +209,7 @@ def test_other_samples_or_labels_make_another_file(tmp_path: Path) -> None:
     """Snakemake trains anew only if the bytes of a small input differ, and these are links."""
     with h5py.File(tmp_path / "theirs.h5", "w") as file:
         file["1"] = np.zeros((9, 1))
-    place = Place(tmp_path / "theirs.h5", "1")
+    place = ExternalSamples(tmp_path / "theirs.h5", "1")
 
     def digest(samples: float, fault: str) -> str:
         signal = np.full((9, 1), samples, np.float32)

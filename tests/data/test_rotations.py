@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.configuration.keys import Dataset
 from workflow_src.configuration.rotations import rotations
+from workflow_src.configuration.schema import Dataset
 from workflow_src.data.rotations import deal
 from workflow_src.data.splits import make_split
 from workflow_src.errors import UserError

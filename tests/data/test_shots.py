@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src.configuration.keys import Dataset
-from workflow_src.data.guard import guard
+from workflow_src.configuration.schema import Dataset
+from workflow_src.data.disjointness import require_disjoint
 from workflow_src.data.splits import make_split
 from workflow_src.errors import UserError
 from workflow_src.tables.protocols import strength_in_words
@@ -92,7 +92,7 @@ def test_blocks_keep_their_gap_in_any_order_of_the_pieces(pieces: int) -> None:
     names = rows["recording_id"].drop_duplicates().sample(frac=1, random_state=1)
     for i, name in enumerate(names):  # whichever follows which
         table.loc[table["recording_id"] == name, "time_s"] = float(i)
-    guard(rows, table, SPAN, SPAN + 7)
+    require_disjoint(rows, table, SPAN, SPAN + 7)
 
 
 def test_the_guard_refuses_a_block_at_the_end_of_a_piece() -> None:
@@ -104,7 +104,7 @@ def test_the_guard_refuses_a_block_at_the_end_of_a_piece() -> None:
     mine = rows["recording_id"] == rows.loc[shot, "recording_id"]
     rows = rows[~(mine & (rows["part"] == "test") & (rows["start"] < 2 * SPAN))]
     with pytest.raises(UserError, match="lie in different parts"):
-        guard(rows, table, SPAN, SPAN)
+        require_disjoint(rows, table, SPAN, SPAN)
 
 
 def test_draws_differ_and_repeat() -> None:

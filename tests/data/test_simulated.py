@@ -18,7 +18,7 @@ from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.simulated import SimulatedOptions, simulate
 from workflow_src.data.sources.simulated.bearing import DEFECT_ORDERS, FAULTS, ORDERS
 from workflow_src.data.sources.simulated.gearbox import PINION_TEETH
-from workflow_src.data.sources.simulated.run_to_failure import ONSETS, SNAPSHOT_EVERY_S, Life
+from workflow_src.data.sources.simulated.run_to_failure import ONSETS, SNAPSHOT_EVERY_S, DrawnLife
 from workflow_src.data.sources.simulated.structure import STEPS_PER_G, Mode, impacts, ring
 from workflow_src.errors import UserError
 
@@ -228,7 +228,7 @@ def test_lives_spread_five_fold_and_amplitude_carries_the_damage(seed):
     shares=st.lists(st.floats(0, 1), min_size=2, max_size=20),
 )
 def test_damage_never_heals(growth, shares):
-    life = Life(growth, onset_s=100.0, life_s=300.0, steps=(0.2, 0.5, 0.8))
+    life = DrawnLife(growth, onset_s=100.0, life_s=300.0, steps=(0.2, 0.5, 0.8))
     damage = [life.damage(100 + 200 * share) for share in sorted(shares)]
     assert all(after >= before for before, after in pairwise(damage))
     assert life.damage(100.0) == pytest.approx(0.0)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.schema import Dataset
+from workflow_src.data.disjointness import require_disjoint, strength
 from workflow_src.data.draws import draw
-from workflow_src.data.guard import guard, strength
+from workflow_src.data.label_support import require
 from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split
-from workflow_src.data.support import require
 from workflow_src.errors import BadData, UserError
 
 from ..examples import examples
@@ -289,11 +289,11 @@ def test_consecutive_recordings_keep_the_gap_at_their_seam(
     assert (edges["min"] == 0).all()
     assert (edges["max"] + 64).tolist() == [2000 - 74, 2000 - 74, 2000]  # the last one is whole
     assert any("cut each by itself" in reason for reason in split.facts["reasons"])
-    guard(split.rows, table, 64, 74)
+    require_disjoint(split.rows, table, 64, 74)
     moved = split.rows.copy()
     moved.loc[moved.index[moved["recording_id"] == order[0]][-1], "start"] += 1
     with pytest.raises(UserError, match="73 samples apart, 74 are needed") as caught:
-        guard(moved, table, 64, 74)
+        require_disjoint(moved, table, 64, 74)
     assert f"recording {order[1]!r}, start 0" in str(caught.value)
 
 
@@ -499,21 +499,21 @@ def test_recordings_that_differ_in_channels_are_refused() -> None:
 def test_the_guard_names_the_two_spans() -> None:
     table = rig()
     split = make_split(table, dataset({"strategy": "time_block"}), "bench")
-    guard(split.rows, table, 64, 64)
+    require_disjoint(split.rows, table, 64, 64)
     moved = split.rows.copy()
     first_val = moved.index[(moved["recording_id"] == "r3") & (moved["part"] == "val")][0]
     before = moved.loc[first_val - 1]
     moved.loc[first_val, "start"] = before["start"] + 63
     with pytest.raises(UserError, match="-1 samples apart, 64 are needed") as caught:
-        guard(moved, table, 64, 64)
+        require_disjoint(moved, table, 64, 64)
     assert f"span {before['span']}, recording 'r3'" in str(caught.value)
     moved.loc[first_val, "start"] = before["start"] + 64 + 63
-    guard(moved, table, 64, 63)
+    require_disjoint(moved, table, 64, 63)
     with pytest.raises(UserError, match="63 samples apart, 64 are needed"):
-        guard(moved, table, 64, 64)
+        require_disjoint(moved, table, 64, 64)
     moved.loc[first_val, "start"] = 1990
     with pytest.raises(UserError, match="within its recording"):
-        guard(moved, table, 64, 64)
+        require_disjoint(moved, table, 64, 64)
 
 
 def test_strength_counts_validation_as_training() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import HealthCheck, event, given, settings
 from hypothesis import strategies as st
 
-from workflow_src.configuration.keys import Dataset
 from workflow_src.configuration.rotations import rotations
+from workflow_src.configuration.schema import Dataset
 from workflow_src.data.draws import COLUMN_OF as ALL
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.splits import make_split

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from workflow_src.configuration.folder import FolderOptions
-from workflow_src.configuration.keys import Dataset
 from workflow_src.configuration.reading import merged
-from workflow_src.data.guard import guard
+from workflow_src.configuration.schema import Dataset
+from workflow_src.data.disjointness import require_disjoint
 from workflow_src.data.inspection import inspect
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.split_files import SplitTable
@@ -157,11 +157,11 @@ def test_the_guard_sees_for_itself_that_windows_are_divided(tmp_path: Path) -> N
     rows = own[["recording_id", "unit_id", "run_id", "condition"]].assign(start=0, span=range(40))
     for parts in (["train"] * 20 + ["test"] * 20, ["train", "test"] * 20):
         with pytest.raises(UserError, match="may overlap"):
-            guard(rows.assign(part=parts), table, 64)
+            require_disjoint(rows.assign(part=parts), table, 64)
     both = pd.concat([rows.assign(part="train"), rows.assign(part="test", start=192)])
     with pytest.raises(UserError, match="may overlap"):
-        guard(both.sort_values("recording_id"), table, 64, 100)
-    guard(rows.assign(part="train"), table, 64)
+        require_disjoint(both.sort_values("recording_id"), table, 64, 100)
+    require_disjoint(rows.assign(part="train"), table, 64)
 
 
 def test_a_leaky_split_does_not_claim_to_count_every_shared_window(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 
 from workflow_src.classic.run import run_classic
 from workflow_src.configuration import load
-from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.schema import Dataset
 from workflow_src.data.prepare import prepare_rig, prepare_split
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.splits import make_split

@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.configuration.keys import Dataset, Rig
+from workflow_src.configuration.schema import Dataset, Rig
 from workflow_src.configuration.union import UnionOptions
-from workflow_src.data.origin import rate_tells_class
+from workflow_src.data.provenance import rate_tells_class
 from workflow_src.data.recordings import Recording
 from workflow_src.data.resampling import SUPPORT
 from workflow_src.data.sources.folder import FolderSource

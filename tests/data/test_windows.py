@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.schema import Dataset
 from workflow_src.data.chunk_reader import ChunkReader
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable

@@ -31,7 +31,7 @@ AREAS: dict[str, tuple[list[str], list[str]]] = {  # code and the tests that hol
         ["tests/training/test_recovery.py", "tests/training/test_out_of_memory.py"],
     ),
     "request": ([f"{SCHEDULING}/request.py"], ["tests/scheduling/test_request.py"]),
-    "guard": (["workflow_src/data/guard.py"], ["tests/data/test_splits*.py"]),
+    "disjointness": (["workflow_src/data/disjointness.py"], ["tests/data/test_splits*.py"]),
     "lock": ([f"{SCHEDULING}/lock.py"], ["tests/scheduling/test_lock.py"]),
     "scores": (
         ["workflow_src/tasks/scores.py", "workflow_src/tasks/*/score.py"],

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.__main__ import main
-from workflow_src.configuration.keys import RequestKeys, SiteClass
+from workflow_src.configuration.schema import RequestKeys, SiteClass
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.rank_share import largest_share, rank_share
 from workflow_src.scheduling.request import JobRequest

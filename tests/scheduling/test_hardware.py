@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from workflow_src import limits
 from workflow_src.configuration import Hardware, load
-from workflow_src.configuration.keys import Request as Configured
-from workflow_src.configuration.keys import SiteClass
+from workflow_src.configuration.schema import Request as Configured
+from workflow_src.configuration.schema import SiteClass
 from workflow_src.errors import UserError
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity

@@ -20,10 +20,10 @@ from workflow_src.scheduling.events import (
     Ended,
     Event,
     Levers,
+    MemorySample,
     NearLimit,
     Other,
     Resumed,
-    Sample,
     Shrank,
     Started,
     read_event,
@@ -84,7 +84,9 @@ EVERY_KIND: list[Event] = [
     Shrank(of="host", during="data", before=Levers(workers=2, cache=True), after=Levers(workers=1)),
     NearLimit(of="host", crossed="warning", used_mb=1.5, limit_mb=2.0, source="a file"),
     Ended(cause="done", message="", steps=3, peaks_mb={"host_mb": 1.5}, seconds=2.5),
-    Ended(cause="terminated", found_later=True, sample=Sample(time=1.0, used_mb=1, limit_mb=2)),
+    Ended(
+        cause="terminated", found_later=True, sample=MemorySample(time=1.0, used_mb=1, limit_mb=2)
+    ),
 ]
 
 

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflow_src.configuration import Hardware
-from workflow_src.configuration.keys import Request as Configured
-from workflow_src.configuration.keys import SiteClass
+from workflow_src.configuration.schema import Request as Configured
+from workflow_src.configuration.schema import SiteClass
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import read_event
 from workflow_src.scheduling.request import (

@@ -10,7 +10,7 @@ import pytest
 
 from workflow_src.scheduling import slurm
 from workflow_src.scheduling.attempt_history import cause_without_end
-from workflow_src.scheduling.events import Sample, Started
+from workflow_src.scheduling.events import MemorySample, Started
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.slurm import cause_of_job
 
@@ -72,7 +72,7 @@ def test_without_an_answer_the_last_heartbeat_tells(
     assert cause_of_job("4711") is None
     journal = Journal(tmp_path / "attempts.jsonl")
     journal.append(Started(job="4711"))
-    sample = Sample(time=1.0, used_mb=90, limit_mb=100)
+    sample = MemorySample(time=1.0, used_mb=90, limit_mb=100)
     found = cause_without_end(journal.events(), sample)
     assert found is not None
     assert found.text == "host_oom"
@@ -82,7 +82,7 @@ def test_slurms_word_beats_the_last_heartbeat(programs: Programs, tmp_path: Path
     programs(squeue="echo NODE_FAIL")
     journal = Journal(tmp_path / "attempts.jsonl")
     journal.append(Started(job="4711"))
-    sample = Sample(time=1.0, used_mb=90, limit_mb=100)
+    sample = MemorySample(time=1.0, used_mb=90, limit_mb=100)
     found = cause_without_end(journal.events(), sample)
     assert found is not None
     assert found.text == "node_lost"

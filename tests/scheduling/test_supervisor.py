@@ -23,7 +23,7 @@ from workflow_src.scheduling import supervisor as module
 from workflow_src.scheduling.attempt_history import cause_of_silence
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
-from workflow_src.scheduling.events import Sample, Started
+from workflow_src.scheduling.events import MemorySample, Started
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import Lock, newest
 from workflow_src.scheduling.supervisor import supervise
@@ -411,7 +411,7 @@ def test_a_child_whose_supervisor_died_before_its_first_line_dies(tmp_path: Path
 def test_silence_is_classified_by_what_was_seen_last(
     runs: Path, until: float | None, sample: dict[str, float], cause: str
 ) -> None:
-    assert cause_of_silence(Started(until=until), Sample.read(sample)).text == cause
+    assert cause_of_silence(Started(until=until), MemorySample.read(sample)).text == cause
     # The same, from what a dead supervisor left.
     runs.mkdir(parents=True)
     Journal(runs / "attempts.jsonl").append(Started(until=until))

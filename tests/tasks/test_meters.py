@@ -13,14 +13,14 @@ from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTens
 from workflow_src.models.normalisation import WindowScale, normalise
 from workflow_src.tasks import TASKS
 from workflow_src.tasks.anomaly_detection import score as anomaly_detection
-from workflow_src.tasks.anomaly_detection.learn import AnomalyDetection
+from workflow_src.tasks.anomaly_detection.objective import AnomalyDetection
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.classification import score as classification
-from workflow_src.tasks.classification.learn import Classification
+from workflow_src.tasks.classification.objective import Classification
 from workflow_src.tasks.rul_prediction import score as rul_prediction
-from workflow_src.tasks.rul_prediction.learn import RulPrediction
+from workflow_src.tasks.rul_prediction.objective import RulPrediction
 from workflow_src.tasks.signal_prediction import score as signal_prediction
-from workflow_src.tasks.signal_prediction.learn import SignalPrediction
+from workflow_src.tasks.signal_prediction.objective import SignalPrediction
 
 from ..examples import examples
 
@@ -107,16 +107,16 @@ def test_metrics_are_those_of_the_score_where_every_span_is_a_recording(
     still = batch.window.clone()
     still[:300, :, 0] = 0.1  # a channel that does not move within these windows
     batch = replace(batch, window=still)
-    scale, output, learner = scale_of(batch), outputs[task], LEARNERS[task]
+    scale, output, objective = scale_of(batch), outputs[task], LEARNERS[task]
     if normalisation == "none" and task == "signal_prediction":
         scale, output = WindowScale.identity(batch.window), scale.undo(output)
     given_labels = {"rul_prediction": "rul", "classification": "fault"}.get(task, "anomaly")
     target = None if task == "signal_prediction" else getattr(batch, given_labels)
     table = predictions(
         task,
-        learner.predict(output, batch, scale),
+        objective.predict(output, batch, scale),
         target,
-        mask=learner.mask(batch),
+        mask=objective.mask(batch),
         run=0,
         columns=signal_prediction.STATISTICS if task == "signal_prediction" else (),
         classes=list("abcd"),

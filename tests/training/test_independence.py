@@ -15,8 +15,8 @@ from workflow_src.configuration.task_set import TaskSet
 from workflow_src.errors import UserError
 from workflow_src.models.network import build_trunk
 from workflow_src.models.timesnet import TimesBlock, amplitude_spectrum, strongest_frequencies
-from workflow_src.tasks.learner import HeadShape
-from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.tasks.objective import HeadShape
+from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.independence import require_independent
 
@@ -50,8 +50,10 @@ def network(backbone: str = "patchtst", **changes: Any) -> MultiTaskNetwork:
         "kernels": 2,
     }
     trunk = build_trunk(options | changes, WINDOW, CHANNELS, rate_hz=1000.0)
-    learners = build_learners(TaskSet.model_validate(TASKS), facts=LearnFacts(("a", "b"), 3, 5))
-    return MultiTaskNetwork(trunk, learners, HeadShape(TOKENS, WIDTH, 6, CHANNELS, 2))
+    objectives = build_objectives(
+        TaskSet.model_validate(TASKS), facts=ObjectiveFacts(("a", "b"), 3, 5)
+    )
+    return MultiTaskNetwork(trunk, objectives, HeadShape(TOKENS, WIDTH, 6, CHANNELS, 2))
 
 
 @pytest.mark.parametrize("normalisation", ["window", "none"])

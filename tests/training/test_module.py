@@ -23,7 +23,7 @@ from workflow_src.training.checkpoints import load_weights
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.recovery import Recovery
 from workflow_src.training.schedule import RateFactor
-from workflow_src.training.step import How, Sums, loss_sums, step, valid_labels
+from workflow_src.training.step import StepOptions, StepTotals, loss_sums, step, valid_labels
 
 from ..journal_lines import lines
 from .conftest import WriteCell, attempt
@@ -111,12 +111,14 @@ def test_the_validation_loss_is_over_the_whole_part(write_cell: WriteCell) -> No
         """Weighted task means, over batches of `size` and then over these."""
         values = []
         for batch in PartBatches(reader, reader.rows("val"), size):
-            sums = loss_sums(network, batch, len(batch), How())
+            sums = loss_sums(network, batch, len(batch), StepOptions())
             counts = valid_labels(network, batch)
             values.append(
                 sum(
-                    learner.weight * float(sums[learner.name]) / max(1, int(counts[learner.name]))
-                    for learner in network.learners
+                    objective.weight
+                    * float(sums[objective.name])
+                    / max(1, int(counts[objective.name]))
+                    for objective in network.objectives
                 )
             )
         return sum(values) / len(values)
@@ -128,13 +130,13 @@ def test_the_validation_loss_is_over_the_whole_part(write_cell: WriteCell) -> No
 def test_labels_are_smoothed_as_configured(write_cell: WriteCell) -> None:
     network, reader = network_of(write_cell("a"))
     with contextlib.closing(reader):
-        learner = next(each for each in network.learners if each.name == "classification")
+        objective = next(each for each in network.objectives if each.name == "classification")
         batch = next(iter(PartBatches(reader, reader.rows("train"), 4)))
     logits = torch.randn(4, len(reader.classes))
     share = torch.full_like(logits, 0.05 / len(reader.classes))
     share[torch.arange(4), batch.fault] += 0.95
     expected = -(share * logits.log_softmax(1)).sum(1)
-    found = learner.loss(logits, batch, None)  # type: ignore[arg-type]
+    found = objective.loss(logits, batch, None)  # type: ignore[arg-type]
     torch.testing.assert_close(found, expected)
 
 
@@ -178,7 +180,7 @@ def test_a_gradient_that_is_not_finite_is_not_stepped_along(
     """Its loss is finite, but a square root has no finite slope at zero."""
     before: dict[str, torch.Tensor] = {}  # of the first parameter
 
-    def poisoned(network: MultiTaskNetwork, *rest: Any) -> Sums:
+    def poisoned(network: MultiTaskNetwork, *rest: Any) -> StepTotals:
         parameter = next(network.parameters())
         before["value"] = parameter.detach().clone()
         before["parameter"] = parameter

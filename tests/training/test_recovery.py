@@ -16,7 +16,7 @@ from workflow_src.errors import Diverged, OutOfMemory, Stopped
 from workflow_src.training.module import TrainingModule
 from workflow_src.training.precision import LossScale
 from workflow_src.training.recovery import Recovery
-from workflow_src.training.step import How, sample_keys, step, valid_labels
+from workflow_src.training.step import StepOptions, sample_keys, step, valid_labels
 
 from .conftest import WriteCell, attempt
 from .test_resume import outcome
@@ -205,7 +205,7 @@ def test_a_step_done_again_is_the_clean_step(backbone: str, calls: int) -> None:
     """It fails with part of the gradient already there."""
     network, spans = build(backbone), batch(torch.float32)
     keys, counts = sample_keys(3, 5, spans.index), valid_labels(network, spans)
-    step(network, spans, 5, keys, counts, How())
+    step(network, spans, 5, keys, counts, StepOptions())
     expected = gradients(network)
 
     left = [calls]
@@ -219,7 +219,7 @@ def test_a_step_done_again_is_the_clean_step(backbone: str, calls: int) -> None:
     network.zero_grad()
     made.run(
         "training",
-        lambda size: step(network, spans, size, keys, counts, How(mark=mark)),
+        lambda size: step(network, spans, size, keys, counts, StepOptions(mark=mark)),
         network.zero_grad,
     )
     assert made.size == 5

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.configuration.augmentation import Augmentation
-from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.schema import Dataset
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import read_split, write_split
 from workflow_src.data.splits import make_split

@@ -14,20 +14,20 @@ from workflow_src.configuration import Training
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.models.network import build_trunk
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape
-from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.tasks.objective import HeadShape
+from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.optimizer import adamw
 from workflow_src.training.step import (
-    How,
-    Sums,
+    StepOptions,
+    StepTotals,
     loss_sum,
     means,
-    objective,
-    parts,
+    micro_batches,
     sample_keys,
     step,
     valid_labels,
+    weighted_loss,
 )
 
 from ..examples import examples
@@ -65,11 +65,11 @@ def build(
         **BACKBONES[backbone],
         **options,
     }
-    facts = LearnFacts(("normal", "inner", "outer"), positives=20, negatives=10)
+    facts = ObjectiveFacts(("normal", "inner", "outer"), positives=20, negatives=10)
     shape = HeadShape(8, 8, HORIZON, CHANNELS, CLASSES)
     trunk = build_trunk(model, LENGTH, CHANNELS, 1000.0)
     return MultiTaskNetwork(
-        trunk, build_learners(TaskSet.model_validate(tasks), facts=facts), shape
+        trunk, build_objectives(TaskSet.model_validate(tasks), facts=facts), shape
     ).train()
 
 
@@ -106,7 +106,7 @@ def run(
     network.zero_grad()
     keys, counts = sample_keys(3, 5, spans.index), valid_labels(network, spans)
     compute = all_tasks_together if together else step
-    sums = compute(network, spans, micro, keys, counts, How())
+    sums = compute(network, spans, micro, keys, counts, StepOptions())
     return means(sums.losses, counts), gradients(network)
 
 
@@ -116,17 +116,17 @@ def all_tasks_together(
     micro: int,
     keys: Tensor,
     counts: dict[str, Tensor],
-    how: How,
-) -> Sums:
+    options: StepOptions,
+) -> StepTotals:
     """The same step with one backward pass through all heads and the trunk."""
-    sums = Sums.zero(network, spans.window.device)
-    for part, part_keys in parts(spans, micro, keys):
+    sums = StepTotals.zero(network, spans.window.device)
+    for part, part_keys in micro_batches(spans, micro, keys):
         features = network.trunk(part.window, part_keys)
         losses = {
-            learner.name: loss_sum(network, learner, features, part, how)
-            for learner in network.learners
+            objective.name: loss_sum(network, objective, features, part, options)
+            for objective in network.objectives
         }
-        objective(network, means(losses, counts)).backward()
+        weighted_loss(network, means(losses, counts)).backward()
         for name, loss in losses.items():
             sums.losses[name] += loss.detach()
     return sums
@@ -181,13 +181,13 @@ def test_recomputed_activations_change_no_bit(backbone: str) -> None:
 def test_the_norm_of_a_task_is_that_of_its_own_gradient_at_the_tokens(micro: int) -> None:
     network, spans = build("patchtst").double(), batch()
     keys, counts = sample_keys(3, 5, spans.index), valid_labels(network, spans)
-    sums = step(network, spans, micro, keys, counts, How(scale=8.0))
+    sums = step(network, spans, micro, keys, counts, StepOptions(scale=8.0))
     features = network.trunk(spans.window, keys)
-    for learner in network.learners:
-        loss = learner.weight * loss_sum(network, learner, features, spans, How())
-        objective_part = loss / counts[learner.name].clamp(min=1)
+    for objective in network.objectives:
+        loss = objective.weight * loss_sum(network, objective, features, spans, StepOptions())
+        objective_part = loss / counts[objective.name].clamp(min=1)
         (gradient,) = torch.autograd.grad(objective_part, features.tokens, retain_graph=True)
-        found = float(sums.squares[learner.name].sqrt()) / 8.0
+        found = float(sums.squares[objective.name].sqrt()) / 8.0
         assert found == pytest.approx(float(gradient.norm()), rel=1e-9)
 
 
@@ -222,7 +222,7 @@ def test_parameters_after_twenty_steps(backbone: str, dtype: torch.dtype, tolera
             spans = batch(dtype, seed=number)
             optimizer.zero_grad()
             keys, counts = sample_keys(3, number, spans.index), valid_labels(network, spans)
-            step(network, spans, micro, keys, counts, How())
+            step(network, spans, micro, keys, counts, StepOptions())
             optimizer.step()
         after = torch.nn.utils.parameters_to_vector(network.parameters()).detach()
         moved[micro] = (after - before) * ~cancelled(network)
@@ -252,10 +252,10 @@ def test_the_step_is_the_gradient_of_the_weighted_means() -> None:
     network.zero_grad()
     features = network.trunk(spans.window, spans.index)
     total = torch.zeros((), dtype=torch.float64)
-    for learner in network.learners:
-        output = network.heads[learner.name](features.tokens, learner.extra(spans))
-        losses = learner.loss(output, spans, features.scale)[learner.mask(spans)]
-        total = total + TASKS[learner.name]["weight"] * losses.mean()
+    for objective in network.objectives:
+        output = network.heads[objective.name](features.tokens, objective.extra(spans))
+        losses = objective.loss(output, spans, features.scale)[objective.mask(spans)]
+        total = total + TASKS[objective.name]["weight"] * losses.mean()
     total.backward()
     assert furthest(found, gradients(network)) <= 1e-6
 
@@ -264,12 +264,12 @@ def mean_of_means(network: MultiTaskNetwork, spans: Batch, micro: int) -> dict[s
     """The usual accumulation: each micro-batch normalised by itself, then averaged."""
     keys = sample_keys(3, 5, spans.index)
     network.zero_grad()
-    divided = list(parts(spans, micro, keys))
+    divided = list(micro_batches(spans, micro, keys))
     for part, part_keys in divided:
         before = {n: p.grad for n, p in network.named_parameters()}
         for parameter in network.parameters():
             parameter.grad = None
-        step(network, part, micro, part_keys, valid_labels(network, part), How())
+        step(network, part, micro, part_keys, valid_labels(network, part), StepOptions())
         for name, parameter in network.named_parameters():
             assert parameter.grad is not None
             earlier = before[name]

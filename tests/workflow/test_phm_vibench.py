@@ -14,8 +14,8 @@ from typing import Any
 import h5py
 import pytest
 
-from workflow_src.configuration.keys import Rig
 from workflow_src.configuration.reading import read
+from workflow_src.configuration.schema import Rig
 from workflow_src.configuration.simulated import SimulatedOptions
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.folder import FolderSource

@@ -14,8 +14,8 @@ from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.classic.trivial import predict_trivial
 from workflow_src.code_digest import require_planned_code
 from workflow_src.configuration import ResolvedCell
+from workflow_src.data.label_support import require
 from workflow_src.data.split_files import read_split, truncation_facts
-from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.limits import peak_rss_mb
 from workflow_src.predictions import ScoreFacts, write_predictions

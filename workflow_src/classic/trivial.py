@@ -30,7 +30,7 @@ _ORDER = 32
 _SILENCE = 1e-12  # least RMS, so that a dead channel has a logarithm
 
 
-class SpanArrays(Labels, Protocol):
+class Signals(Labels, Protocol):
     """Signals and labels of n spans."""
 
     @property
@@ -48,7 +48,7 @@ class SpanSource(Protocol):
     def rows(self, part: str) -> NDArray[np.int64]:
         """Rows of the part ``train``, ``val`` or ``test``."""
 
-    def read(self, rows: NDArray[np.int64]) -> SpanArrays:
+    def read(self, rows: NDArray[np.int64]) -> Signals:
         """Signals and labels of `rows`, in their order."""
 
     def frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
@@ -117,7 +117,7 @@ class _Batches:
     def __init__(self, source: SpanSource, batch_size: int) -> None:
         self.source, self.batch_size = source, batch_size
 
-    def gather(self, rows: NDArray[np.int64], each: Callable[[SpanArrays], None]) -> _Labels:
+    def gather(self, rows: NDArray[np.int64], each: Callable[[Signals], None]) -> _Labels:
         """Labels of `rows`; `each` sees every batch in passing."""
         if not len(rows):
             raise BadData(
@@ -136,7 +136,7 @@ class _Batches:
         )
         return _Labels(self.source.frame(rows), fault, anomaly, rul, log_rms)
 
-    def _read(self, rows: NDArray[np.int64]) -> Iterator[SpanArrays]:
+    def _read(self, rows: NDArray[np.int64]) -> Iterator[Signals]:
         for start in range(0, len(rows), self.batch_size):
             yield self.source.read(rows[start : start + self.batch_size])
 
@@ -149,7 +149,7 @@ class _Statistics:
         self.matrices: Floats | None = None  # (C, H, p), once the horizon is known
         self.rows: dict[str, list[NDArray[np.float32]]] = {"input mean": [], "AR(32)": []}
 
-    def add(self, spans: SpanArrays) -> None:
+    def add(self, spans: Signals) -> None:
         window, horizon = spans.window, spans.horizon
         if self.matrices is None:
             self.matrices = self.autoregression.forecaster(horizon.shape[1])

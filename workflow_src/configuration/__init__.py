@@ -1,7 +1,9 @@
 """Every key that a user may set, how the files combine, and what is said when one is wrong."""
 
 from workflow_src.configuration.digests import digest
-from workflow_src.configuration.keys import (
+from workflow_src.configuration.loading import REVISIONS, Configuration, load
+from workflow_src.configuration.resolved_cell import NetworkCell, ResolvedCell, identity
+from workflow_src.configuration.schema import (
     Dataset,
     Hardware,
     Model,
@@ -11,8 +13,6 @@ from workflow_src.configuration.keys import (
     Split,
     Training,
 )
-from workflow_src.configuration.loading import REVISIONS, Configuration, load
-from workflow_src.configuration.resolved_cell import NetworkCell, ResolvedCell, identity
 
 __all__ = [
     "REVISIONS",

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from workflow_src.configuration.base import Keys
+from workflow_src.configuration.base import StrictModel
 
 
-class Augmentation(Keys):
+class Augmentation(StrictModel):
     """How spans are changed each time that they are drawn for training; never in other parts."""
 
     noise_db: float | None = Field(

@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
-from workflow_src.configuration.base import Keys
+from workflow_src.configuration.base import StrictModel
 from workflow_src.errors import UserError
 
 # One line per backbone: the file of this name in workflow_src/models/.
@@ -25,7 +25,7 @@ _MODELS = Path(__file__).parents[1] / "models"
 _IMPORTS = ("__future__", "typing", "pydantic", "workflow_src.configuration")
 
 
-class BackboneOptions(Keys):
+class BackboneOptions(StrictModel):
     """Keys of a backbone beside width, depth, dropout and patch_count, which all have."""
 
 

@@ -15,7 +15,7 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from workflow_src.configuration.places import NAME, members
+from workflow_src.configuration.introspection import NAME, members
 from workflow_src.configuration.scalars import doubt
 
 Name = Annotated[str, Field(pattern=NAME)]
@@ -26,7 +26,7 @@ Selector = dict[str, list[str | _Int | _Float]]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
 
 
-class Keys(BaseModel):
+class StrictModel(BaseModel):
     """A section of a file: unknown keys are refused, values never change once read."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -70,7 +70,7 @@ def _parts(metadata: Any) -> list[Any]:
     return [metadata, *getattr(metadata, "metadata", ())]
 
 
-class Mistake(ValueError):
+class ConfigError(ValueError):
     """Keys of one section that contradict each other, and the change that mends them.
 
     `drop` names a key of the section to remove, `put` holds keys to set.
@@ -96,7 +96,7 @@ def optional(model: type[BaseModel], without: Sequence[str] = ()) -> type[BaseMo
     }
     doc = f"Keys of {model.__name__} to set here; the others keep their values."
     made: type[BaseModel] = create_model(
-        f"{model.__name__}Overrides", __base__=Keys, __doc__=doc, **fields
+        f"{model.__name__}Overrides", __base__=StrictModel, __doc__=doc, **fields
     )
     return made
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
-from workflow_src.configuration.base import Mistake, Name
+from workflow_src.configuration.base import ConfigError, Name
 from workflow_src.configuration.folder import ChannelKind, Lookup, Text
 from workflow_src.configuration.source_options import SourceOptions
 
@@ -86,15 +86,19 @@ class BearingDatasetsOptions(SourceOptions):
     @model_validator(mode="after")
     def _consistent(self) -> BearingDatasetsOptions:
         if self.name is None and self.definition is None:
-            raise Mistake("Neither `name` nor `definition` says what to read.", put={"name": "ims"})
+            raise ConfigError(
+                "Neither `name` nor `definition` says what to read.", put={"name": "ims"}
+            )
         if self.name is not None and self.definition is not None:
-            raise Mistake("Give either `name` or `definition`, and not both.", drop="definition")
+            raise ConfigError(
+                "Give either `name` or `definition`, and not both.", drop="definition"
+            )
         if self.files is not None and self.as_name is None:
             what = "A part of a dataset needs a name of its own, beside the whole."
-            raise Mistake(what, put={"as_name": f"{self.name or 'my'}_part"})
+            raise ConfigError(what, put={"as_name": f"{self.name or 'my'}_part"})
         if "rate_hz" in self.fields:
             kept = {name: rule for name, rule in self.fields.items() if name != "rate_hz"}
-            raise Mistake("The rate is the package's: no field sets it.", put={"fields": kept})
+            raise ConfigError("The rate is the package's: no field sets it.", put={"fields": kept})
         return self
 
     def table_beside(self) -> str | None:

@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from workflow_src.configuration.introspection import members, place
 from workflow_src.configuration.lines import ABSENT, Loc, said_at, value_at, words_at
-from workflow_src.configuration.messages import as_yaml, dotted, explained
-from workflow_src.configuration.places import members, place
 from workflow_src.configuration.scalars import doubt_as_text
-from workflow_src.configuration.strict import two_readings
+from workflow_src.configuration.strict_yaml import two_readings
+from workflow_src.configuration.validation_errors import as_yaml, dotted, explained
 
 
 def checked(

@@ -17,9 +17,9 @@ from typing import Any
 import yaml
 
 from workflow_src.configuration.lines import COMMAND_LINE
-from workflow_src.configuration.messages import as_argument
 from workflow_src.configuration.reading import merged
-from workflow_src.configuration.strict import Origin, parse
+from workflow_src.configuration.strict_yaml import TextPlace, parse
+from workflow_src.configuration.validation_errors import as_argument
 from workflow_src.errors import UserError
 
 _HERE = "local"
@@ -102,7 +102,7 @@ def _value(key: str, text: str) -> Any:
             remedy=remedy,
         )
     try:
-        return parse(text, Origin(COMMAND_LINE, key))
+        return parse(text, TextPlace(COMMAND_LINE, key))
     except (yaml.YAMLError, RecursionError) as error:
         raise UserError(
             "A value is not YAML.",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, JsonValue, PositiveFloat, create_model, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake, Name, Selector, Share
+from workflow_src.configuration.base import ConfigError, Name, Selector, Share, StrictModel
 from workflow_src.configuration.folder import ChannelKind
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
@@ -16,7 +16,7 @@ from workflow_src.configuration.training import TrainingOverrides
 
 if TYPE_CHECKING:
 
-    class _Sources(Keys):
+    class _Sources(StrictModel):
         source: str
 
 else:  # a section a source, of which a rig has its own alone
@@ -29,7 +29,7 @@ else:  # a section a source, of which a rig has its own alone
     }
     _which = Field(description="Which source makes the recordings.", examples=["folder"])
     _Sources = create_model(
-        "_Sources", __base__=Keys, source=(Literal[tuple(SOURCES)], _which), **_Sections
+        "_Sources", __base__=StrictModel, source=(Literal[tuple(SOURCES)], _which), **_Sections
     )
 
 
@@ -64,14 +64,16 @@ class Rig(_Sources):
     def _one_source(self) -> Rig:
         for other in SOURCES:
             if other != self.source and getattr(self, other) is not None:
-                raise Mistake(f"A rig of source `{self.source}` has no key `{other}`.", drop=other)
+                raise ConfigError(
+                    f"A rig of source `{self.source}` has no key `{other}`.", drop=other
+                )
         if getattr(self, self.source) is None:
             example = dict(SOURCES[self.source].EXAMPLE)
             what = f"A rig of source `{self.source}` needs the key `{self.source}`."
-            raise Mistake(what, put={self.source: example})
+            raise ConfigError(what, put={self.source: example})
         for key, what in self.options.EXCLUDES.items():
             if getattr(self, key) is not None:
-                raise Mistake(what, drop=key)
+                raise ConfigError(what, drop=key)
         return self
 
     @property
@@ -95,7 +97,7 @@ class Rig(_Sources):
         return self.model_dump(mode="json", exclude=left_out, exclude_none=True, by_alias=True)
 
 
-class Span(Keys):
+class Span(StrictModel):
     """A sample: what a model sees and what it forecasts."""
 
     window: int = Field(ge=2, description="Samples that a model sees.", examples=[1024])
@@ -115,7 +117,7 @@ class Span(Keys):
     )
 
 
-class Validation(Keys):
+class Validation(StrictModel):
     """The part on which training is stopped and thresholds are set; never the test part."""
 
     strategy: Literal["rig", "unit", "condition", "run", "time_block", "naive_windows", "none"] = (
@@ -129,7 +131,7 @@ class Validation(Keys):
     )
 
 
-class Fold(Keys):
+class Fold(StrictModel):
     """One rotation of a split: a dataset `name.foldN` of its own."""
 
     test: Selector = Field(
@@ -140,7 +142,7 @@ class Fold(Keys):
     )
 
 
-class Split(Keys):
+class Split(StrictModel):
     """Which spans train, validate and test."""
 
     strategy: Literal["rig", "unit", "condition", "run", "time_block", "fixed", "naive_windows"] = (
@@ -220,7 +222,7 @@ class Split(Keys):
         return [name for name in (self.file, self.truncation) if name is not None]
 
 
-class Dataset(Keys):
+class Dataset(StrictModel):
     """A file of config/datasets/: rig, span and split."""
 
     extends: Name | None = Field(
@@ -265,5 +267,5 @@ class Dataset(Keys):
     def _first_snapshots_are_there(self) -> Dataset:
         if self.split.truncation is not None and self.amplitude == "relative":
             what = "Of a truncated run only the last snapshot is in test: relative to what?"
-            raise Mistake(what, put={"amplitude": "absolute"})
+            raise ConfigError(what, put={"amplitude": "absolute"})
         return self

@@ -9,9 +9,16 @@ from typing import Any, NamedTuple, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from workflow_src.configuration.messages import as_flow
-from workflow_src.configuration.places import Place, bounds, in_words, keys_of, members, sections
-from workflow_src.configuration.schema import FILES
+from workflow_src.configuration.introspection import (
+    KeyType,
+    bounds,
+    in_words,
+    keys_of,
+    members,
+    sections,
+)
+from workflow_src.configuration.json_schema import FILES
+from workflow_src.configuration.validation_errors import as_flow
 
 _BEGINNING = """# Configuration
 
@@ -45,7 +52,7 @@ _WHERE = {
 }
 
 
-class Row(NamedTuple):
+class KeyRow(NamedTuple):
     """One key: how it is reached from its file, and its declaration."""
 
     path: str
@@ -54,11 +61,11 @@ class Row(NamedTuple):
     field: FieldInfo
 
 
-def rows(section: type[BaseModel], prefix: str = "") -> Iterator[Row]:
+def rows(section: type[BaseModel], prefix: str = "") -> Iterator[KeyRow]:
     """Every key of a section and of the sections in it, each before those that it holds."""
     for name, field in keys_of(section).items():
         path = f"{prefix}{name}"
-        yield Row(path, section, name, field)
+        yield KeyRow(path, section, name, field)
         for member in members(field.annotation):
             for inner in sections(member):
                 yield from rows(inner, f"{path}{_entry(member)}.")
@@ -85,9 +92,9 @@ def _file(kind: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def _line(row: Row) -> str:
+def _line(row: KeyRow) -> str:
     field = row.field
-    here = Place(field.annotation, field, ())
+    here = KeyType(field.annotation, field, ())
     value = " ".join(filter(None, [_kind(field.annotation), bounds(here)]))
     meaning = _cell(field.description or "")
     example = f"`{as_flow(field.examples[0])}`" if field.examples else ""

@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from workflow_src.configuration.messages import as_flow
+from workflow_src.configuration.validation_errors import as_flow
 
 MARK = "# ?"  # what to search a draft for
 

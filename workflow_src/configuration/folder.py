@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake
+from workflow_src.configuration.base import ConfigError, StrictModel
 from workflow_src.configuration.patterns import group_names, template_names
 from workflow_src.configuration.source_options import SourceOptions
 
@@ -41,7 +41,7 @@ def _as_text(value: Any) -> Any:
 Text = Annotated[str, BeforeValidator(_as_text)]
 
 
-class Lookup(Keys):
+class Lookup(StrictModel):
     """A field whose values are looked up, e.g. ``{from: code, values: {N: normal}}``."""
 
     group: str = Field(
@@ -55,7 +55,7 @@ class Lookup(Keys):
     )
 
 
-class TimeInLife(Keys):
+class TimeInLife(StrictModel):
     """Time in life from the number of a snapshot: ``time_s = (number - first) * step_s``."""
 
     group: str = Field(
@@ -69,7 +69,7 @@ class TimeInLife(Keys):
     )
 
 
-class StackedWindows(Keys):
+class StackedWindows(StrictModel):
     """Windows that one array or table holds, all of one length, in place of one long signal."""
 
     along: Literal["rows", "columns"] = Field(
@@ -237,7 +237,9 @@ class FolderOptions(SourceOptions):
     def _consistent(self) -> FolderOptions:
         if self.files is None and self.table is None:
             example = "{unit}_{condition}.csv"
-            raise Mistake("Neither `files` nor `table` says what to read.", put={"files": example})
+            raise ConfigError(
+                "Neither `files` nor `table` says what to read.", put={"files": example}
+            )
         for key, other, given in (
             ("files", "table", self.table is not None),
             ("time", "fields: time_s", "time_s" in self.fields),
@@ -246,15 +248,15 @@ class FolderOptions(SourceOptions):
             ("rate_hz", "fields: rate_hz", "rate_hz" in self.fields),
         ):
             if getattr(self, key) and given:
-                raise Mistake(f"Give either `{key}` or `{other}`, and not both.", drop=key)
+                raise ConfigError(f"Give either `{key}` or `{other}`, and not both.", drop=key)
         if self.thousands == (self.decimal or "."):
             what = f"`thousands` and the decimal sign are both {self.thousands!r}."
             other_sign = "," if self.thousands == "." else "."
-            raise Mistake(what, put={"decimal": other_sign})
+            raise ConfigError(what, put={"decimal": other_sign})
         for pattern in self.exclude or ():
             self._require_pattern(pattern)
         if self.stacked is not None and self.time_column is not None:
-            raise Mistake("Windows that are stacked have no time column.", drop="time_column")
+            raise ConfigError("Windows that are stacked have no time column.", drop="time_column")
         if self.files is not None:
             self._check_names(self.files)
         return self
@@ -273,7 +275,7 @@ class FolderOptions(SourceOptions):
         except ValueError as error:
             plain = re.sub(r"\{[^{}]*\}?|[{}]", "*", pattern)
             corrected = [plain if one == pattern else one for one in self.exclude or ()]
-            raise Mistake(f"`exclude`: {error}.", put={"exclude": corrected}) from None
+            raise ConfigError(f"`exclude`: {error}.", put={"exclude": corrected}) from None
 
     def _check_names(self, files: str) -> None:
         try:
@@ -282,17 +284,17 @@ class FolderOptions(SourceOptions):
             whole = re.sub(
                 r"\{(\w+)[^{}./]*\}?|[{}]", lambda m: (m[1] and f"{{{m[1]}}}") or "", files
             )
-            raise Mistake(f"`files` is no pattern: {error}.", put={"files": whole}) from None
+            raise ConfigError(f"`files` is no pattern: {error}.", put={"files": whole}) from None
         lacking = sorted({"unit_id", "condition", "run_id"} - set(self.fields))
         if lacking:
             fill = f"{{{known[0]}}}" if known else "all"
             what = f"`fields` lacks {', '.join(lacking)}."
-            raise Mistake(what, put={"fields": dict.fromkeys(lacking, fill)})
+            raise ConfigError(what, put={"fields": dict.fromkeys(lacking, fill)})
         if self.ends_in_failure and self.time is None and "time_s" not in self.fields:
             what = "`ends_in_failure` needs `time` or the field `time_s`."
             if not known:
-                raise Mistake(what, drop="ends_in_failure")
-            raise Mistake(what, put={"time": {"from": known[-1], "step_s": 10.0}})
+                raise ConfigError(what, drop="ends_in_failure")
+            raise ConfigError(what, put={"time": {"from": known[-1], "step_s": 10.0}})
         for name, rule in self.fields.items():
             if isinstance(rule, Lookup):
                 _require_known(f"fields: {name}", rule.group, known, {"fields": {name: "from"}})
@@ -318,4 +320,4 @@ def _require_known(key: str, used: str, known: list[str], at: dict[str, Any]) ->
 
     names = ", ".join(known) or "none"
     what = f"`{key}` uses `{used}`, but the names in braces of `files` are: {names}."
-    raise Mistake(what, put=corrected(at))
+    raise ConfigError(what, put=corrected(at))

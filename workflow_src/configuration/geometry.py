@@ -6,10 +6,10 @@ import math
 
 from pydantic import Field, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake
+from workflow_src.configuration.base import ConfigError, StrictModel
 
 
-class Bearing(Keys):
+class Bearing(StrictModel):
     """A rolling-element bearing; both diameters in the same unit, whatever it is."""
 
     elements: int = Field(ge=3, description="Rolling elements in one row.", examples=[9])
@@ -30,15 +30,15 @@ class Bearing(Keys):
         element, pitch = self.element_diameter, self.pitch_diameter
         if element >= pitch:
             swapped = {"element_diameter": pitch, "pitch_diameter": element}
-            raise Mistake("A rolling element is as large as the pitch circle.", put=swapped)
+            raise ConfigError("A rolling element is as large as the pitch circle.", put=swapped)
         most = math.floor(math.pi / math.asin(element / pitch))
         if self.elements > most:
             what = f"{self.elements} elements do not fit on the pitch circle, {most} do."
-            raise Mistake(what, put={"elements": most})
+            raise ConfigError(what, put={"elements": most})
         return self
 
 
-class BearingOrders(Keys):
+class BearingOrders(StrictModel):
     """Fault frequencies of a bearing as published, over the shaft's frequency."""
 
     bpfo: float = Field(gt=0, description="Ball pass frequency, outer race.", examples=[3.5848])
@@ -58,18 +58,20 @@ class BearingOrders(Keys):
     def _outer_is_slower(self) -> BearingOrders:
         if self.bpfo >= self.bpfi:
             swapped = {"bpfo": self.bpfi, "bpfi": self.bpfo}
-            raise Mistake("The outer race is passed less often than the inner one.", put=swapped)
+            raise ConfigError(
+                "The outer race is passed less often than the inner one.", put=swapped
+            )
         return self
 
 
-class Gear(Keys):
+class Gear(StrictModel):
     """One stage of gears; the pinion is on the shaft whose speed is known."""
 
     pinion_teeth: int = Field(ge=3, description="Teeth of the pinion.", examples=[21])
     wheel_teeth: int = Field(ge=3, description="Teeth of the wheel.", examples=[50])
 
 
-class Geometry(Keys):
+class Geometry(StrictModel):
     """What decides how often a fault repeats itself in a turn of the shaft."""
 
     bearing: Bearing | None = Field(
@@ -94,8 +96,8 @@ class Geometry(Keys):
     @model_validator(mode="after")
     def _one_bearing(self) -> Geometry:
         if self.bearing is not None and self.orders is not None:
-            raise Mistake("Give either `bearing` or `orders`, and not both.", drop="orders")
+            raise ConfigError("Give either `bearing` or `orders`, and not both.", drop="orders")
         if self.bearing is None and self.orders is None and self.gear is None:
             what = "A geometry needs `bearing`, `orders` or `gear`."
-            raise Mistake(what, put={"orders": {"bpfo": 3.5848, "bpfi": 5.4152}})
+            raise ConfigError(what, put={"orders": {"bpfo": 3.5848, "bpfi": 5.4152}})
         return self

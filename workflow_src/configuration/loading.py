@@ -20,7 +20,17 @@ from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.checking import checked
 from workflow_src.configuration.command_line import missing_hardware
 from workflow_src.configuration.digests import digest
-from workflow_src.configuration.keys import (
+from workflow_src.configuration.lines import shown
+from workflow_src.configuration.reading import read, read_extended
+from workflow_src.configuration.resolved_cell import (
+    ClassicModel,
+    NetworkCell,
+    NetworkModel,
+    ResolvedCell,
+)
+from workflow_src.configuration.rotations import rotations
+from workflow_src.configuration.scaling import refuse_scaling
+from workflow_src.configuration.schema import (
     Dataset,
     Hardware,
     Model,
@@ -33,18 +43,8 @@ from workflow_src.configuration.keys import (
     Training,
     model_type,
 )
-from workflow_src.configuration.lines import shown
-from workflow_src.configuration.messages import as_yaml
-from workflow_src.configuration.parts import require_sound_unions, with_parts
-from workflow_src.configuration.reading import read, read_extended
-from workflow_src.configuration.resolved_cell import (
-    ClassicModel,
-    NetworkCell,
-    NetworkModel,
-    ResolvedCell,
-)
-from workflow_src.configuration.rotations import rotations
-from workflow_src.configuration.scaling import refuse_scaling
+from workflow_src.configuration.union_members import require_sound_unions, with_members
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
@@ -256,7 +256,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     found = {name: _model(folder, name) for name in run.models}
     datasets = _datasets(folder, run.datasets)
     rigs = {d.rig: _one(Rig, folder / "rigs", d.rig) for d in datasets.values()}
-    rigs = with_parts(rigs, lambda name: _one(Rig, folder / "rigs", name))
+    rigs = with_members(rigs, lambda name: _one(Rig, folder / "rigs", name))
     require_sound_unions(rigs, datasets, folder)
     tables = [("rigs", name) for r in rigs.values() if (name := r.options.table_beside())]
     tables += [("datasets", name) for d in datasets.values() for name in d.split.tables()]

@@ -7,10 +7,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from workflow_src.configuration.base import Keys, optional
+from workflow_src.configuration.base import StrictModel, optional
 
 
-class RequestKeys(Keys):
+class RequestKeys(StrictModel):
     """Keys of a request that an attempt is told as they are."""
 
     micro_batch_size: int | None = Field(
@@ -73,7 +73,7 @@ class RequestRule(RequestOverrides):  # type: ignore[valid-type,misc]
     )
 
 
-class Hardware(Keys):
+class Hardware(StrictModel):
     """A file of config/hardware/: a kind of node. What is left out limits nothing."""
 
     accelerator: Literal["cpu", "cuda", "detect"] = Field(
@@ -128,7 +128,7 @@ class Hardware(Keys):
         return math.floor(self.memory_share * self.host_memory_mb)
 
 
-class SiteClass(Keys):
+class SiteClass(StrictModel):
     """What a cluster calls one hardware class (config/site.yaml)."""
 
     partition: str | None = Field(None, description="Slurm partition.", examples=["gpu"])

@@ -15,13 +15,19 @@ from workflow_src.configuration.backbones import (
     options_of,
     shipped_options,
 )
-from workflow_src.configuration.base import Keys, Mistake, Name, bounds_and_meaning, optional
+from workflow_src.configuration.base import (
+    ConfigError,
+    Name,
+    StrictModel,
+    bounds_and_meaning,
+    optional,
+)
 from workflow_src.configuration.training import TrainingOverrides
 
-M = TypeVar("M", bound=Keys)
+M = TypeVar("M", bound=StrictModel)
 
 
-class Architecture(Keys):
+class Architecture(StrictModel):
     """Sizes that every network has."""
 
     backbone: str | None = Field(
@@ -61,7 +67,7 @@ class Architecture(Keys):
             return name
         near = difflib.get_close_matches(name, SHIPPED, n=1, cutoff=0.3) or SHIPPED
         what = f"There is no backbone `{name}`: expected {', '.join(SHIPPED)}, or a file `*.py`."
-        raise Mistake(what, put={"backbone": near[0]})
+        raise ConfigError(what, put={"backbone": near[0]})
 
 
 class Model(Architecture):
@@ -94,25 +100,25 @@ class Model(Architecture):
         if self.kind == "classic":
             foreign = sorted(given - {"extends", "kind", "label", "method"})
             if foreign:
-                raise Mistake("A classic model takes `method` and no size.", drop=foreign[0])
+                raise ConfigError("A classic model takes `method` and no size.", drop=foreign[0])
             if self.method is None:
-                raise Mistake("A classic model needs `method`.", put={"method": "trivial"})
+                raise ConfigError("A classic model needs `method`.", put={"method": "trivial"})
             return self
         if self.method is not None:
-            raise Mistake("A network takes no `method`.", drop="method")
+            raise ConfigError("A network takes no `method`.", drop="method")
         if self.backbone is None:
             keys = _examples(self.backbones["patchtst"], given)
-            raise Mistake("A network needs `backbone`.", put={"backbone": "patchtst"} | keys)
+            raise ConfigError("A network needs `backbone`.", put={"backbone": "patchtst"} | keys)
         own = self.backbones[self.backbone]
         every = {key for options in self.backbones.values() for key in options.model_fields}
         foreign = sorted(every & given - set(own.model_fields))
         if foreign:
             what = f"The backbone {self.backbone} has no `{foreign[0]}`; its own keys are "
-            raise Mistake(what + ", ".join(own.model_fields) + ".", drop=foreign[0])
+            raise ConfigError(what + ", ".join(own.model_fields) + ".", drop=foreign[0])
         lacking = _examples(own, given)
         if lacking:
             what = f"The backbone {self.backbone} needs {', '.join(lacking)}."
-            raise Mistake(what, put=lacking)
+            raise ConfigError(what, put=lacking)
         return self
 
     def sizes(self) -> dict[str, Any]:

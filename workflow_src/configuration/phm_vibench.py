@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake
+from workflow_src.configuration.base import ConfigError, StrictModel
 from workflow_src.configuration.folder import CHANNEL_KINDS, ChannelKind, Lookup, Text
 from workflow_src.configuration.folder import OWN_FIELDS as FIELDS_OF_ALL
 from workflow_src.configuration.patterns import group_names, template_names
@@ -42,7 +42,7 @@ _NOT_GIVEN = {*FIELDS_OF_ALL} - {*OWN_FIELDS}
 Channel = Annotated[int, Field(ge=0, strict=True)]
 
 
-class SnapshotTime(Keys):
+class SnapshotTime(StrictModel):
     """Time in life: ``time_s = (number - first) * step_s``."""
 
     group: str | None = Field(
@@ -64,11 +64,11 @@ class SnapshotTime(Keys):
     @model_validator(mode="after")
     def _first_of_numbers(self) -> SnapshotTime:
         if self.group is None and self.first is not None:
-            raise Mistake("`first` means nothing without `from`.", drop="first")
+            raise ConfigError("`first` means nothing without `from`.", drop="first")
         return self
 
 
-class Bearing(Keys):
+class Bearing(StrictModel):
     """Some channels of some records, which are a recording of a bearing of their own."""
 
     name: str = Field(
@@ -175,18 +175,20 @@ class PhmVibenchOptions(SourceOptions):
     @model_validator(mode="after")
     def _consistent(self) -> PhmVibenchOptions:
         if self.channels is not None and self.bearings is not None:
-            raise Mistake("Give either `channels` or `bearings`, and not both.", drop="channels")
+            raise ConfigError(
+                "Give either `channels` or `bearings`, and not both.", drop="channels"
+            )
         if self.time is not None and "run_id" not in self.fields:
             what = "`time` needs the field `run_id`: what is one run to failure."
-            raise Mistake(what, put={"fields": {"run_id": "{bearing}"}})
+            raise ConfigError(what, put={"fields": {"run_id": "{bearing}"}})
         if self.labels != "fault" and "fault" in self.fields:
             what = f"`labels: {self.labels}` and the field `fault` contradict each other."
-            raise Mistake(what, drop="labels")
+            raise ConfigError(what, drop="labels")
         told = sorted(set(self.fields) & _NOT_GIVEN)
         if told:
             kept = {name: rule for name, rule in self.fields.items() if name not in _NOT_GIVEN}
             what = f"No field sets `{told[0]}`: it comes from the Id, `time` and RUL_label."
-            raise Mistake(what, put={"fields": kept})
+            raise ConfigError(what, put={"fields": kept})
         self._check_names()
         return self
 
@@ -199,21 +201,21 @@ class PhmVibenchOptions(SourceOptions):
             named = [sorted(group_names(pattern)) for pattern in self.files or [""]]
         except ValueError as error:
             what = f"`files` holds what is no pattern: {error}."
-            raise Mistake(what, put={"files": ["{bearing}/{index:d}.csv"]}) from None
+            raise ConfigError(what, put={"files": ["{bearing}/{index:d}.csv"]}) from None
         groups = named[0]
         if any(other != groups for other in named):
             what = "The patterns of `files` differ in their names in braces."
-            raise Mistake(what, put={"files": (self.files or [])[:1]})
+            raise ConfigError(what, put={"files": (self.files or [])[:1]})
         if self.time is not None and self.time.group not in (None, *groups):
             what = f"`time` counts by `{self.time.group}`, which is no name in braces of `files`."
-            raise Mistake(what, put={"files": [f"{{bearing}}/{{{self.time.group}:d}}.csv"]})
+            raise ConfigError(what, put={"files": [f"{{bearing}}/{{{self.time.group}:d}}.csv"]})
         known = {*groups, *COLUMNS}
         for name, rule in self.fields.items():
             for used in names_in(rule):
                 if used not in known:
                     what = f"The field `{name}` uses `{used}`, but there are {', '.join(groups)} "
                     what += "(of `files`) and the columns of the table."
-                    raise Mistake(what, put={"fields": {name: "{File}"}})
+                    raise ConfigError(what, put={"fields": {name: "{File}"}})
 
 
 def names_in(rule: str | Lookup) -> list[str]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, model_validator
 
-from workflow_src.configuration.base import Keys, Mistake
+from workflow_src.configuration.base import ConfigError, StrictModel
 
 if TYPE_CHECKING:
     from workflow_src.configuration.data import Split
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _NOT_BY_GROUP = ("time_block", "fixed", "naive_windows")
 
 
-class Rotation(Keys):
+class Rotation(StrictModel):
     """Each group of the strategy held out once: datasets `name.fold0`, `name.fold1`, ..."""
 
     folds: int = Field(
@@ -40,11 +40,11 @@ class Rotation(Keys):
     @model_validator(mode="after")
     def _one_of_them(self) -> Rotation:
         if self.fold is not None and self.fold >= self.folds:
-            raise Mistake(f"There is no fold {self.fold} of {self.folds}.", put={"fold": 0})
+            raise ConfigError(f"There is no fold {self.fold} of {self.folds}.", put={"fold": 0})
         return self
 
 
-class Shots(Keys):
+class Shots(StrictModel):
     """A few labelled recordings, or blocks, of the held-out group in training, never in test."""
 
     per_class: int = Field(
@@ -66,36 +66,36 @@ class Shots(Keys):
     @model_validator(mode="after")
     def _fits(self) -> Shots:
         if self.of == "recordings" and self.spans != 1:
-            raise Mistake("Whole recordings are no blocks of `spans`.", drop="spans")
+            raise ConfigError("Whole recordings are no blocks of `spans`.", drop="spans")
         if self.draw is not None and self.draw >= self.draws:
-            raise Mistake(f"There is no draw {self.draw} of {self.draws}.", put={"draw": 0})
+            raise ConfigError(f"There is no draw {self.draw} of {self.draws}.", put={"draw": 0})
         return self
 
 
 def require_fitting(split: Split) -> None:
-    """Refuse protocols that exclude each other, and a leak that was not asked for (Mistake)."""
+    """Refuse protocols that exclude each other, and a leak that was not asked for (ConfigError)."""
     naive, validation = split.strategy == "naive_windows", split.validation.strategy
     fits = validation in ("naive_windows", "none") if naive else validation != "naive_windows"
     mended = (
         {} if fits else {"validation": {"strategy": "naive_windows" if naive else "time_block"}}
     )
     if naive and not split.allow_leakage:
-        raise Mistake(
+        raise ConfigError(
             "naive_windows puts overlapping windows of one recording into training and test. It "
             "exists to reproduce numbers of others, and every table made with it says leaky.",
             put={"allow_leakage": True, **mended},
         )
     if split.allow_leakage and not naive:
         what = f"Strategy {split.strategy} does not leak: there is nothing to allow."
-        raise Mistake(what, drop="allow_leakage")
+        raise ConfigError(what, drop="allow_leakage")
     if not fits:
         what = "Test and validation are both drawn as naive windows, or neither of them is."
-        raise Mistake(what, put=mended)
+        raise ConfigError(what, put=mended)
     for name, value in (("test", split.test), ("train", split.train), ("folds", split.folds)):
         if naive and value:
-            raise Mistake(f"naive_windows draws windows: it reads no `{name}`.", drop=name)
+            raise ConfigError(f"naive_windows draws windows: it reads no `{name}`.", drop=name)
     if naive and split.gap:
-        raise Mistake("naive_windows leaves no gap.", drop="gap")
+        raise ConfigError("naive_windows leaves no gap.", drop="gap")
     _require_groups(split)
 
 
@@ -106,11 +106,11 @@ def _require_groups(split: Split) -> None:
             continue
         if name != "truncation" or split.strategy != "fixed":  # a list names whole runs as well
             what = f"`{name}` needs a strategy that holds out groups, not {split.strategy}."
-            raise Mistake(what, put={"strategy": "unit"})
+            raise ConfigError(what, put={"strategy": "unit"})
     if split.rotation is not None:
         lists = {"folds": split.folds, "test": split.test, "train": split.train}
         for other, listed in lists.items():
             if listed:
-                raise Mistake(f"`rotation` makes the folds; it excludes `{other}`.", drop=other)
+                raise ConfigError(f"`rotation` makes the folds; it excludes `{other}`.", drop=other)
     if split.shots is not None and split.truncation is not None:
-        raise Mistake("A truncated run gives one prediction and no shots.", drop="shots")
+        raise ConfigError("A truncated run gives one prediction and no shots.", drop="shots")

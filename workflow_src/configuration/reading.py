@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from workflow_src.configuration.lines import shown
-from workflow_src.configuration.strict import Origin, parse
+from workflow_src.configuration.strict_yaml import TextPlace, parse
 from workflow_src.errors import UserError
 
 
@@ -21,7 +21,7 @@ def read(file: Path) -> dict[str, Any]:
     """
     try:
         text = file.read_text(encoding="utf-8")
-        values = parse(text, Origin(shown(file)))
+        values = parse(text, TextPlace(shown(file)))
     except FileNotFoundError:
         raise _missing(file) from None
     except UnicodeDecodeError as error:

@@ -10,9 +10,9 @@ from typing import Literal, Self
 
 from pydantic import ConfigDict, JsonValue, field_serializer, field_validator
 
-from workflow_src.configuration.base import Keys
+from workflow_src.configuration.base import StrictModel
 from workflow_src.configuration.cell import Cell
-from workflow_src.configuration.keys import Architecture, Dataset, TaskSet, Training
+from workflow_src.configuration.schema import Architecture, Dataset, TaskSet, Training
 from workflow_src.json_files import JsonFile
 
 # Keys of a dataset that are not of its cells: words, and what is merged into `training`.
@@ -44,7 +44,7 @@ class NetworkModel(Architecture):
     source: str | None = None
 
 
-class ClassicModel(Keys):
+class ClassicModel(StrictModel):
     """A baseline."""
 
     kind: Literal["classic"] = "classic"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.resolved_cell import NetworkCell
 from workflow_src.configuration.task_set import TaskSet
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
 

@@ -1,45 +1,177 @@
-"""The JSON schemas of the configuration files, generated from the keys."""
+"""Each key declared once: type, default, meaning, example. The JSON schemas come from here."""
 
 from __future__ import annotations
 
-import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
-from pydantic import TypeAdapter
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
-from workflow_src.configuration.keys import (
-    Dataset,
+from workflow_src.configuration.base import ConfigError, Name, Selector, StrictModel, repeated
+from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
+from workflow_src.configuration.machine import (
     Hardware,
-    Rig,
-    Run,
+    Request,
+    RequestKeys,
+    RequestRule,
     SiteClass,
-    TaskSet,
+)
+from workflow_src.configuration.model import (
+    Architecture,
+    ArchitectureOverrides,
+    Model,
     model_type,
 )
+from workflow_src.configuration.protocols import Rotation, Shots
+from workflow_src.configuration.task_set import TaskSet
+from workflow_src.configuration.training import Training, TrainingOverrides
 
-FILES: dict[str, Any] = {
-    "config": Run,
-    "model": model_type(),
-    "dataset": Dataset,
-    "rig": Rig,
-    "hardware": Hardware,
-    "task_sets": dict[str, TaskSet],
-    "site": dict[str, SiteClass],
-}
+__all__ = [
+    "Architecture",
+    "Dataset",
+    "Fold",
+    "Hardware",
+    "Model",
+    "Override",
+    "Request",
+    "RequestKeys",
+    "RequestRule",
+    "Rig",
+    "Rotation",
+    "Run",
+    "Selector",
+    "Shots",
+    "SiteClass",
+    "Span",
+    "Split",
+    "TaskSet",
+    "Training",
+    "Validation",
+    "model_type",
+]
 
 
-def schemas() -> dict[str, str]:
-    """File name -> JSON text of each schema."""
-    return {
-        f"{name}.schema.json": json.dumps(_schema(name, model), indent=1, sort_keys=True) + "\n"
-        for name, model in FILES.items()
-    }
+class Override(StrictModel):
+    """Keys for the cells that match a pattern; a later one wins."""
+
+    cells: str = Field(
+        description="Pattern over dataset/model/task_set/seed.", examples=["*/timesnet/*"]
+    )
+    training: TrainingOverrides | None = Field(  # type: ignore[valid-type]
+        None, description="Training keys.", examples=[{"epochs": 5}]
+    )
+    model: ArchitectureOverrides | None = Field(  # type: ignore[valid-type]
+        None, description="Sizes of the network.", examples=[{"depth": 1}]
+    )
+
+    @model_validator(mode="after")
+    def _sets_something(self) -> Override:
+        if not _set_keys(self.training) and not _set_keys(self.model):
+            raise ConfigError("The override sets no key.", put={"training": {"epochs": 5}})
+        return self
 
 
-def _schema(name: str, model: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = TypeAdapter(model).json_schema() | {"title": name}
-    if name == "config":
-        del schema["required"]  # one of several files; `hardware` comes from a profile
-    elif "extends" in schema.get("properties", {}) and "required" in schema:
-        schema["anyOf"] = [{"required": schema.pop("required")}, {"required": ["extends"]}]
-    return schema
+def _set_keys(section: StrictModel | None) -> set[str]:
+    return section.model_fields_set if section is not None else set()
+
+
+_REQUEST = {"request", "requests"}
+# Folders of the project; a study among them would mix its results with what they hold.
+_TAKEN = ("benchmarks", "config", "data", "docs", "profiles", "rules", "tests", "workflow_src")
+
+
+class Run(StrictModel):
+    """config/config.yaml, a file of config/experiments/ above it, and --config."""
+
+    study: Name = Field(
+        description="Folder of results, runs and tables; any name but `default`, which Snakemake "
+        "keeps for itself.",
+        examples=["my_study"],
+    )
+
+    datasets: list[Name] = Field(
+        min_length=1, description="Files of config/datasets/, or `name.foldN`.", examples=[["cwru"]]
+    )
+    models: list[Name] = Field(
+        min_length=1, description="Files of config/models/.", examples=[["dlinear", "trivial"]]
+    )
+    task_sets: list[Name] = Field(
+        min_length=1, description="Names in config/task_sets.yaml.", examples=[["all"]]
+    )
+    seeds: list[Annotated[int, Field(ge=0, strict=True)]] = Field(
+        min_length=1, description="One cell each.", examples=[[42, 43, 44]]
+    )
+    include: list[str] = Field(
+        ["*"],
+        description="Patterns over dataset/model/task_set/seed.",
+        examples=[["*/dlinear/*"]],
+    )
+    exclude: list[str] = Field(
+        [], description="Patterns of cells to leave out.", examples=[["femto*/timesnet/*"]]
+    )
+    training: Training = Field(
+        Training(), description="Default of every network.", examples=[{"epochs": 200}]
+    )
+    overrides: list[Override] = Field(
+        [],
+        description="Keys for some cells.",
+        examples=[[{"cells": "*/timesnet/*", "training": {"epochs": 5}}]],
+    )
+    request: Request = Field(
+        Request(), description="Default request.", examples=[{"memory_mb": 8000}]
+    )
+    requests: list[RequestRule] = Field(
+        [], description="Requests of some cells.", examples=[[{"cells": "*", "memory_mb": 4000}]]
+    )
+    hardware: Name = Field(
+        description="A file of config/hardware/; named by a profile.", examples=["local"]
+    )
+    code: Literal["noted", "strict"] = Field(
+        "noted",
+        description="What follows from an edit of the code that trains: `noted` says which cells "
+        "other code has trained, `strict` trains them anew (docs/reruns.md).",
+        examples=["strict"],
+    )
+    data_root: str | None = Field(
+        None,
+        description="Folder of the real rigs; default: the environment variable PHM_DATA_ROOT.",
+        examples=["~/recordings"],
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _requests_stand_by_themselves(cls, values: Any) -> Any:
+        """An override changes numbers; a request never does, and has a list of its own."""
+        overrides = values.get("overrides") if isinstance(values, dict) else None
+        asking = [o for o in overrides or [] if isinstance(o, dict) and _REQUEST & set(o)]
+        if not isinstance(overrides, list) or not asking:
+            return values
+        kept = [{k: v for k, v in o.items() if k not in _REQUEST} for o in overrides if o in asking]
+        rest = [o for o in overrides if o not in asking] + [o for o in kept if set(o) > {"cells"}]
+        moved = [
+            {"cells": o.get("cells", "*"), **o[key]}
+            for o in asking
+            for key in sorted(_REQUEST & set(o))
+            if isinstance(o[key], dict)
+        ]
+        before = values.get("requests")
+        requests = [*(before if isinstance(before, list) else []), *moved]
+        what = "An override has no key `request`: requests of some cells stand under `requests:`."
+        raise ConfigError(what, drop="overrides", put={"overrides": rest, "requests": requests})
+
+    @field_validator("study")
+    @classmethod
+    def _no_profile(cls, study: str) -> str:
+        if study == "default":
+            raise ValueError("Snakemake takes a folder `default` for a profile")
+        if study in _TAKEN:
+            raise ValueError(f"the folder `{study}` holds something else")
+        return study
+
+    @field_validator("datasets", "models", "task_sets", "seeds")
+    @classmethod
+    def _once(cls, values: list[str | int], info: ValidationInfo) -> list[str | int]:
+        twice = repeated(values)
+        if twice:
+            key, once = str(info.field_name), list(dict.fromkeys(values))
+            raise ConfigError(f"`{key}` names {twice[0]} twice.", put={key: once})
+        return values

@@ -16,7 +16,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from workflow_src.configuration.keys import (
+from workflow_src.configuration.loading import Configuration
+from workflow_src.configuration.resolved_cell import identity
+from workflow_src.configuration.schema import (
     Dataset,
     Hardware,
     Rig,
@@ -25,8 +27,6 @@ from workflow_src.configuration.keys import (
     TaskSet,
     model_type,
 )
-from workflow_src.configuration.loading import Configuration
-from workflow_src.configuration.resolved_cell import identity
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 

@@ -7,11 +7,11 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
-from workflow_src.configuration.base import Keys
+from workflow_src.configuration.base import StrictModel
 from workflow_src.configuration.geometry import Geometry
 
 
-class SourceOptions(Keys):
+class SourceOptions(StrictModel):
     """The keys under a source's name in a rig's file, and what follows from them.
 
     Attributes:

@@ -6,10 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from workflow_src.configuration.base import Keys
+from workflow_src.configuration.base import StrictModel
 
 
-class ClassificationKeys(Keys):
+class ClassificationKeys(StrictModel):
     """Fault class."""
 
     weight: float = Field(1.0, gt=0, description="Weight of the loss.", examples=[1.0])
@@ -18,7 +18,7 @@ class ClassificationKeys(Keys):
     )
 
 
-class AnomalyKeys(Keys):
+class AnomalyKeys(StrictModel):
     """Healthy or not, supervised."""
 
     weight: float = Field(0.6, gt=0, description="Weight of the loss.", examples=[0.6])
@@ -31,13 +31,13 @@ class AnomalyKeys(Keys):
     )
 
 
-class SignalKeys(Keys):
+class SignalKeys(StrictModel):
     """The next `horizon` samples."""
 
     weight: float = Field(0.7, gt=0, description="Weight of the loss.", examples=[0.7])
 
 
-class RulKeys(Keys):
+class RulKeys(StrictModel):
     """Fraction of life left."""
 
     weight: float = Field(0.8, gt=0, description="Weight of the loss.", examples=[0.8])
@@ -52,7 +52,7 @@ class RulKeys(Keys):
     )
 
 
-class TaskSet(Keys):
+class TaskSet(StrictModel):
     """Tasks that one network learns together; one that is not named is not learned."""
 
     classification: ClassificationKeys | None = Field(

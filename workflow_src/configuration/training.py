@@ -7,10 +7,10 @@ from typing import Literal
 from pydantic import Field
 
 from workflow_src.configuration.augmentation import Augmentation
-from workflow_src.configuration.base import Keys, optional
+from workflow_src.configuration.base import StrictModel, optional
 
 
-class Training(Keys):
+class Training(StrictModel):
     """How a network is trained; part of a cell's identity, for each of these changes numbers."""
 
     batch_size: int = Field(

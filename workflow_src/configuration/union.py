@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 
 from pydantic import Field, PositiveFloat, model_validator
 
-from workflow_src.configuration.base import Mistake, Name, Selector, repeated
+from workflow_src.configuration.base import ConfigError, Name, Selector, repeated
 from workflow_src.configuration.folder import ChannelKind
 from workflow_src.configuration.source_options import SourceOptions
 
@@ -57,15 +57,15 @@ class UnionOptions(SourceOptions):
         if twice:
             once = list(dict.fromkeys(self.rigs))
             if len(once) < 2:
-                raise Mistake(f"`rigs` names `{twice[0]}` alone.", drop="rigs")
-            raise Mistake(f"`rigs` names `{twice[0]}` twice.", put={"rigs": once})
+                raise ConfigError(f"`rigs` names `{twice[0]}` alone.", drop="rigs")
+            raise ConfigError(f"`rigs` names `{twice[0]}` twice.", put={"rigs": once})
         for key in ("select", "classes"):
             given = getattr(self, key)
             strange = [rig for rig in given if rig not in self.rigs]
             if strange:
                 kept = {rig: value for rig, value in given.items() if rig in self.rigs}
                 what = f"`{key}` speaks of `{strange[0]}`, which `rigs` does not name."
-                raise Mistake(what, put={key: kept})
+                raise ConfigError(what, put={key: kept})
         return self
 
     def member_rigs(self) -> Sequence[str]:

@@ -16,7 +16,7 @@ _SHIFT, _POLARITY, _SCALE, _NOISE = 1, 2, 3, 4
 
 
 @dataclass(frozen=True)
-class Augmentation:
+class Augmenter:
     """How spans are changed when they are drawn for training.
 
     Each draw is keyed by (seed, time, row, kind of change), time counting how often the row was

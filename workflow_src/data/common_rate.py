@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import pandas as pd
 
-from workflow_src.configuration.messages import as_yaml
-from workflow_src.data.origin import RESAMPLED_FROM, rate_tells_class
+from workflow_src.configuration.validation_errors import as_yaml
+from workflow_src.data.provenance import RESAMPLED_FROM, rate_tells_class
 from workflow_src.data.recordings import Recording, check
 from workflow_src.data.resampling import FILTER, inexact, ratio, resampled
 from workflow_src.data.source import Provenance, Source

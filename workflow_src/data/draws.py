@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import pandas as pd
 
-from workflow_src.configuration.keys import Span
+from workflow_src.configuration.schema import Span
 
 STRENGTHS = ("rig", "unit", "condition", "run", "time_block")  # strongest first
 # Recordings of one rig have no column `rig`: those of a union do.

@@ -18,7 +18,7 @@ CHANNELS = "channels"  # attribute of the group that holds the links; below it o
 
 
 @dataclass(frozen=True)
-class Place:
+class ExternalSamples:
     """Where the samples of a recording lie: a data set of an HDF5 file, perhaps some channels.
 
     The data set is (L,), (L, C) or (L, C, 1), of any real numbers; ``channels`` are the columns
@@ -50,7 +50,7 @@ def as_signal(samples: NDArray[Any], channels: tuple[int, ...] | None) -> NDArra
         return np.ascontiguousarray(samples, dtype=np.float32)
 
 
-def write_link(group: h5py.Group, recording_id: str, place: Place) -> None:
+def write_link(group: h5py.Group, recording_id: str, place: ExternalSamples) -> None:
     """Make ``group[recording_id]`` an external link to `place`; no sample is copied."""
     group[recording_id] = h5py.ExternalLink(str(place.file), f"/{place.dataset}")
     if place.channels is not None:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.configuration.folder import CHANNEL_KINDS
-from workflow_src.data.external import Place
+from workflow_src.data.external import ExternalSamples
 from workflow_src.errors import BadData
 
 NORMAL = "normal"
@@ -41,7 +41,7 @@ class Recording:
     life_s: float | None = None
     onset_s: float | None = None
     attributes: Mapping[str, str] = field(default_factory=dict)
-    place: Place | None = None
+    place: ExternalSamples | None = None
 
 
 def check(recording: Recording) -> None:

@@ -8,9 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from workflow_src.configuration.keys import Split
-from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.patterns import natural_key
+from workflow_src.configuration.schema import Split
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.draws import COLUMN_OF, groups_of
 from workflow_src.errors import UserError
 

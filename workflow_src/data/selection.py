@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.configuration.keys import Selector
-from workflow_src.configuration.messages import as_flow, as_yaml
+from workflow_src.configuration.schema import Selector
+from workflow_src.configuration.validation_errors import as_flow, as_yaml
 from workflow_src.errors import BadData, UserError
 
 _MOST = 20  # values that a message lists

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_src.configuration.keys import Split
+from workflow_src.configuration.schema import Split
 
 _FAR = 1 / 3  # of the share asked: beyond it a warning
 _KEYS = {"test": "split.test_share", "val": "split.validation.share"}

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from workflow_src.configuration.keys import Dataset, Shots
-from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.patterns import natural_key
+from workflow_src.configuration.schema import Dataset, Shots
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
 Block = tuple[int, int, str]  # begin, end (samples, the end not included) and part

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.configuration.keys import Dataset
-from workflow_src.configuration.messages import as_yaml
-from workflow_src.data.guard import along_runs
+from workflow_src.configuration.schema import Dataset
+from workflow_src.configuration.validation_errors import as_yaml
+from workflow_src.data.disjointness import along_runs
 from workflow_src.errors import BadData
 
 Block = tuple[int, int, str]  # begin, end (samples, the end not included) and part

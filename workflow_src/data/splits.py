@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.configuration.keys import Dataset, Selector
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.schema import Dataset, Selector
+from workflow_src.configuration.validation_errors import as_yaml
+from workflow_src.data.disjointness import require_disjoint, strength
 from workflow_src.data.draws import (
     COLUMN_OF,
     STRENGTHS,
@@ -17,9 +18,9 @@ from workflow_src.data.draws import (
     VALIDATION_DRAW,
     draw_strongest,
 )
-from workflow_src.data.guard import guard, strength
-from workflow_src.data.naive import LEAKY, draw_windows, leak
-from workflow_src.data.origin import require_gap, rigs_in_test
+from workflow_src.data.label_support import PARTS, figures, label_facts, task_facts
+from workflow_src.data.leaky_windows import LEAKY, draw_windows, leak
+from workflow_src.data.provenance import require_gap, rigs_in_test
 from workflow_src.data.rotations import held_out
 from workflow_src.data.selection import common_channels, select
 from workflow_src.data.shares import far_off, shares
@@ -27,14 +28,13 @@ from workflow_src.data.shots import DrawnShots, draw_shots
 from workflow_src.data.spans import place_spans
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.stacked import may_overlap, require_whole
-from workflow_src.data.support import PARTS, figures, label_facts, task_facts
 from workflow_src.data.truncation import truncate
 from workflow_src.errors import UserError
 
 _CUT_EACH = "recordings of one run are cut each by itself, with a gap between one and the next"
 
 
-class _Plan(NamedTuple):
+class _SplitPlan(NamedTuple):
     """The part of each recording that is used, and what is cut inside recordings."""
 
     strategy: str
@@ -141,7 +141,7 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
         used = used[used["recording_id"].isin(list(parts))]
     laid = shots.laid if shots is not None else {}
     rows = place_spans(used, dataset, parts, laid, strategies, where)
-    guard(rows, used, span, gap)
+    require_disjoint(rows, used, span, gap)
     claim = _claim(rows, used, dataset, plan._replace(passed=reasons))
     return _Parted(rows, used, {**claim, **protocol, "validation": validation}, excluded, gap)
 
@@ -196,7 +196,7 @@ def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
 
 
 def _claim(
-    rows: pd.DataFrame, used: pd.DataFrame, dataset: Dataset, plan: _Plan
+    rows: pd.DataFrame, used: pd.DataFrame, dataset: Dataset, plan: _SplitPlan
 ) -> dict[str, str | list[str]]:
     """The declared and the proven strength, and why they differ."""
     declared, proven = dataset.split.strategy, strength(rows, used)
@@ -209,7 +209,7 @@ def _claim(
     return {"declared": declared, "strength": proven, "reasons": reasons}
 
 
-def _shared(rows: pd.DataFrame, used: pd.DataFrame, plan: _Plan) -> str:
+def _shared(rows: pd.DataFrame, used: pd.DataFrame, plan: _SplitPlan) -> str:
     """What the test part shares with the others, of that which the strategy keeps apart."""
     column = COLUMN_OF[plan.strategy]
     if column not in used.columns:
@@ -223,23 +223,23 @@ def _shared(rows: pd.DataFrame, used: pd.DataFrame, plan: _Plan) -> str:
 # ------------------------------------------------------------------------------- parts
 
 
-def _plan_test(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _Plan:
+def _plan_test(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _SplitPlan:
     """Train or test for each recording; under ``time_block`` all train, and are cut later."""
     split = dataset.split
     _refuse_unused_keys(dataset, where)
     if split.strategy == "fixed":
-        return _Plan("fixed", _fixed(used, folder / str(split.file), where), [])
+        return _SplitPlan("fixed", _fixed(used, folder / str(split.file), where), [])
     if split.rotation is not None:
         held, reasons = held_out(used, split, where)
         parts = {name: "test" if name in held else "train" for name in used["recording_id"]}
-        return _Plan(split.strategy, parts, reasons)
+        return _SplitPlan(split.strategy, parts, reasons)
     if split.test is not None:
-        return _Plan(split.strategy, _selected(used, split.test, split.train, where), [])
+        return _SplitPlan(split.strategy, _selected(used, split.test, split.train, where), [])
     strategy, drawn, passed = draw_strongest(
         used, dataset.span, split.strategy, split.test_share, (split.seed, TEST_DRAW)
     )
     parts = {name: "test" if name in drawn else "train" for name in used["recording_id"]}
-    return _Plan(strategy, parts, passed)
+    return _SplitPlan(strategy, parts, passed)
 
 
 def _refuse_unused_keys(dataset: Dataset, where: str) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.configuration.keys import Dataset
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.schema import Dataset
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.draws import TEST_DRAW, VALIDATION_DRAW, draw_strongest
 from workflow_src.errors import UserError
 

@@ -14,15 +14,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from workflow_src.configuration.keys import Dataset
-from workflow_src.data.augmentation import Augmentation
+from workflow_src.configuration.schema import Dataset
+from workflow_src.data.augmentation import Augmenter
 from workflow_src.data.chunk_reader import ChunkReader
+from workflow_src.data.label_support import PARTS
 from workflow_src.data.noise import add_noise, deviation
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.selection import channel_indexes
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
-from workflow_src.data.support import PARTS
 from workflow_src.errors import BadData, UserError
 from workflow_src.predictions import SPAN_COLUMNS
 
@@ -119,7 +119,7 @@ class SpanReader:
     def read(
         self,
         rows: ArrayLike,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmenter | None = None,
         times: Sequence[int] | NDArray[np.integer[Any]] = (),
     ) -> SpanArrays:
         """The spans of `rows` (n,), in that order.

@@ -7,7 +7,15 @@ from dataclasses import dataclass
 
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
-from workflow_src.scheduling.events import Ended, Event, Levers, Sample, Shrank, Started, framing
+from workflow_src.scheduling.events import (
+    Ended,
+    Event,
+    Levers,
+    MemorySample,
+    Shrank,
+    Started,
+    framing,
+)
 from workflow_src.scheduling.lock import Content
 from workflow_src.scheduling.slurm import cause_of_job
 
@@ -60,12 +68,12 @@ def invocation(history: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
     return list(history[firsts[-1] :]) if firsts else list(history)
 
 
-def last_sample(holder: Content | None) -> Sample:
+def last_sample(holder: Content | None) -> MemorySample:
     """What the holder that a lock file names saw at its last heartbeat."""
-    return Sample.read((holder or {}).get("sample"))
+    return MemorySample.read((holder or {}).get("sample"))
 
 
-def cause_without_end(journal: Sequence[Event], sample: Sample) -> Cause | None:
+def cause_without_end(journal: Sequence[Event], sample: MemorySample) -> Cause | None:
     """How the last attempt ended, if it is over and wrote no end; None: it wrote one.
 
     ``sample`` is that of its last heartbeat. Slurm's word counts, where it has one.
@@ -77,7 +85,7 @@ def cause_without_end(journal: Sequence[Event], sample: Sample) -> Cause | None:
     return (cause_of_job(job) if job else None) or cause_of_silence(last[0], sample)
 
 
-def cause_of_silence(started: Started, sample: Sample) -> Cause:
+def cause_of_silence(started: Started, sample: MemorySample) -> Cause:
     """How an attempt ended of which nothing is known but its start and its last heartbeat.
 
     Where Slurm did not say when its job was to end, what was asked for tells, from the start on.

@@ -16,8 +16,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, JsonValue, ValidationError, ValidationInfo, field_validator
 
-from workflow_src.configuration.keys import RequestKeys
-from workflow_src.configuration.places import takes_text
+from workflow_src.configuration.introspection import takes_text
+from workflow_src.configuration.schema import RequestKeys
 from workflow_src.scheduling.lenient import lenient
 from workflow_src.scheduling.rank_share import largest_share
 

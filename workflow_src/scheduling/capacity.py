@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from workflow_src.configuration import Hardware
-from workflow_src.configuration.keys import Request as Configured
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.schema import Request as Configured
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 from workflow_src.scheduling.hardware import larger_in_words
 from workflow_src.scheduling.request import most_memory_mb

@@ -29,7 +29,7 @@ class _Line(BaseModel):
         return known
 
 
-class Sample(_Line):
+class MemorySample(_Line):
     """What a holder saw at its last heartbeat: time (s since the epoch), host memory."""
 
     time: float | None = None
@@ -37,9 +37,9 @@ class Sample(_Line):
     limit_mb: int | None = None
 
     @staticmethod
-    def read(values: JsonValue) -> Sample:
+    def read(values: JsonValue) -> MemorySample:
         """What a lock file tells."""
-        return lenient(Sample, values)
+        return lenient(MemorySample, values)
 
 
 class _Event(_Line):
@@ -153,7 +153,7 @@ class Ended(_Event):
     peak_rss_mb: float | None = None
     seconds: float | None = None
     found_later: bool | None = None
-    sample: Sample | None = None
+    sample: MemorySample | None = None
 
     @property
     def how(self) -> Cause | None:

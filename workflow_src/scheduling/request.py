@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from workflow_src.configuration import Hardware
-from workflow_src.configuration.keys import Request as Configured
-from workflow_src.configuration.keys import RequestKeys, SiteClass
+from workflow_src.configuration.schema import Request as Configured
+from workflow_src.configuration.schema import RequestKeys, SiteClass
 from workflow_src.scheduling.attempt_history import FinishedAttempt, attempt_history, invocation
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause

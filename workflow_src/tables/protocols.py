@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from workflow_src.data.naive import LEAKY
+from workflow_src.data.leaky_windows import LEAKY
 
 
 def heading(label: str, splits: Sequence[dict[str, Any]]) -> str:

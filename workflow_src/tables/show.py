@@ -14,7 +14,7 @@ from rich.text import Text
 
 from workflow_src.cells import Cell
 from workflow_src.data.draws import STRENGTHS
-from workflow_src.data.naive import LEAKY
+from workflow_src.data.leaky_windows import LEAKY
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import (
     FORMATS,

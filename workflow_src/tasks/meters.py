@@ -23,7 +23,7 @@ from torch import Tensor
 from workflow_src.tasks.anomaly_detection.score import area, average_precision, roc_curve
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.classification.score import class_f1, class_recall, matthews
-from workflow_src.tasks.learner import Scale
+from workflow_src.tasks.objective import Scale
 from workflow_src.tasks.scores import UndefinedError
 
 Mask = Callable[[Batch], Tensor]

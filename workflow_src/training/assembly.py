@@ -1,4 +1,4 @@
-"""From a cell's resolved configuration to its network: trunk, one head a task, learners."""
+"""From a cell's resolved configuration to its network: trunk, one head a task, objectives."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from workflow_src.configuration import NetworkCell
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.data.windows import SpanReader
 from workflow_src.models.network import Network, Trunk, build_trunk
-from workflow_src.tasks.learner import HeadShape, Learner
-from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.tasks.objective import HeadShape, Objective
+from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 
 
 class MultiTaskNetwork(Network):
     """A network that knows what its heads learn."""
 
-    def __init__(self, trunk: Trunk, learners: Sequence[Learner], shape: HeadShape) -> None:
-        super().__init__(trunk, {learner.name: learner.build_head(shape) for learner in learners})
-        self.learners = tuple(learners)
+    def __init__(self, trunk: Trunk, objectives: Sequence[Objective], shape: HeadShape) -> None:
+        super().__init__(
+            trunk, {objective.name: objective.build_head(shape) for objective in objectives}
+        )
+        self.objectives = tuple(objectives)
 
 
 def usable_tasks(cell: NetworkCell, kept: Sequence[str]) -> TaskSet:
@@ -45,9 +47,9 @@ def build_network(
     torch.manual_seed(cell.cell.seed)
     span, model = cell.dataset.span, cell.model
     channels, counts = reader.channels, facts["anomaly_counts"]["train"]
-    learners = build_learners(
+    objectives = build_objectives(
         usable_tasks(cell, kept),
-        facts=LearnFacts(
+        facts=ObjectiveFacts(
             classes=reader.classes,
             positives=counts["positive"],
             negatives=counts["negative"],
@@ -62,4 +64,4 @@ def build_network(
         channels=channels,
         classes=len(reader.classes),
     )
-    return MultiTaskNetwork(trunk, learners, shape)
+    return MultiTaskNetwork(trunk, objectives, shape)

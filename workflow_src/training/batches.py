@@ -13,7 +13,7 @@ from multiprocessing.queues import Queue
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from workflow_src.data.augmentation import Augmentation
+from workflow_src.data.augmentation import Augmenter
 from workflow_src.data.windows import SpanArrays, SpanReader, compact
 from workflow_src.scheduling.events import Levers, Shrank
 from workflow_src.scheduling.rank_share import rank_share
@@ -79,7 +79,7 @@ class TrainingBatches:
         rank: int = 0,
         ranks: int = 1,
         groups: Rows | None = None,
-        augmentation: Augmentation | None = None,
+        augmentation: Augmenter | None = None,
         tell: Callable[[Shrank], object] = lambda event: None,
     ) -> None:
         self.reader = reader
@@ -124,11 +124,11 @@ class TrainingBatches:
             yield batch
             del batch  # not held while the next one is read
 
-    def _plan(self) -> _Plan:
+    def _plan(self) -> _ReadPlan:
         draws = drawn(self.rows, self.seed, self.epoch, self.groups)
-        return _Plan(draws, self.batch_size, self.rank, self.ranks)
+        return _ReadPlan(draws, self.batch_size, self.rank, self.ranks)
 
-    def _read(self, plan: _Plan, done: int) -> Batch:
+    def _read(self, plan: _ReadPlan, done: int) -> Batch:
         if not self.workers:
             return _pinned(self._spans[plan[done]])
         if not self._ahead.running:
@@ -161,7 +161,7 @@ class TrainingBatches:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class _ReadPlan:
     """What each batch of an epoch draws, cut when it is asked for: an epoch may have millions."""
 
     draws: Drawn
@@ -243,7 +243,7 @@ class _Sampler:
 class _Spans(Dataset[Batch]):
     """What a worker gets: a batch for what it draws."""
 
-    def __init__(self, reader: SpanReader, augmentation: Augmentation | None) -> None:
+    def __init__(self, reader: SpanReader, augmentation: Augmenter | None) -> None:
         self.reader = reader
         self.augmentation = augmentation
 

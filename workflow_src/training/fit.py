@@ -159,7 +159,7 @@ def _trainer(
     training, ranks = attempt.cell.training, attempt.recovery.ranks
     callbacks: list[Callback] = []
     if ranks.first:
-        tasks = [learner.name for learner in module.network.learners]
+        tasks = [objective.name for objective in module.network.objectives]
         metrics = list(module.metrics["train"].compute())
         history = History(attempt.folder, metrics, tasks, attempt.watch.epoch_peaks)
         callbacks += [history, Reporter(training.epochs)]

@@ -154,8 +154,8 @@ def _outputs(network: MultiTaskNetwork, samples: _Sample) -> list[Tensor]:
         return [
             tokens,
             *(
-                network.heads[learner.name](tokens, learner.extra(samples.batch))
-                for learner in network.learners
+                network.heads[objective.name](tokens, objective.extra(samples.batch))
+                for objective in network.objectives
             ),
         ]
     except RuntimeError as error:

@@ -21,19 +21,19 @@ from workflow_src.training.optimizer import adamw
 from workflow_src.training.precision import Precision
 from workflow_src.training.randomness import RandomState
 from workflow_src.training.recovery import Recovery
-from workflow_src.training.running import RunningMetrics
+from workflow_src.training.running_metrics import RunningMetrics
 from workflow_src.training.schedule import RateFactor
 from workflow_src.training.step import (
-    How,
     Mark,
-    Sums,
+    StepOptions,
+    StepTotals,
     loss_sums,
     means,
-    objective,
     sample_keys,
     step,
     unwatched,
     valid_labels,
+    weighted_loss,
 )
 
 _USUAL_RATE = 1e-3  # of AdamW on networks of this size
@@ -74,7 +74,7 @@ class TrainingModule(pl.LightningModule):
         self.precision = Precision(training.precision)
         self.loss_scale = self.precision.loss_scale()
         self.metrics = {
-            part: RunningMetrics(self.network.learners, self.ranks) for part in ("train", "val")
+            part: RunningMetrics(self.network.objectives, self.ranks) for part in ("train", "val")
         }
         self.epoch_sums: dict[str, Tensor] = {}  # of losses and gradient norms, over its steps
         self._sums: dict[str, Tensor] = {}
@@ -125,7 +125,7 @@ class TrainingModule(pl.LightningModule):
                 before = self.epoch_sums.get(f"{kind}_{name}", torch.zeros_like(value))
                 self.epoch_sums[f"{kind}_{name}"] = before + value
 
-    def _gradient(self, batch: Batch, counts: Mapping[str, Tensor]) -> tuple[Sums, Tensor]:
+    def _gradient(self, batch: Batch, counts: Mapping[str, Tensor]) -> tuple[StepTotals, Tensor]:
         """The clipped gradient, in `.grad`; its norm before clipping, and sums over the batch.
 
         Where memory runs out the step is computed again in smaller parts; where a float16
@@ -153,8 +153,8 @@ class TrainingModule(pl.LightningModule):
             parameter.grad = None
         self.metrics["train"].drop()
 
-    def _how(self, part: str) -> How:
-        return How(
+    def _how(self, part: str) -> StepOptions:
+        return StepOptions(
             autocast=lambda: self.precision.autocast(self.device.type),
             scale=self.loss_scale.scale if part == "train" else 1.0,
             meters=self.metrics[part].meters,
@@ -189,7 +189,7 @@ class TrainingModule(pl.LightningModule):
 
     def on_validation_epoch_start(self) -> None:
         """Start the sums over the whole part anew."""
-        names = [learner.name for learner in self.network.learners]
+        names = [objective.name for objective in self.network.objectives]
         self._sums = dict.fromkeys(names, torch.zeros((), dtype=torch.float64, device=self.device))
         self._counts = dict.fromkeys(names, torch.zeros((), dtype=torch.int64, device=self.device))
         self.metrics["val"].reset()
@@ -214,7 +214,7 @@ class TrainingModule(pl.LightningModule):
         for name, value in sums.items():
             if not math.isfinite(float(value)):
                 raise self._diverged(name, "validation", f"a sum over the part of {float(value)}")
-        self.log("val_loss", objective(self.network, means(sums, counts)))
+        self.log("val_loss", weighted_loss(self.network, means(sums, counts)))
         self.metrics["val"].settle()
         self.mark("data", None)
 

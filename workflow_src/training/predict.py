@@ -21,7 +21,7 @@ from workflow_src.tasks.signal_prediction.score import STATISTICS
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.batches import PartBatches, tensors
 from workflow_src.training.recovery import Recovery
-from workflow_src.training.step import Mark, parts, unwatched
+from workflow_src.training.step import Mark, micro_batches, unwatched
 
 
 def predict(
@@ -41,9 +41,9 @@ def predict(
     network.to(device).eval()
     mark("evaluation", None)
     rows = np.concatenate([reader.rows("val"), reader.rows("test")])
-    outputs: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
-    targets: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
-    masks: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
+    outputs: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
+    targets: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
+    masks: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
     for spans in PartBatches(reader, rows, batch_size).spans():
         work = partial(outputs_of, network, tensors(spans), device)
         for name, kept in recovery.run("prediction", work).items():
@@ -71,12 +71,12 @@ def outputs_of(
     network: MultiTaskNetwork, batch: Batch, device: torch.device, size: int
 ) -> dict[str, list[Any]]:
     """What the predictions file keeps of each task: one array per micro-batch of `size` spans."""
-    kept: dict[str, list[Any]] = {learner.name: [] for learner in network.learners}
-    for piece, _ in parts(batch, size):
+    kept: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
+    for piece, _ in micro_batches(batch, size):
         part = piece.to(device)
         features = network.trunk(part.window)
-        for learner in network.learners:
-            raw = network.heads[learner.name](features.tokens, learner.extra(part))
-            output = learner.predict(raw, part, features.scale)
-            kept[learner.name].append(output.float().cpu().numpy())
+        for objective in network.objectives:
+            raw = network.heads[objective.name](features.tokens, objective.extra(part))
+            output = objective.predict(raw, part, features.scale)
+            kept[objective.name].append(output.float().cpu().numpy())
     return kept

@@ -18,8 +18,8 @@ from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.code_digest import UNKNOWN, code_digest, joined, require_planned_code
 from workflow_src.configuration import NetworkCell, identity
+from workflow_src.data.label_support import require
 from workflow_src.data.split_files import read_split, truncation_facts
-from workflow_src.data.support import require
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole

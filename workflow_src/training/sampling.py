@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.configuration import augmentation as configuration
-from workflow_src.data.augmentation import Augmentation
-from workflow_src.data.origin import RIG
+from workflow_src.data.augmentation import Augmenter
+from workflow_src.data.provenance import RIG
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 
@@ -68,14 +68,14 @@ def _next_of(members: Rows, first: int, last: int, seed: int, group: int) -> tup
 
 def augmentation_of(
     reader: SpanReader, rows: Rows, keys: configuration.Augmentation | None, seed: int
-) -> Augmentation | None:
+) -> Augmenter | None:
     """What the keys of `training.augmentation` say.
 
     Raises ``UserError`` where spans are to be shifted and none can.
     """
     if keys is None:
         return None
-    augmentation = Augmentation(
+    augmentation = Augmenter(
         seed,
         noise_db=keys.noise_db,
         polarity=keys.polarity,

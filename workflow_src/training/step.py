@@ -11,7 +11,7 @@ from torch import Tensor
 
 from workflow_src.models.network import Features
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import Learner, Meter
+from workflow_src.tasks.objective import Meter, Objective
 from workflow_src.training.assembly import MultiTaskNetwork
 
 Mark = Callable[[str, str | None], None]
@@ -22,7 +22,7 @@ def unwatched(phase: str, component: str | None) -> None:
 
 
 @dataclass(frozen=True)
-class How:
+class StepOptions:
     """How a batch is computed, in what changes no result beyond rounding.
 
     Attributes:
@@ -39,7 +39,7 @@ class How:
 
 
 @dataclass(frozen=True)
-class Sums:
+class StepTotals:
     """What a step adds up over its samples, a task: float64 scalars.
 
     Attributes:
@@ -51,11 +51,11 @@ class Sums:
     squares: dict[str, Tensor]
 
     @classmethod
-    def zero(cls, network: MultiTaskNetwork, device: torch.device) -> Sums:
+    def zero(cls, network: MultiTaskNetwork, device: torch.device) -> StepTotals:
         """Sums over no sample."""
 
         def zeros() -> dict[str, Tensor]:
-            names = [learner.name for learner in network.learners]
+            names = [objective.name for objective in network.objectives]
             return {name: torch.zeros((), dtype=torch.float64, device=device) for name in names}
 
         return cls(zeros(), zeros())
@@ -63,7 +63,7 @@ class Sums:
 
 def valid_labels(network: MultiTaskNetwork, batch: Batch) -> dict[str, Tensor]:
     """Number of samples of `batch` that bear a label, a task."""
-    return {learner.name: learner.mask(batch).sum() for learner in network.learners}
+    return {objective.name: objective.mask(batch).sum() for objective in network.objectives}
 
 
 def means(sums: Mapping[str, Tensor], counts: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -86,7 +86,7 @@ def sample_keys(seed: int, step_index: int, index: Tensor) -> Tensor:
     return keys
 
 
-def parts(
+def micro_batches(
     batch: Batch, size: int, keys: Tensor | None = None
 ) -> Iterator[tuple[Batch, Tensor | None]]:
     """The micro-batches of `batch` with the keys of their samples; the last may be short."""
@@ -96,35 +96,41 @@ def parts(
 
 
 def loss_sum(
-    network: MultiTaskNetwork, learner: Learner, features: Features, part: Batch, how: How
+    network: MultiTaskNetwork,
+    objective: Objective,
+    features: Features,
+    part: Batch,
+    options: StepOptions,
 ) -> Tensor:
     """Sum of one task's loss over the samples of `part` that bear its label, () float64.
 
     In float64: sums over a whole part do not drift, and hardly tell how it was divided.
     """
-    with how.autocast():
-        output = network.heads[learner.name](features.tokens, learner.extra(part))
-    losses = learner.loss(output, part, features.scale)  # (b,)
-    if learner.name in how.meters:
-        how.meters[learner.name].update(output.detach(), part, features.scale)
-    return torch.where(learner.mask(part), losses, 0.0).double().sum()
+    with options.autocast():
+        output = network.heads[objective.name](features.tokens, objective.extra(part))
+    losses = objective.loss(output, part, features.scale)  # (b,)
+    if objective.name in options.meters:
+        options.meters[objective.name].update(output.detach(), part, features.scale)
+    return torch.where(objective.mask(part), losses, 0.0).double().sum()
 
 
-def loss_sums(network: MultiTaskNetwork, batch: Batch, size: int, how: How) -> dict[str, Tensor]:
+def loss_sums(
+    network: MultiTaskNetwork, batch: Batch, size: int, options: StepOptions
+) -> dict[str, Tensor]:
     """Sum of each task's loss over the labels of `batch`, `size` samples at a time; no gradient."""
-    sums = Sums.zero(network, batch.window.device).losses
+    sums = StepTotals.zero(network, batch.window.device).losses
     with torch.no_grad():
-        for part, _ in parts(batch, size):
-            with how.autocast():
+        for part, _ in micro_batches(batch, size):
+            with options.autocast():
                 features = network.trunk(part.window)
-            for learner in network.learners:
-                sums[learner.name] += loss_sum(network, learner, features, part, how)
+            for objective in network.objectives:
+                sums[objective.name] += loss_sum(network, objective, features, part, options)
     return sums
 
 
-def objective(network: MultiTaskNetwork, mean_losses: Mapping[str, Tensor]) -> Tensor:
+def weighted_loss(network: MultiTaskNetwork, mean_losses: Mapping[str, Tensor]) -> Tensor:
     """The weighted sum of the tasks' mean losses, which training lowers."""
-    terms = [learner.weight * mean_losses[learner.name] for learner in network.learners]
+    terms = [objective.weight * mean_losses[objective.name] for objective in network.objectives]
     return torch.stack(terms).sum()
 
 
@@ -134,8 +140,8 @@ def step(
     size: int,
     keys: Tensor | None,
     counts: Mapping[str, Tensor],
-    how: How,
-) -> Sums:
+    options: StepOptions,
+) -> StepTotals:
     """Add the gradient of `batch` to the parameters' `.grad`, `size` samples at a time.
 
     ``counts`` are the valid labels of the whole logical batch, so the sum over micro-batches (and
@@ -147,13 +153,13 @@ def step(
     detached tokens and frees its graph before the next begins; one backward pass takes the sum of
     their gradients through the trunk: the same gradients with one head's activations in memory.
     """
-    sums = Sums.zero(network, batch.window.device)
-    for part, part_keys in parts(batch, size, keys):
-        how.mark("forward", "trunk")
-        with how.autocast():
+    sums = StepTotals.zero(network, batch.window.device)
+    for part, part_keys in micro_batches(batch, size, keys):
+        options.mark("forward", "trunk")
+        with options.autocast():
             features = network.trunk(part.window, part_keys)
-        gradient = _through_heads(network, features, part, counts, how, sums)
-        how.mark("backward", "trunk")
+        gradient = _through_heads(network, features, part, counts, options, sums)
+        options.mark("backward", "trunk")
         features.tokens.backward(gradient)
         del features, gradient  # not alive while the next part runs
     return sums
@@ -164,18 +170,18 @@ def _through_heads(
     features: Features,
     part: Batch,
     counts: Mapping[str, Tensor],
-    how: How,
-    sums: Sums,
+    options: StepOptions,
+    sums: StepTotals,
 ) -> Tensor:
     """Gradient (b, N, D) of the objective at the tokens; adds to `sums` and the heads' `.grad`."""
     total = torch.zeros_like(features.tokens)  # (b, N, D)
-    for learner in network.learners:
-        name = learner.name
+    for objective in network.objectives:
+        name = objective.name
         tokens = features.tokens.detach().requires_grad_()  # a leaf: backward stops here
-        how.mark("forward", f"head:{name}")
-        loss = loss_sum(network, learner, Features(tokens, features.scale), part, how)
-        how.mark("backward", f"head:{name}")
-        (how.scale * learner.weight * loss / counts[name].clamp(min=1)).backward()  # type: ignore[no-untyped-call]
+        options.mark("forward", f"head:{name}")
+        loss = loss_sum(network, objective, Features(tokens, features.scale), part, options)
+        options.mark("backward", f"head:{name}")
+        (options.scale * objective.weight * loss / counts[name].clamp(min=1)).backward()  # type: ignore[no-untyped-call]
         assert tokens.grad is not None, f"the head of {name} does not read the tokens"
         sums.losses[name] += loss.detach()
         # A norm in float32 would overflow where a float16 gradient is large.

@@ -20,7 +20,7 @@ from workflow_src.scheduling.events import NearLimit
 WARN, SAVE, REARM = 0.85, 0.92, 0.88
 
 
-class Measured(Protocol):
+class MemoryGauge(Protocol):
     """Memory with a limit: `limits.Host` or `limits.Device`."""
 
     limit: int
@@ -108,7 +108,9 @@ class Gauge:
             fills a healthy GPU to its limit.
     """
 
-    def __init__(self, name: str, memory: Measured, unused: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self, name: str, memory: MemoryGauge, unused: Callable[[], int] = lambda: 0
+    ) -> None:
         self.name = name
         self.memory = memory
         self._unused = unused
@@ -197,7 +199,7 @@ class Watch:
         accelerator: str = "cpu",
         index: int = 0,
         every_s: float = 0.5,
-        host: Measured | None = None,
+        host: MemoryGauge | None = None,
     ) -> None:
         self._tell = tell
         self._every_s = every_s
@@ -387,7 +389,7 @@ def _line(pid: int, host: Host, gpus: list[Device]) -> str:
     return "  ".join(parts)
 
 
-def _share(memory: Measured) -> str:
+def _share(memory: MemoryGauge) -> str:
     used = memory.used()
     share = f"{100 * used / memory.limit:.0f} %" if memory.limit else "no limit known"
     return f"{used / MB:.0f} of {memory.limit / MB:.0f} MB ({share})"

@@ -13,9 +13,9 @@ import pytest
 
 from workflow_src.__main__ import main
 from workflow_src.configuration import snapshot
-from workflow_src.configuration.keys import Rig
+from workflow_src.configuration.schema import Rig
+from workflow_src.data.label_support import require
 from workflow_src.data.prepare import prepare_rig
-from workflow_src.data.support import require
 from workflow_src.errors import UserError
 from workflow_src.tables.plan import TablePlan
 from workflow_src.training.assembly import usable_tasks

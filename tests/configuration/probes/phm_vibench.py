@@ -9,8 +9,8 @@ import h5py
 import numpy as np
 import pytest
 
-from workflow_src.configuration.keys import Rig
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
+from workflow_src.configuration.schema import Rig
 from workflow_src.data.sources.phm_vibench import PhmVibenchSource
 from workflow_src.errors import UserError
 

@@ -11,7 +11,7 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from workflow_src.configuration import NetworkCell
-from workflow_src.configuration.keys import (
+from workflow_src.configuration.schema import (
     Architecture,
     ArchitectureOverrides,
     Training,
@@ -24,7 +24,7 @@ from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import build_network
 from workflow_src.training.batches import tensors
 from workflow_src.training.run import attempt
-from workflow_src.training.step import How, loss_sums, means, objective, valid_labels
+from workflow_src.training.step import StepOptions, loss_sums, means, valid_labels, weighted_loss
 
 OTHER_TRAINING: dict[str, Any] = {
     "batch_size": 7,
@@ -286,9 +286,9 @@ def model_label(world: Any) -> None:
 # ------------------------------------------------------------------------------- tasks
 
 
-def learner(world: Any, task: str, **options: Any) -> Any:
+def objective(world: Any, task: str, **options: Any) -> Any:
     changed = network(world, task_sets={"all": {task: options}})
-    return next(made for made in changed.learners if made.name == task)
+    return next(made for made in changed.objectives if made.name == task)
 
 
 def weight(task: str) -> Any:
@@ -297,8 +297,8 @@ def weight(task: str) -> Any:
         objectives = []
         for value in (1.0, 3.0):
             net = network(world, task_sets={"all": {task: {"weight": value}}}).eval()
-            losses = means(loss_sums(net, rows, len(rows), How()), valid_labels(net, rows))
-            objectives.append((float(objective(net, losses)), float(losses[task])))
+            losses = means(loss_sums(net, rows, len(rows), StepOptions()), valid_labels(net, rows))
+            objectives.append((float(weighted_loss(net, losses)), float(losses[task])))
         (one, mean), (three, _) = objectives
         assert mean > 0
         assert math.isclose(three - one, 2.0 * mean, rel_tol=1e-4)
@@ -309,23 +309,23 @@ def weight(task: str) -> Any:
 def label_smoothing(world: Any) -> None:
     rows = batch(world)
     sure = torch.nn.functional.one_hot(rows.fault.clamp(min=0), 2) * 20.0
-    plain = learner(world, "classification", label_smoothing=0.0).loss(sure, rows, None)
-    smooth = learner(world, "classification", label_smoothing=0.2).loss(sure, rows, None)
+    plain = objective(world, "classification", label_smoothing=0.0).loss(sure, rows, None)
+    smooth = objective(world, "classification", label_smoothing=0.2).loss(sure, rows, None)
     assert torch.allclose(smooth - plain, torch.full_like(plain, 0.1 * 20.0), atol=1e-3)
 
 
 def amplitude(world: Any) -> None:
     rows = batch(world)
-    assert learner(world, "anomaly_detection", amplitude=False).extra(rows) is None
-    given = learner(world, "anomaly_detection", amplitude=True).extra(rows)
+    assert objective(world, "anomaly_detection", amplitude=False).extra(rows) is None
+    given = objective(world, "anomaly_detection", amplitude=True).extra(rows)
     assert torch.equal(given, rows.log_amplitude)
 
 
 def rul_loss(world: Any) -> None:
     rows = batch(world)
     off = torch.where(rows.rul.isnan(), 0.5, rows.rul) + 0.4
-    learners = [learner(world, "rul_prediction", loss=name) for name in ("mse", "huber")]
-    losses = [made.loss(off, rows, None) for made in learners]
+    objectives = [objective(world, "rul_prediction", loss=name) for name in ("mse", "huber")]
+    losses = [made.loss(off, rows, None) for made in objectives]
     known = ~rows.rul.isnan()
     assert torch.allclose(losses[0][known], torch.tensor(0.16), atol=1e-5)
     assert torch.allclose(losses[1][known], torch.tensor(0.1 * (0.4 - 0.05)), atol=1e-5)
@@ -335,17 +335,17 @@ def rul_inputs(world: Any) -> None:
     rows = batch(world)
     channels = rows.log_amplitude.shape[1]
     for inputs, columns in ((["amplitude"], channels), (["amplitude", "age"], channels + 1)):
-        assert learner(world, "rul_prediction", inputs=inputs).extra(rows).shape[1] == columns
-    assert learner(world, "rul_prediction", inputs=[]).extra(rows) is None
+        assert objective(world, "rul_prediction", inputs=inputs).extra(rows).shape[1] == columns
+    assert objective(world, "rul_prediction", inputs=[]).extra(rows) is None
 
 
 def task(name: str) -> Any:
     def probe(world: Any) -> None:
-        learned = {made.name for made in network(world, task_set="one").learners}
+        learned = {made.name for made in network(world, task_set="one").objectives}
         assert learned == {"classification"}
         alone = {"one": {name: {}}}
         changed = network(world, task_set="one", task_sets=alone)
-        assert {made.name for made in changed.learners} == learned | {name}
+        assert {made.name for made in changed.objectives} == learned | {name}
 
     return probe
 

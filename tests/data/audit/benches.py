@@ -12,7 +12,7 @@ import pytest
 import yaml
 from numpy.typing import NDArray
 
-from workflow_src.configuration.keys import Dataset, Rig
+from workflow_src.configuration.schema import Dataset, Rig
 from workflow_src.data.recordings import Recording
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.simulated import simulate

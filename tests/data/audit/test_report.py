@@ -13,7 +13,7 @@ import yaml
 from workflow_src.__main__ import main
 from workflow_src.artifacts.audit_report import AuditReport
 from workflow_src.configuration import load, snapshot
-from workflow_src.configuration.keys import Dataset
+from workflow_src.configuration.schema import Dataset
 from workflow_src.data.audit.report import as_text, audit, leak
 from workflow_src.data.recordings import Recording
 from workflow_src.data.split_files import SplitTable, write_split

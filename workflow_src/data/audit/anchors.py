@@ -1,8 +1,8 @@
 """Places of a signal that its content alone decides, and a hash of the content there.
 
-Two signals that share a stretch have the same anchors in it, wherever the stretch lies in each.
+Two signals that share a segment have the same anchors in it, wherever the segment lies in each.
 Anchors are chosen by winnowing (Schleimer, Wilkerson and Aiken, SIGMOD 2003): the place of the
-least hash among every `reach` places. A shared stretch of `reach` + ``HASHED`` - 1 samples holds
+least hash among every `reach` places. A shared segment of `reach` + ``HASHED`` - 1 samples holds
 one for certain, and one sample in (`reach` + 1) / 2 is an anchor.
 """
 

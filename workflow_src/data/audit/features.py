@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.data.audit.stretches import Reader, stretches
+from workflow_src.data.audit.segments import Reader, segments
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
 
@@ -25,11 +25,11 @@ def pieces(store: Store, split: SplitTable) -> pd.DataFrame:
     reader = Reader(store, split.facts["channel_kinds"])
     table = store.table.set_index("recording_id", drop=False)
     sums: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
-    for stretch in sorted(stretches(split)):
-        samples = reader.read(stretch).astype(np.float64)  # (C, n)
+    for segment in sorted(segments(split)):
+        samples = reader.read(segment).astype(np.float64)  # (C, n)
         sizes = np.full(len(samples), samples.shape[1])
         total, square = samples.sum(1), np.einsum("cn,cn->c", samples, samples)
-        sums.setdefault(stretch[:2], []).append(np.stack([sizes, total, square]))  # (3, C)
+        sums.setdefault(segment[:2], []).append(np.stack([sizes, total, square]))  # (3, C)
     rows = []
     for (name, part), found in sums.items():
         row: dict[Any, Any] = table.loc[name].to_dict()

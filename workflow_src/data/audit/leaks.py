@@ -17,28 +17,28 @@ from workflow_src.data.audit import retimed
 from workflow_src.data.audit.anchors import HASHED, Hashes, Places, anchors, reach_of
 from workflow_src.data.audit.matching import Match, Signal, match, needed_bits
 from workflow_src.data.audit.phases import WHOLE, proves
-from workflow_src.data.audit.stretches import ORDER, Reader, Stretch, stretches
+from workflow_src.data.audit.segments import ORDER, Reader, Segment, segments
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Store
 
 _NEAR = 4  # samples: a landmark and an anchor say the same
-_JUDGED = 8192  # samples of a stretch that tell whether it is more than symmetry
+_JUDGED = 8192  # samples of a segment that tell whether it is more than symmetry
 _COMMON = 64  # a hash that is held out more often tells nothing: a pattern that returns
 
 
 @dataclass(frozen=True)
 class Shared:
-    """One channel's stretch of a held-out part that an earlier part (train, val) holds as well.
+    """One channel's segment of a held-out part that an earlier part (train, val) holds as well.
 
     Channels are those in use, counted from 0; begins are in samples of the recordings. ``length``
     counts held-out samples, each of which takes ``ratio`` samples of the earlier recording, less
     than 0 if it is played backwards.
     """
 
-    earlier: Stretch
+    earlier: Segment
     earlier_channel: int
     earlier_begin: int
-    held: Stretch
+    held: Segment
     held_channel: int
     held_begin: int
     length: int
@@ -82,35 +82,35 @@ def search(store: Store, split: SplitTable) -> Search:
     if reach is None:
         return Search([], None, 0)
     reader = Reader(store, split.facts["channel_kinds"])
-    wanted = stretches(split)
+    wanted = segments(split)
     held = _Held(reader, [s for s in wanted if s.part != ORDER[0]], reach)
     found: list[Shared] = []
-    for stretch in wanted:
-        if stretch.part != ORDER[-1]:
-            found += held.shared_with(stretch, reader)
+    for segment in wanted:
+        if segment.part != ORDER[-1]:
+            found += held.shared_with(segment, reader)
     return Search(found, reach + HASHED - 1, held.common)
 
 
 class _Held:
-    """What is known of the held-out stretches by content: anchors, and landmarks at other rates."""
+    """What is known of the held-out segments by content: anchors, and landmarks at other rates."""
 
-    def __init__(self, reader: Reader, held: Sequence[Stretch], reach: int) -> None:
+    def __init__(self, reader: Reader, held: Sequence[Segment], reach: int) -> None:
         self._reach = reach
-        self._stretches = [(s, c) for s in held for c in range(len(reader.channels(s[0])))]
-        lengths = [s.end - s.begin for s, _ in self._stretches]
+        self._segments = [(s, c) for s in held for c in range(len(reader.channels(s[0])))]
+        lengths = [s.end - s.begin for s, _ in self._segments]
         self._begins = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
         forwards: list[tuple[Hashes, Places]] = []
         backwards: list[tuple[Hashes, Places]] = []
         self._retimed = retimed.Held()
-        for number, (stretch, channel) in enumerate(self._stretches):
-            signal = reader.read(stretch)[channel]
+        for number, (segment, channel) in enumerate(self._segments):
+            signal = reader.read(segment)[channel]
             for kept, played in ((forwards, signal), (backwards, signal[::-1])):
                 hashes, places = anchors(played, reach)
                 kept.append((hashes, places + self._begins[number]))
             self._retimed.add(number, signal)
         self._retimed.sort()
         self._forwards, self._backwards = _Anchors(forwards), _Anchors(backwards)
-        ranks = [ORDER.index(s.part) for s, _ in self._stretches]
+        ranks = [ORDER.index(s.part) for s, _ in self._segments]
         self._ranks = np.array(ranks, np.int8)
 
     @property
@@ -118,24 +118,24 @@ class _Held:
         """Anchors passed over so far because their content is held out too often."""
         return self._forwards.common
 
-    def shared_with(self, stretch: Stretch, reader: Reader) -> Iterator[Shared]:
-        """What `stretch` shares with a stretch of a later part."""
-        samples = reader.read(stretch)  # (C, n)
+    def shared_with(self, segment: Segment, reader: Reader) -> Iterator[Shared]:
+        """What `segment` shares with a segment of a later part."""
+        samples = reader.read(segment)  # (C, n)
         for channel, signal in enumerate(samples):
-            found = list(self._copies(stretch, channel, signal, reader))
+            found = list(self._copies(segment, channel, signal, reader))
             yield from found
-            yield from self._retimed_copies(stretch, channel, signal, reader, found)
+            yield from self._retimed_copies(segment, channel, signal, reader, found)
 
     def _copies(
-        self, stretch: Stretch, channel: int, signal: Signal, reader: Reader
+        self, segment: Segment, channel: int, signal: Signal, reader: Reader
     ) -> Iterator[Shared]:
         """Copies sample for sample, played forwards and backwards."""
         bits = needed_bits(len(signal), int(self._begins[-1]))
         hashes, places = anchors(signal, self._reach)
         for held in (self._forwards, self._backwards):
             pairs = held.pairs(hashes, places)
-            for number, here, there in self._by_stretch(ORDER.index(stretch.part), *pairs):
-                other, at = self._stretches[number]
+            for number, here, there in self._by_segment(ORDER.index(segment.part), *pairs):
+                other, at = self._segments[number]
                 theirs = reader.read(other)[at]
                 back = held is self._backwards
                 for m in _along(signal, theirs[::-1] if back else theirs, here, there, bits):
@@ -143,15 +143,15 @@ class _Held:
                         continue
                     begin = len(theirs) - m.second - m.length if back else m.second
                     yield Shared(
-                        stretch, channel, stretch.begin + m.first,
+                        segment, channel, segment.begin + m.first,
                         other, at, other.begin + begin,
                         m.length, m.gain, m.offset, -1.0 if back else 1.0,
                     )  # fmt: skip
 
-    def _by_stretch(
+    def _by_segment(
         self, rank: int, here: Places, there: Places
     ) -> Iterator[tuple[int, Places, Places]]:
-        """The stretches of parts after `rank` that `there` lies in, and the places in each."""
+        """The segments of parts after `rank` that `there` lies in, and the places in each."""
         which = np.searchsorted(self._begins, there, side="right") - 1
         later = self._ranks[which] > rank
         here, there, which = here[later], there[later], which[later]
@@ -161,16 +161,16 @@ class _Held:
 
     def _retimed_copies(
         self,
-        stretch: Stretch,
+        segment: Segment,
         channel: int,
         signal: Signal,
         reader: Reader,
         known: Sequence[Shared],
     ) -> Iterator[Shared]:
         """Copies at another rate or in noise, in either direction, beyond those `known`."""
-        wanted = self._ranks > ORDER.index(stretch.part)
+        wanted = self._ranks > ORDER.index(segment.part)
         for (number, ratio), places in self._retimed.candidates(signal, wanted).items():
-            other, at = self._stretches[number]
+            other, at = self._segments[number]
             theirs = reader.read(other)[at]
             own = [one for one in known if (one.held, one.held_channel) == (other, at)]
 
@@ -178,7 +178,7 @@ class _Held:
                 here: float,
                 there: float,
                 own: Sequence[Shared] = own,
-                origin: tuple[int, int] = (stretch.begin, other.begin),
+                origin: tuple[int, int] = (segment.begin, other.begin),
                 ratio: float = float(ratio),
             ) -> bool:
                 here, there = here + origin[0], there + origin[1]
@@ -188,7 +188,7 @@ class _Held:
                 length = round(line.length * abs(line.ratio))
                 first = line.earlier - (length if line.ratio < 0 else 0)
                 yield Shared(
-                    stretch, channel, stretch.begin + round(first),
+                    segment, channel, segment.begin + round(first),
                     other, at, other.begin + line.held,
                     line.length, line.gain, 0.0, line.ratio,
                 )  # fmt: skip
@@ -216,7 +216,7 @@ class _Anchors:
 
 
 def _distinct(signal: Signal, played: Signal, found: Match) -> bool:
-    """Whether the stretch is more than symmetry: a tone is itself when played backwards."""
+    """Whether the segment is more than symmetry: a tone is itself when played backwards."""
     length = min(found.length, _JUDGED)
     skipped = (found.length - length) // 2
     first, second = found.first + skipped, found.second + skipped

@@ -1,4 +1,4 @@
-"""The stretch that two signals share around a common anchor, proven on the samples themselves."""
+"""The segment that two signals share around a common anchor, proven on the samples themselves."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Signal = NDArray[np.float32]
 
 _NEAR = 0.1  # of the deviation: what a copy may differ by, in another resolution say
 _CORRELATED = 0.999  # what a scaled copy must be; 8 bits over the range of a signal are 0.9999
-_SHARED_PHASE = 0.5  # of independent signals: 0 +- 0.05 on the shortest stretch
+_SHARED_PHASE = 0.5  # of independent signals: 0 +- 0.05 on the shortest segment
 _SURPRISE_BITS = 40  # no false alarm in 10**12 pairs of channels
 _OVERSTATED = 3  # zlib takes up to thrice the entropy of rare events between few levels
 _REPEATING = 1 / 32  # bits a sample that zlib takes for a pattern that returns
@@ -40,7 +40,7 @@ class Match(NamedTuple):
 
 
 def match(one: Signal, other: Signal, i: int, j: int, bits: float) -> Match | None:
-    """The longest shared stretch that holds ``one[i : i + HASHED]`` and ``other[j : ...]``.
+    """The longest shared segment that holds ``one[i : i + HASHED]`` and ``other[j : ...]``.
 
     None where there is none, or where it holds less than `bits` of information, so that chance
     explains it.
@@ -52,8 +52,8 @@ def match(one: Signal, other: Signal, i: int, j: int, bits: float) -> Match | No
         if scaled is None:
             return None
         found = scaled
-    stretch = one[found.first : found.first + found.length]
-    return found if information(stretch) >= bits else None
+    segment = one[found.first : found.first + found.length]
+    return found if information(segment) >= bits else None
 
 
 def needed_bits(samples: int, others: int) -> float:
@@ -61,18 +61,18 @@ def needed_bits(samples: int, others: int) -> float:
     return _OVERSTATED * (math.log2(max(samples, 1)) + math.log2(max(others, 1)) + _SURPRISE_BITS)
 
 
-def information(stretch: Signal) -> float:
-    """Bits that `stretch` takes, compressed, beyond those of silence of its length.
+def information(segment: Signal) -> float:
+    """Bits that `segment` takes, compressed, beyond those of silence of its length.
 
     Constant and repeated content has hardly any, however long it is; a signal of few levels has
     what distinguishes it.
     """
-    levels, codes = np.unique(stretch, return_inverse=True)
+    levels, codes = np.unique(segment, return_inverse=True)
     kind = np.uint8 if len(levels) <= 256 else np.uint16 if len(levels) <= 65536 else np.uint32
     coded = codes.astype(kind)
     silence = np.zeros_like(coded)
     taken = len(zlib.compress(coded.tobytes())) - len(zlib.compress(silence.tobytes()))
-    return 8 * taken - _REPEATING * len(stretch)
+    return 8 * taken - _REPEATING * len(segment)
 
 
 def _extended(
@@ -95,9 +95,9 @@ def _agreeing(one: Signal, other: Signal, gain: float, offset: float, near: floa
 
 
 def _scaled(one: Signal, other: Signal, i: int, j: int) -> Match | None:
-    """The stretch that another gain, offset or resolution makes of the same content."""
+    """The segment that another gain, offset or resolution makes of the same content."""
     found = Match(i, j, HASHED, 1.0, 0.0)
-    for _ in range(2):  # the gain is known better once the stretch is
+    for _ in range(2):  # the gain is known better once the segment is
         gain, offset, correlation = _fit(*_both(one, other, found))
         if not abs(correlation) >= _CORRELATED:
             return None

@@ -16,7 +16,7 @@ Values = NDArray[np.float64]
 Band = tuple[float, float]  # cycles a sample, both ends included
 
 WHOLE: Band = (0.0, 0.5)
-AGREES = 0.95  # copies: 0.98 to 1, less in noise; other stretches of an even machine: up to 0.93
+AGREES = 0.95  # copies: 0.98 to 1, less in noise; other segments of an even machine: up to 0.93
 _BEYOND = 0.1  # of agreement: by which a copy is closer than what returns
 _SILENT = 1e-14  # of the largest cross power: what rounding to float32 leaves between pure tones
 _SIDE_LOBES = 20  # Kaiser's beta: below -150 dB, so that a tone is heard at 13 frequencies

@@ -8,12 +8,12 @@ from typing import Any
 
 from workflow_src.artifacts.audit_report import AuditReport, SharedContent, SharedSpans
 from workflow_src.cells import rig_folder, split_folder
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.audit.features import pieces
 from workflow_src.data.audit.leaks import Search, Shared, search
+from workflow_src.data.audit.segments import ORDER
 from workflow_src.data.audit.shortcuts import LIFE, Shortcut, shortcuts
-from workflow_src.data.audit.stretches import ORDER
-from workflow_src.data.naive import LEAKY
+from workflow_src.data.leaky_windows import LEAKY
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.store import Store
 from workflow_src.errors import BadData, UserError

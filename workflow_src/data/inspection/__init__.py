@@ -21,7 +21,7 @@ from workflow_src.data.inspection.files import choose_files
 from workflow_src.data.inspection.names import common_names
 from workflow_src.data.inspection.rig import guess_rig
 from workflow_src.data.inspection.roles import find_roles
-from workflow_src.data.inspection.sample import Sample, take_sample
+from workflow_src.data.inspection.sample import ReadSample, take_sample
 from workflow_src.data.recordings import check
 from workflow_src.data.sources.folder import FolderSource
 from workflow_src.data.sources.folder.table import list_entries
@@ -81,7 +81,7 @@ def _below(folder: Path, data_root: Path | None) -> str:
     return folder.as_posix()
 
 
-def _seen(sample: Sample) -> list[str]:
+def _seen(sample: ReadSample) -> list[str]:
     widths = [seen.frame.shape[1] for seen in sample.looks]
     opened = f"opened: {len(sample.files)} files of {_range(sample.lengths)} samples"
     lines = [f"{opened}; columns: {_range(widths)}"]

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_src.data.draws import COLUMN_OF
-from workflow_src.data.sources.folder.table import Entry
+from workflow_src.data.sources.folder.table import ListedFile
 
 WINDOW, HORIZON = 2048, 96  # where recordings are long enough
 BLOCKS = 16  # of a recording, one of which must hold a span where time is split
 
 
 def guess_dataset(
-    rig: str, entries: Sequence[Entry], shortest: int, *, stacked: bool = False
+    rig: str, entries: Sequence[ListedFile], shortest: int, *, stacked: bool = False
 ) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
     """The keys of a dataset of this rig, and the questions that they leave.
 
@@ -42,7 +42,7 @@ def guess_dataset(
     return values, questions
 
 
-def _split(entries: Sequence[Entry]) -> tuple[dict[str, Any], str]:
+def _split(entries: Sequence[ListedFile]) -> tuple[dict[str, Any], str]:
     units, conditions = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for entry in entries:
         fault = entry.fields.get("fault", "")
@@ -64,7 +64,7 @@ def _split(entries: Sequence[Entry]) -> tuple[dict[str, Any], str]:
     return split, f"too few specimens ({counted}) and conditions: blocks of the same recordings"
 
 
-def _whole_files(entries: Sequence[Entry]) -> tuple[dict[str, Any], str]:
+def _whole_files(entries: Sequence[ListedFile]) -> tuple[dict[str, Any], str]:
     """A split that holds out whole files, as windows of one file may overlap."""
     why = "windows of one file may overlap: whole files in each part"
     for strategy in ("unit", "condition", "run"):

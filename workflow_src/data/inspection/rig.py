@@ -10,7 +10,7 @@ from workflow_src.data.inspection.columns import step_of_snapshots, usual
 from workflow_src.data.inspection.contents import is_stacked
 from workflow_src.data.inspection.names import Names, Slot
 from workflow_src.data.inspection.roles import Roles
-from workflow_src.data.inspection.sample import Sample
+from workflow_src.data.inspection.sample import ReadSample
 from workflow_src.data.inspection.words import kind_of, rate_in
 from workflow_src.data.sources.plausible import plausible
 
@@ -26,7 +26,7 @@ Guess = dict[str, tuple[Any, str]]  # key -> its value, and why it is a guess ("
 
 
 def guess_rig(
-    path: str, files: Sequence[str], names: Names, roles: Roles, sample: Sample
+    path: str, files: Sequence[str], names: Names, roles: Roles, sample: ReadSample
 ) -> tuple[dict[str, Any], Questions]:
     """The keys of a rig of these files below ``path``, and the questions that they leave."""
     folder: Guess = {"path": (path, "")}
@@ -49,7 +49,7 @@ def guess_rig(
     return rig, questions
 
 
-def _rate(path: str, files: Sequence[str], roles: Roles, sample: Sample) -> Guess:
+def _rate(path: str, files: Sequence[str], roles: Roles, sample: ReadSample) -> Guess:
     rates = [c.rate_hz if c.rate_hz is None else usual(c.rate_hz) for c in sample.columns]
     stated = sorted({rate for rate in rates if rate is not None})
     if len(stated) == 1 and None not in rates:
@@ -75,7 +75,7 @@ def _rate(path: str, files: Sequence[str], roles: Roles, sample: Sample) -> Gues
     return {"rate_hz": ("unknown", f"neither files nor names state it{hint}")}
 
 
-def _reading(sample: Sample) -> Guess:
+def _reading(sample: ReadSample) -> Guess:
     """How a file is read: array, header, channels, time column, encoding."""
     first = sample.looks[0]
     guess: Guess = {}
@@ -170,7 +170,7 @@ def _condition(slot: Slot, roles: Roles) -> str:
     return text + (slot.after or ("rpm" if slot is roles.speed else "load"))
 
 
-def _life(roles: Roles, files: Sequence[str], sample: Sample) -> Guess:
+def _life(roles: Roles, files: Sequence[str], sample: ReadSample) -> Guess:
     """The keys of runs to failure, where files are snapshots of a run."""
     if roles.number is None or not roles.is_life:
         return {}

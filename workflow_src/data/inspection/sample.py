@@ -17,7 +17,7 @@ LOOKED_AT = 12
 
 
 @dataclass(frozen=True)
-class Sample:
+class ReadSample:
     """Files that were opened, what was seen of each, and the array that all have in common."""
 
     files: list[str]
@@ -54,7 +54,7 @@ class Sample:
         return [i for i in range(self.looks[0].frame.shape[1]) if i not in self.others]
 
 
-def take_sample(folder: Path, files: Sequence[str]) -> Sample:
+def take_sample(folder: Path, files: Sequence[str]) -> ReadSample:
     """Open files that lie evenly among all, the first two among them (for a step in time)."""
     wanted = min(LOOKED_AT, len(files))
     at = {round(i * (len(files) - 1) / max(wanted - 1, 1)) for i in range(wanted)} | {0}
@@ -77,7 +77,7 @@ def take_sample(folder: Path, files: Sequence[str]) -> Sample:
         with _noted(file, notes):
             seen = look(folder / file, name)
             found.append((file, seen, sort_columns(seen)))
-    return Sample(
+    return ReadSample(
         [file for file, _, _ in found],
         [seen for _, seen, _ in found],
         [columns for _, _, columns in found],

@@ -12,9 +12,9 @@ from typing import Any
 import pandas as pd
 
 from workflow_src.configuration.folder import CHANNEL_KINDS
-from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.union import UnionOptions
-from workflow_src.data.origin import NATIVE_RATE, RESAMPLED_FROM, RIG, rate_tells_class
+from workflow_src.configuration.validation_errors import as_yaml
+from workflow_src.data.provenance import NATIVE_RATE, RESAMPLED_FROM, RIG, rate_tells_class
 from workflow_src.data.recordings import Recording
 from workflow_src.data.resampling import FILTER, inexact, ratio, resampled
 from workflow_src.data.selection import listed, select

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from workflow_src.configuration.bearing_datasets import BearingDatasetsOptions
 from workflow_src.configuration.folder import CHANNEL_KINDS
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport

@@ -27,14 +27,14 @@ _TURNS = 2  # that a window should hold at the slowest speed
 Questions = dict[tuple[str, ...], str]
 
 
-class Drafts(NamedTuple):
+class DraftedFiles(NamedTuple):
     """The texts of two files."""
 
     rig: str
     dataset: str
 
 
-class Split(NamedTuple):
+class DraftedSplit(NamedTuple):
     """What tells recordings apart, by the columns that there are."""
 
     unit_id: str | None  # None: the package says it
@@ -47,7 +47,7 @@ def drafts(
     source: Mapping[str, Any],
     name: str,
     metadata: pd.DataFrame | None = None,
-) -> Drafts:
+) -> DraftedFiles:
     """A rig and a dataset that are called `name`.
 
     `source` holds the keys that name the definition; `metadata` is the package's table of what is
@@ -66,20 +66,20 @@ def drafts(
     ]
     rig, asked = _rig(definition, source, facts, chosen, columns, split)
     dataset, asked_of_span = _dataset(name, definition, facts, chosen, split, metadata)
-    return Drafts(
+    return DraftedFiles(
         draft("rig", rig, asked, head), draft("dataset", dataset, asked_of_span, head[:2])
     )
 
 
-def how_to_split(columns: frozenset[str]) -> Split:
+def how_to_split(columns: frozenset[str]) -> DraftedSplit:
     """Units where the package names bearings, runs where it names them, else conditions."""
     condition = None if "operating_condition" in columns else _condition(columns)
     if "bearing_id" in columns:
-        return Split(None, condition, "unit")
+        return DraftedSplit(None, condition, "unit")
     if "run_id" in columns:
-        return Split(None, condition, "run")
+        return DraftedSplit(None, condition, "run")
     unit = "{rig}_{native_label}" if "rig" in columns else "{native_label}"
-    return Split(unit, condition, "time_block" if condition == "all" else "condition")
+    return DraftedSplit(unit, condition, "time_block" if condition == "all" else "condition")
 
 
 def _condition(columns: frozenset[str]) -> str:
@@ -150,7 +150,7 @@ def _rig(
     facts: Mapping[str, Mapping[str, Any]],
     chosen: list[str],
     columns: frozenset[str],
-    split: Split,
+    split: DraftedSplit,
 ) -> tuple[dict[str, Any], Questions]:
     unit, why = _unit(facts, chosen)
     fields, asked = _fields(columns, split)
@@ -172,7 +172,7 @@ def _rig(
     return rig, questions
 
 
-def _fields(columns: frozenset[str], split: Split) -> tuple[dict[str, str], dict[str, str]]:
+def _fields(columns: frozenset[str], split: DraftedSplit) -> tuple[dict[str, str], dict[str, str]]:
     """What the package does not say of a recording, and why each is a guess."""
     fields, asked = {}, {}
     if split.unit_id is not None:
@@ -201,7 +201,7 @@ def _dataset(
     definition: Definition,
     facts: Mapping[str, Mapping[str, Any]],
     chosen: list[str],
-    split: Split,
+    split: DraftedSplit,
     metadata: pd.DataFrame | None,
 ) -> tuple[dict[str, Any], Questions]:
     window, why = _window(chosen, metadata)

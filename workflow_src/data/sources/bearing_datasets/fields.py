@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from workflow_src.configuration.folder import OWN_FIELDS, Lookup
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.sources.folder.table import field_text
 from workflow_src.errors import BadData
 

@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
-from workflow_src.configuration.messages import as_yaml
 from workflow_src.configuration.patterns import template_names
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.constancy import watched
 from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
@@ -24,7 +24,7 @@ from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.data.sources.folder.rates import Declared, rate_of_recording
 from workflow_src.data.sources.folder.readers import read_content
 from workflow_src.data.sources.folder.stacks import parted
-from workflow_src.data.sources.folder.table import Entry, list_entries, number_of
+from workflow_src.data.sources.folder.table import ListedFile, list_entries, number_of
 from workflow_src.data.sources.plausible import plausible
 from workflow_src.data.stacked import STACKED_IN
 from workflow_src.errors import UserError
@@ -79,7 +79,7 @@ class FolderSource:
         """The files that were read, and what is said of them."""
         return Provenance(files=self.files, notes=self.notes, report=self.report)
 
-    def _read(self, entry: Entry) -> Iterator[Recording]:
+    def _read(self, entry: ListedFile) -> Iterator[Recording]:
         """The recording of a file, or those of the windows that it holds."""
         path = self._folder / entry.file
         if entry.file not in self.files:
@@ -107,7 +107,7 @@ class FolderSource:
             fields = {**entry.fields, "recording_id": name, **given}
             yield self._recording(replace(entry, fields=fields), own, rate_hz)
 
-    def _recording(self, entry: Entry, content: Content, rate_hz: float | None) -> Recording:
+    def _recording(self, entry: ListedFile, content: Content, rate_hz: float | None) -> Recording:
         fields = entry.fields
         kinds = self._options.channel_kinds or ("vibration",) * content.signal.shape[1]
         return Recording(
@@ -128,7 +128,7 @@ class FolderSource:
             },
         )
 
-    def _declared_rate(self, entry: Entry) -> Declared:
+    def _declared_rate(self, entry: ListedFile) -> Declared:
         """The rate that the rig declares, and whether it is typed in its YAML."""
         rule, text = self._options.fields.get("rate_hz"), entry.fields.get("rate_hz")
         if (text or self._options.rate_hz) == "unknown":
@@ -149,7 +149,7 @@ class FolderSource:
             "or a field or a column of the table `rate_hz`",
         )
 
-    def _rate(self, entry: Entry, content: Content) -> float | None:
+    def _rate(self, entry: ListedFile, content: Content) -> float | None:
         declared, stated = self._declared_rate(entry), (content.rate_hz, content.rate_place)
         path = self._folder / entry.file
         rate = rate_of_recording(self._options, declared, path, stated)

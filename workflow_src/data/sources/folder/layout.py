@@ -38,7 +38,7 @@ _UNITS = frozenset(
 )
 
 
-class Row(NamedTuple):
+class FileRow(NamedTuple):
     """A row that holds a cell: its number as editors count it, and whether it is a comment."""
 
     number: int
@@ -47,7 +47,7 @@ class Row(NamedTuple):
 
 
 # How the numbers below a row are written in some columns, looked at in the whole table.
-StylesBelow = Callable[[Row, Sequence[int]], set[Style]]
+StylesBelow = Callable[[FileRow, Sequence[int]], set[Style]]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class Layout:
 
 def find_layout(
     where: str,
-    rows: Iterable[Row],
+    rows: Iterable[FileRow],
     body: Sequence[list[str]],
     options: FolderOptions,
     styles: StylesBelow,
@@ -77,7 +77,7 @@ def find_layout(
     that reads it.
     """
     looked = _Body(where, body, options, styles)
-    head: list[Row] = []
+    head: list[FileRow] = []
     for row in rows:
         if not row.comment and looked.is_samples(row.cells, options.header):
             if options.header == "present" and not any(not r.comment for r in head):
@@ -157,7 +157,7 @@ class _Body:
         held = any(cells[i] for i in self.used if i < len(cells))
         return len(cells) == self.width and held and "text" not in kinds
 
-    def styles(self, first: Row, columns: Sequence[int]) -> set[Style]:
+    def styles(self, first: FileRow, columns: Sequence[int]) -> set[Style]:
         """How all numbers below a row are written; those in the middle tell of whole ones."""
         near = styles_of(self.rows, columns, self.form)
         return near if near <= {"mixed", "whole"} else self._styles_below(first, columns)
@@ -188,7 +188,7 @@ class _Body:
         return len(set(cells)) == len(cells)
 
 
-def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) -> Layout:
+def _told(looked: _Body, head: list[FileRow], samples: FileRow, options: FolderOptions) -> Layout:
     """The layout, from the rows before the samples and the first one of these."""
     plain = [row for row in head if not row.comment]
     if not plain and looked.width == 1:
@@ -215,7 +215,7 @@ def _told(looked: _Body, head: list[Row], samples: Row, options: FolderOptions) 
     return looked.layout(names, first, *notes)
 
 
-def _refuse_blank(looked: _Body, above: int, samples: Row) -> None:
+def _refuse_blank(looked: _Body, above: int, samples: FileRow) -> None:
     """Blank lines above samples of one column, which the line ``above`` ends, may be samples."""
     if samples.number > above + 1:
         raise Misread(
@@ -238,7 +238,7 @@ def _are_units(looked: _Body, cells: list[str]) -> bool:
     return fits and all(_BRACKETED.fullmatch(c) or c.lower() in _UNITS for c in held)
 
 
-def _refuse_mixed(looked: _Body, row: Row) -> None:
+def _refuse_mixed(looked: _Body, row: FileRow) -> None:
     """Names among which are numbers may be samples among which is text."""
     numbers = [c for c in row.cells if looked.form.kind(c) == "number"]
     counted = all(is_whole(c) for c in numbers) and all(
@@ -255,7 +255,7 @@ def _refuse_mixed(looked: _Body, row: Row) -> None:
         )
 
 
-def _without_names(looked: _Body, first: Row, options: FolderOptions) -> Layout:
+def _without_names(looked: _Body, first: FileRow, options: FolderOptions) -> Layout:
     """No row stands before the samples; but the first of these may hold numbers of columns."""
     cells = first.cells
     texts = _texts(options)
@@ -292,7 +292,7 @@ def _texts(options: FolderOptions) -> set[str]:
     return {column for column in named if isinstance(column, str)}
 
 
-def _preamble(looked: _Body, plain: list[Row], samples: Row) -> Misread:
+def _preamble(looked: _Body, plain: list[FileRow], samples: FileRow) -> Misread:
     """The refusal of lines before the samples that are not names and units alone."""
     last = plain[-1]
     names = last

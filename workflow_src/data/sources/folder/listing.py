@@ -18,7 +18,7 @@ _LEFT_BY_SYSTEMS = (
 )
 _SHOWN = 5
 
-Place = tuple[int, int]  # device and inode: a folder, by whatever name
+FolderId = tuple[int, int]  # device and inode: a folder, by whatever name
 
 
 @dataclass(frozen=True)
@@ -114,7 +114,7 @@ def list_below(folder: Path, wanted: Wanted) -> Listing:
 def _walked(folder: Path, wanted: Wanted) -> Listing:
     found = Listing()
     status = folder.stat()
-    open_ends: list[tuple[str, tuple[Place, ...]]] = [("", ((status.st_dev, status.st_ino),))]
+    open_ends: list[tuple[str, tuple[FolderId, ...]]] = [("", ((status.st_dev, status.st_ino),))]
     while open_ends:
         below, chain = open_ends.pop()
         try:
@@ -143,7 +143,9 @@ def _is_litter(name: str) -> bool:
     return name.startswith((".", "~$")) or name in _LEFT_BY_SYSTEMS
 
 
-def _sorted_in(entry: os.DirEntry[str], name: str, wanted: Wanted, found: Listing) -> Place | None:
+def _sorted_in(
+    entry: os.DirEntry[str], name: str, wanted: Wanted, found: Listing
+) -> FolderId | None:
     """Put a file, or what is none, into the listing; the place of a folder to enter."""
     try:
         status = entry.stat()

@@ -17,7 +17,7 @@ from workflow_src.data.sources.folder.layout import Layout
 from workflow_src.data.sources.folder.lines import Line, Lines
 from workflow_src.data.sources.folder.rates import IGNORING, UNSTATED, Stated, agreed
 from workflow_src.data.sources.folder.text import split
-from workflow_src.data.sources.folder.text_table import Table, numbers_of, require_width
+from workflow_src.data.sources.folder.text_table import TextTable, numbers_of, require_width
 from workflow_src.errors import BadData
 
 BEGINNING = b"LabVIEW Measurement"
@@ -86,7 +86,7 @@ def _header(path: Path, lines: Lines) -> _Header:
     )
 
 
-def _table(path: Path, lines: Lines, header: _Header, options: FolderOptions) -> Table:
+def _table(path: Path, lines: Lines, header: _Header, options: FolderOptions) -> TextTable:
     """The table behind the headers, without the column of comments."""
     names = split(header.names.text, header.separator)
     while not names[-1] or names[-1] == _COMMENT:
@@ -101,7 +101,7 @@ def _table(path: Path, lines: Lines, header: _Header, options: FolderOptions) ->
         )
     said = (header.said.get("Decimal_Separator") or ["."])[0]
     form = NumberForm(options.decimal or said, options.thousands)
-    table = Table(
+    table = TextTable(
         path, lines, first, header.separator, form, Layout(names, first.number, len(names), ())
     )
     require_width(table, (len(names), len(names) + 1))  # a comment stands in some lines
@@ -147,7 +147,7 @@ def _step_rate(path: Path, header: _Header) -> Stated:
 
 
 def _with_clock(
-    path: Path, table: Table, column: int, times: NDArray[np.float64], stated: Stated
+    path: Path, table: TextTable, column: int, times: NDArray[np.float64], stated: Stated
 ) -> Stated:
     """What is stated, after a comparison with the times of a column ``X_Value``, (L,).
 
@@ -167,7 +167,7 @@ def _with_clock(
     return stated if stated[0] else both
 
 
-def _last_digit(table: Table, column: int) -> float:
+def _last_digit(table: TextTable, column: int) -> float:
     """The value of one in the last place that the times are written with."""
     cells = [split(line, table.separator)[column] for line in table.lines.middle()]
     plain = [cell.replace(table.form.decimal, ".") for cell in cells]

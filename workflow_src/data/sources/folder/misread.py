@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import BadData
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from workflow_src.configuration.base import repeated
 from workflow_src.configuration.folder import FolderOptions
-from workflow_src.configuration.messages import as_flow
+from workflow_src.configuration.validation_errors import as_flow
 from workflow_src.data.sources.folder.clock import rate_of_clock
 from workflow_src.data.sources.folder.content import (
     BLOCK,

@@ -23,12 +23,12 @@ from workflow_src.data.sources.folder.content import (
     package,
     real_channels,
 )
+from workflow_src.data.sources.folder.layout import FileRow as Labelled
 from workflow_src.data.sources.folder.layout import Layout, find_layout
-from workflow_src.data.sources.folder.layout import Row as Labelled
 from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.errors import BadData
 
-Row = tuple[Any, ...]
+SheetRow = tuple[Any, ...]
 _LOOKED_AT = 200  # rows, whose middle tells how the samples are written
 _SAMPLED = 20
 
@@ -39,7 +39,7 @@ def list_sheets(path: Path) -> list[str]:
         return _filled(book)
 
 
-def sheet_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, Row]]:
+def sheet_rows(path: Path, sheet: str | None) -> Iterator[tuple[int, SheetRow]]:
     """Number, from 1, and cells of each row of a sheet that holds any; formulas as computed."""
     with damage_named(path), _opened(path) as book:
         name = chosen(path, sheet, _filled(book), "sheet")
@@ -69,7 +69,7 @@ def read_sheet(path: Path, array: str | None, options: FolderOptions) -> Content
     return of_matrix(path, matrix, wanted, channels, clock, notes)
 
 
-def sheet_layout(path: Path, top: Sequence[tuple[int, Row]], options: FolderOptions) -> Layout:
+def sheet_layout(path: Path, top: Sequence[tuple[int, SheetRow]], options: FolderOptions) -> Layout:
     """The layout of a sheet by its first rows that hold a cell."""
     form = NumberForm.of(options)
     texts = [(number, [_text(cell, form) for cell in row]) for number, row in top]
@@ -81,7 +81,9 @@ def sheet_layout(path: Path, top: Sequence[tuple[int, Row]], options: FolderOpti
     return find_layout(str(path), padded, body, options, lambda *_: {"plain"})
 
 
-def _skipped(path: Path, rows: Iterator[tuple[int, Row]], count: int) -> Iterator[tuple[int, Row]]:
+def _skipped(
+    path: Path, rows: Iterator[tuple[int, SheetRow]], count: int
+) -> Iterator[tuple[int, SheetRow]]:
     left = ((number, _trimmed(row)) for number, row in rows if number > count)
     first = next(left, None)
     if first is None:
@@ -89,7 +91,7 @@ def _skipped(path: Path, rows: Iterator[tuple[int, Row]], count: int) -> Iterato
     return chain([first], left)
 
 
-def _trimmed(row: Row) -> Row:
+def _trimmed(row: SheetRow) -> SheetRow:
     """A row without the empty cells that a program may write at its end."""
     end = len(row)
     while end and row[end - 1] is None:
@@ -111,9 +113,9 @@ class _Sheet:
     layout: Layout
     form: NumberForm
     wanted: list[int]
-    top: Sequence[tuple[int, Row]]
+    top: Sequence[tuple[int, SheetRow]]
 
-    def numbers(self, rows: Iterable[tuple[int, Row]]) -> Iterator[tuple[float, ...]]:
+    def numbers(self, rows: Iterable[tuple[int, SheetRow]]) -> Iterator[tuple[float, ...]]:
         """The wanted cells of each row; blank rows at the end are none, others lack samples."""
         due = self.layout.first
         for number, row in rows:
@@ -125,7 +127,7 @@ class _Sheet:
             yield tuple(self._number(number, column, row) for column in self.wanted)
             due = number + 1
 
-    def _require_width(self, number: int, row: Row) -> None:
+    def _require_width(self, number: int, row: SheetRow) -> None:
         stray = [i for i in range(self.layout.width, len(row)) if row[i] is not None]
         stray += [i for i in self.layout.blank if i < len(row) and row[i] is not None]
         if stray:
@@ -136,7 +138,7 @@ class _Sheet:
                 remedy="clear the cell, if nothing in the row was moved by it",
             )
 
-    def _number(self, number: int, column: int, row: Row) -> float:
+    def _number(self, number: int, column: int, row: SheetRow) -> float:
         cell: Any = row[column] if column < len(row) else None
         if _is_number(cell):
             return float(cell)
@@ -202,7 +204,7 @@ def _filled(book: Any) -> list[str]:
     return [sheet.title for sheet in book.worksheets if next(_rows(sheet), None) is not None]
 
 
-def _rows(sheet: Any) -> Iterator[tuple[int, Row]]:
+def _rows(sheet: Any) -> Iterator[tuple[int, SheetRow]]:
     sheet.reset_dimensions()  # which some programs write wrongly
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if any(cell is not None for cell in row):

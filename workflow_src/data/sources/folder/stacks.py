@@ -73,7 +73,7 @@ def _from_stack(
     return _content(signal, options, stated)
 
 
-class _Form(NamedTuple):
+class _StackForm(NamedTuple):
     """How windows lie: their axis as the owner and as the file counts it, and what each is."""
 
     stack: int
@@ -86,7 +86,7 @@ class _Form(NamedTuple):
 
 def _form_of(
     where: str, stored: tuple[int, ...], options: FolderOptions, reversed_axes: bool
-) -> _Form:
+) -> _StackForm:
     assert options.stacked is not None
     shape = stored[::-1] if reversed_axes else stored  # as the owner says it
     last = len(shape) - 1
@@ -97,7 +97,7 @@ def _form_of(
     if last < 1 or len(inner) > 2 or 0 in shape or length < width:
         raise _no_stack(where, shape, options)
     in_file = last - stack if reversed_axes else stack
-    return _Form(stack, in_file, shape[stack], length, width, turned)
+    return _StackForm(stack, in_file, shape[stack], length, width, turned)
 
 
 def stack_of_table(content: Content, options: FolderOptions) -> Content:

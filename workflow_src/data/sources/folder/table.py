@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from workflow_src.configuration.folder import OWN_FIELDS, FolderOptions, Lookup
-from workflow_src.configuration.messages import as_flow
 from workflow_src.configuration.patterns import compile_pattern, fill, natural_key
+from workflow_src.configuration.validation_errors import as_flow
 from workflow_src.data.sources.folder.cells import NumberForm, has_comma
 from workflow_src.data.sources.folder.listing import (
     Listing,
@@ -26,7 +26,7 @@ from workflow_src.errors import BadData, UserError
 
 
 @dataclass(frozen=True)
-class Entry:
+class ListedFile:
     """One recording to be read: its file below the folder, its fields, and where these stand."""
 
     file: str
@@ -39,7 +39,7 @@ class Entry:
 
 def list_entries(
     options: FolderOptions, folder: Path, config_folder: Path
-) -> tuple[list[Entry], list[str]]:
+) -> tuple[list[ListedFile], list[str]]:
     """The recordings of a folder, by run, time and number, and notes on what was left out."""
     if options.table is not None:
         table = config_folder / options.table
@@ -84,7 +84,7 @@ def _refuse_unseen(listing: Listing, wanted: Wanted, folder: Path) -> None:
         )
 
 
-def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> list[Entry]:
+def _from_pattern(options: FolderOptions, present: list[str], folder: Path) -> list[ListedFile]:
     pattern = options.files or ""
     expression = compile_pattern(pattern)
     excluded = [compile_pattern(one) for one in options.exclude or ()]
@@ -118,7 +118,7 @@ def _from_table(
     rows: list[tuple[int, dict[str, str]]],
     listing: Listing,
     folder: Path,
-) -> list[Entry]:
+) -> list[ListedFile]:
     known, entries = set(listing.files), []
     for line, row in rows:
         where, file = f"{table}, line {line}", row.pop("file")
@@ -141,7 +141,7 @@ def _entry(
     groups: Mapping[str, str],
     rules: Mapping[str, str | Lookup],
     where: str,
-) -> Entry:
+) -> ListedFile:
     fields: dict[str, str] = {}
     for name, rule in rules.items():
         text = field_text(name, rule, groups, where)
@@ -157,7 +157,7 @@ def _entry(
     fields.setdefault("recording_id", re.sub(r"(\.[^\W\d]\w*)(\.gz)?$", "", file).replace("/", "."))
     number = groups.get(options.time.group, "") if options.time else ""
     time_s = _index_time(options, number, where) if options.time else None
-    return Entry(file, fields, groups.get("array") or options.array, where, time_s)
+    return ListedFile(file, fields, groups.get("array") or options.array, where, time_s)
 
 
 def field_text(name: str, rule: str | Lookup, groups: Mapping[str, str], where: str) -> str:
@@ -203,9 +203,9 @@ def _index_time(options: FolderOptions, number: str, where: str) -> float:
     return (int(number) - options.time.first) * options.time.step_s
 
 
-def _falling(options: FolderOptions, entries: list[Entry]) -> list[str]:
+def _falling(options: FolderOptions, entries: list[ListedFile]) -> list[str]:
     """A note on the runs in which names go on, but the number that the time is made of falls."""
-    last: dict[str, Entry] = {}
+    last: dict[str, ListedFile] = {}
     found: list[str] = []
     for entry in sorted(entries, key=lambda e: natural_key(e.file)) if options.time else ():
         before = last.get(entry.fields["run_id"], entry)
@@ -221,7 +221,7 @@ def _falling(options: FolderOptions, entries: list[Entry]) -> list[str]:
     ]
 
 
-def number_of(entry: Entry, name: str) -> float | None:
+def number_of(entry: ListedFile, name: str) -> float | None:
     """A field as a number, None if it is absent; ``BadData`` if it is something else."""
     text = entry.fields.get(name)
     if text is None or NumberForm().kind(text) == "number":
@@ -236,12 +236,12 @@ def number_of(entry: Entry, name: str) -> float | None:
     )
 
 
-def _with_time(options: FolderOptions, entry: Entry) -> Entry:
+def _with_time(options: FolderOptions, entry: ListedFile) -> ListedFile:
     time_s = entry.time_s if options.time else number_of(entry, "time_s")
     return replace(entry, time_s=time_s, life_s=number_of(entry, "life_s"))
 
 
-def _with_life(entries: list[Entry], options: FolderOptions) -> list[Entry]:
+def _with_life(entries: list[ListedFile], options: FolderOptions) -> list[ListedFile]:
     """Give the runs that end in failure their life: the time of the last recording."""
     failing = options.ends_in_failure
     lives: dict[str, float] = {}
@@ -267,8 +267,8 @@ def _with_life(entries: list[Entry], options: FolderOptions) -> list[Entry]:
     return [replace(e, life_s=lives.get(e.fields["run_id"], e.life_s)) for e in entries]
 
 
-def _refuse_duplicates(entries: list[Entry]) -> None:
-    first: dict[str, Entry] = {}
+def _refuse_duplicates(entries: list[ListedFile]) -> None:
+    first: dict[str, ListedFile] = {}
     for entry in entries:
         name = entry.fields["recording_id"]
         if name in first:
@@ -286,7 +286,7 @@ def _nearest(name: str, present: list[str]) -> str:
     return near[0] if near else "none, the folder is empty"
 
 
-def _ignored(present: list[str], entries: list[Entry]) -> list[str]:
+def _ignored(present: list[str], entries: list[ListedFile]) -> list[str]:
     """One note with the number of files that are no recording, by name without numbers."""
     used = {entry.file for entry in entries}
     left = [file.rpartition("/")[2] for file in present if file not in used]

@@ -23,7 +23,7 @@ from workflow_src.data.sources.folder.cells import (
     most_common_width,
     styles_of,
 )
-from workflow_src.data.sources.folder.layout import MARKS, Layout, Row, find_layout
+from workflow_src.data.sources.folder.layout import MARKS, FileRow, Layout, find_layout
 from workflow_src.data.sources.folder.lines import Line, Lines
 from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.data.sources.folder.text import ONE_COLUMN, SPACES, separator, split
@@ -40,7 +40,7 @@ _FEW = 4  # classes that a column of digits may count
 
 
 @dataclass(frozen=True)
-class Table:
+class TextTable:
     """A text of samples: its lines, the first of samples, and how their cells are written."""
 
     path: Path
@@ -80,7 +80,7 @@ class Table:
         return frame
 
 
-def find_table(path: Path, text: bytes, options: FolderOptions) -> Table:
+def find_table(path: Path, text: bytes, options: FolderOptions) -> TextTable:
     """Where the samples of a text stand, after a check of the cells of each line.
 
     Raises ``BadData``, as ``Misread`` where other keys read it.
@@ -99,31 +99,31 @@ def find_table(path: Path, text: bytes, options: FolderOptions) -> Table:
     width = most_common_width(cells)
     body = [row for row in cells if len(row) == width]
 
-    def styles(first: Row, columns: Sequence[int]) -> set[Style]:
+    def styles(first: FileRow, columns: Sequence[int]) -> set[Style]:
         start = lines.at(first.number + 1)
         below = (split(line.text, sep) for line in lines.filled(start.start, start.number))
         return styles_of(below, columns, form)
 
     layout = find_layout(str(path), _rows(lines, begin, sep), body, options, styles)
-    table = Table(path, lines, lines.at(layout.first), sep, form, layout)
+    table = TextTable(path, lines, lines.at(layout.first), sep, form, layout)
     require_width(table, (layout.width,))
     _require_thousands(table)
     return table
 
 
-def _rows(lines: Lines, begin: Line, sep: str) -> Iterator[Row]:
+def _rows(lines: Lines, begin: Line, sep: str) -> Iterator[FileRow]:
     for _, number, text in lines.filled(begin.start, begin.number):
         bare = text.strip()
         mark = next((mark for mark in MARKS if bare.startswith(mark)), None)
         cells = split(text, sep)
         held = is_no_value(cells[0])  # #N/A begins no comment
         if mark is None or held or (len(cells) > 1 and all(c.startswith(mark) for c in cells if c)):
-            yield Row(number, cells)
+            yield FileRow(number, cells)
         else:
-            yield Row(number, split(bare.lstrip(mark).strip(), sep), comment=True)
+            yield FileRow(number, split(bare.lstrip(mark).strip(), sep), comment=True)
 
 
-def numbers_of(table: Table, wanted: list[int]) -> NDArray[np.float64]:
+def numbers_of(table: TextTable, wanted: list[int]) -> NDArray[np.float64]:
     """The columns ``wanted`` (L, wanted); ``BadData`` names the first cell that is no number."""
     try:
         return table.frame(wanted, np.float64).to_numpy()
@@ -131,7 +131,7 @@ def numbers_of(table: Table, wanted: list[int]) -> NDArray[np.float64]:
         raise _unread(table, wanted, str(error)) from error
 
 
-def require_width(table: Table, widths: tuple[int, ...]) -> None:
+def require_width(table: TextTable, widths: tuple[int, ...]) -> None:
     """Raise ``BadData`` naming the first line whose number of cells is none of ``widths``."""
     lines = table.lines
     odd = lines.odd_one(table.first, table.separator, widths)
@@ -212,7 +212,7 @@ def _are_named(lines: Lines, width: int) -> bool:
     return len(names) == width and not any(is_whole(name) for name in names)
 
 
-def _require_thousands(table: Table) -> None:
+def _require_thousands(table: TextTable) -> None:
     """pandas leaves the signs of thousands out wherever they stand; refuse any other place."""
     sign = table.form.thousands
     if sign is None:
@@ -230,7 +230,7 @@ def _require_thousands(table: Table) -> None:
         )
 
 
-def require_blank(table: Table, wanted: list[int], matrix: NDArray[np.float64]) -> None:
+def require_blank(table: TextTable, wanted: list[int], matrix: NDArray[np.float64]) -> None:
     """Refuse a number in a column that is blank elsewhere: the cells before it were moved."""
     for column in table.layout.blank:
         held = np.flatnonzero(~np.isnan(matrix[:, wanted.index(column)]))
@@ -244,7 +244,7 @@ def require_blank(table: Table, wanted: list[int], matrix: NDArray[np.float64]) 
             )
 
 
-def _unread(table: Table, wanted: list[int], said: str) -> BadData:
+def _unread(table: TextTable, wanted: list[int], said: str) -> BadData:
     """The refusal of a text that pandas does not read: the first cell that is no number."""
     for line in table.lines.filled(table.first.start, table.first.number):
         cells = split(line.text, table.separator)
@@ -255,7 +255,7 @@ def _unread(table: Table, wanted: list[int], said: str) -> BadData:
     return BadData("A table of samples cannot be read.", where=str(table.path), found=said)
 
 
-def _no_number(table: Table, line: Line, column: int, cell: str) -> BadData:
+def _no_number(table: TextTable, line: Line, column: int, cell: str) -> BadData:
     where = f"{table.path}, line {line.number}, column {column} (from 0)"
     others = [cells[column] for cells in table.body_cells() if column < len(cells)]
     key, said = comma_key([cell, *others])

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.phm_vibench import OWN_FIELDS, PhmVibenchOptions
 from workflow_src.data.constancy import watched
-from workflow_src.data.external import Place
+from workflow_src.data.external import ExternalSamples
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.source import Context, Provenance
@@ -22,8 +22,8 @@ from workflow_src.data.sources.data_root import below_data_root
 from workflow_src.data.sources.phm_vibench.arrays import Record, compare_keys, opened, read_record
 from workflow_src.data.sources.phm_vibench.fields import compare_domains, fields_of, texts_of
 from workflow_src.data.sources.phm_vibench.labels import PROXY, faults
-from workflow_src.data.sources.phm_vibench.lives import Life, lives
-from workflow_src.data.sources.phm_vibench.table import Row, read_table, select_rows, whole
+from workflow_src.data.sources.phm_vibench.lives import KnownLife, lives
+from workflow_src.data.sources.phm_vibench.table import MetadataRow, read_table, select_rows, whole
 from workflow_src.data.sources.phm_vibench.views import View, require_channels, views_of
 from workflow_src.data.sources.plausible import plausible
 from workflow_src.errors import UserError
@@ -43,11 +43,11 @@ ATTRIBUTES = {  # of each recording, from these columns
 class _Entry:
     """A row with what it means."""
 
-    row: Row
+    row: MetadataRow
     texts: dict[str, str]
     fields: dict[str, str]
     fault: str | None
-    life: Life
+    life: KnownLife
     views: tuple[View, ...]
 
 
@@ -129,7 +129,9 @@ class PhmVibenchSource:
             signal = record.signal
             require_channels(view, signal.shape[1], entry.row)
             own = signal if view.channels is None else signal[:, list(view.channels)]
-            place = None if record.turned else Place(self._file, entry.row.id, view.channels)
+            place = (
+                None if record.turned else ExternalSamples(self._file, entry.row.id, view.channels)
+            )
             yield self._recording(entry, view, own, rate_hz, place)
         if not entry.views:
             self.report.add(
@@ -142,7 +144,7 @@ class PhmVibenchSource:
         view: View,
         signal: NDArray[np.float32],
         rate_hz: float | None,
-        place: Place | None,
+        place: ExternalSamples | None,
     ) -> Recording:
         """One recording; a bearing that does not fail has no life, and no class but normal."""
         fields, end = entry.fields, f"_{view.name}" if view.name else ""
@@ -191,7 +193,7 @@ def open_phm_vibench(options: PhmVibenchOptions, context: Context) -> PhmVibench
     return PhmVibenchSource(options, context.data_root)
 
 
-def _visible(rows: list[Row], report: DataReport) -> list[Row]:
+def _visible(rows: list[MetadataRow], report: DataReport) -> list[MetadataRow]:
     """The rows without those whose Visiable is 0; an empty one hides nothing."""
     for row in rows:
         if row.flags["Visiable"] is False:
@@ -199,7 +201,7 @@ def _visible(rows: list[Row], report: DataReport) -> list[Row]:
     return [row for row in rows if row.flags["Visiable"] is not False]
 
 
-def _field_rate(text: str, row: Row) -> float:
+def _field_rate(text: str, row: MetadataRow) -> float:
     try:
         return float(text)
     except ValueError as error:

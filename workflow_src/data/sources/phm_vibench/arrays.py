@@ -15,7 +15,7 @@ from workflow_src.data.external import as_signal
 from workflow_src.data.own_samples import own_member
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.phm_vibench.axes import time_axis
-from workflow_src.data.sources.phm_vibench.table import Row
+from workflow_src.data.sources.phm_vibench.table import MetadataRow
 from workflow_src.errors import BadData, UserError
 
 LEFT_OUT = "left out"
@@ -53,7 +53,7 @@ class Record(NamedTuple):
     turned: bool
 
 
-def read_record(file: h5py.File, row: Row, report: DataReport) -> Record | None:
+def read_record(file: h5py.File, row: MetadataRow, report: DataReport) -> Record | None:
     """The samples of a row; None, reported, where they cannot be used.
 
     The array decides on length and channels; where the table says otherwise, that is reported.
@@ -100,7 +100,7 @@ def read_record(file: h5py.File, row: Row, report: DataReport) -> Record | None:
     return Record(signal, axis == "second")
 
 
-def _compare(row: Row, length: int, channels: int, report: DataReport) -> None:
+def _compare(row: MetadataRow, length: int, channels: int, report: DataReport) -> None:
     for name, said, found in (
         ("Sample_lenth", row.length, length),
         ("Channel", row.channels, channels),
@@ -113,7 +113,9 @@ def _compare(row: Row, length: int, channels: int, report: DataReport) -> None:
             report.add(f"a wrong {name}", "the array decides", f"Id {row.id}", detail)
 
 
-def compare_keys(keys: set[str], known: set[str], rows: list[Row], report: DataReport) -> list[Row]:
+def compare_keys(
+    keys: set[str], known: set[str], rows: list[MetadataRow], report: DataReport
+) -> list[MetadataRow]:
     """The rows that have a record; rows without one and records without a row are reported.
 
     ``keys`` are those of the file, ``known`` all Ids of the table.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from workflow_src.configuration.folder import MOST_COLUMNS
-from workflow_src.data.sources.phm_vibench.table import Row
+from workflow_src.data.sources.phm_vibench.table import MetadataRow
 
 Axis = Literal["first", "second"]
 
 
-def time_axis(shape: tuple[int, ...], row: Row) -> Axis | None:
+def time_axis(shape: tuple[int, ...], row: MetadataRow) -> Axis | None:
     """The axis of time of a record (L,), (L, C), (C, L), each perhaps with a last axis of 1.
 
     None where the shape says nothing and the table does not say enough: a record of more channels

@@ -9,11 +9,11 @@ from workflow_src.configuration.patterns import compile_pattern
 from workflow_src.configuration.phm_vibench import COLUMNS, PhmVibenchOptions
 from workflow_src.data.report import DataReport
 from workflow_src.data.sources.folder.table import field_text
-from workflow_src.data.sources.phm_vibench.table import Row, whole
+from workflow_src.data.sources.phm_vibench.table import MetadataRow, whole
 from workflow_src.errors import UserError
 
 
-def texts_of(rows: list[Row], options: PhmVibenchOptions) -> dict[str, dict[str, str]]:
+def texts_of(rows: list[MetadataRow], options: PhmVibenchOptions) -> dict[str, dict[str, str]]:
     """For each Id what fields are made of: the row's cells, and the named parts of its File.
 
     Whole numbers of the table lose their ``.0``. Raises ``UserError`` for a File that does not
@@ -43,7 +43,9 @@ def _plain(cell: str) -> str:
     return cell if value is None else str(value)
 
 
-def fields_of(row: Row, texts: dict[str, str], options: PhmVibenchOptions) -> dict[str, str]:
+def fields_of(
+    row: MetadataRow, texts: dict[str, str], options: PhmVibenchOptions
+) -> dict[str, str]:
     """The fields of a record by name; those that the rig does not give have their defaults.
 
     Raises ``UserError`` for a text that a lookup does not know, unless it would name the class of
@@ -63,7 +65,7 @@ def fields_of(row: Row, texts: dict[str, str], options: PhmVibenchOptions) -> di
     return made
 
 
-def compare_domains(rows: list[Row], report: DataReport) -> None:
+def compare_domains(rows: list[MetadataRow], report: DataReport) -> None:
     """Report each Domain_id under which conditions of several descriptions stand."""
     described: dict[tuple[str, str], set[str]] = defaultdict(set)
     for row in rows:

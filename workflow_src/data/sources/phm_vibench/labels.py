@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.report import DataReport
-from workflow_src.data.sources.phm_vibench.table import Row
+from workflow_src.data.sources.phm_vibench.table import MetadataRow
 
 DEGRADING = -1
 FAILING = "failing"  # the class of a run's last stage, where labels number the bearings
@@ -18,7 +18,7 @@ PROXY = (
 
 
 def faults(
-    rows: list[Row], given: dict[str, str], options: PhmVibenchOptions, report: DataReport
+    rows: list[MetadataRow], given: dict[str, str], options: PhmVibenchOptions, report: DataReport
 ) -> dict[str, str | None]:
     """The class of each Id, None where it has none; ``given`` are classes that the rig names.
 
@@ -35,7 +35,7 @@ def faults(
     return made
 
 
-def _counts(row: Row, report: DataReport) -> bool:
+def _counts(row: MetadataRow, report: DataReport) -> bool:
     if row.label is None:
         if not row.cells["Label"]:  # another cell was reported as it was read
             report.add("a record without a Label", "no class", f"Id {row.id}")
@@ -55,7 +55,7 @@ def _counts(row: Row, report: DataReport) -> bool:
 
 
 def _meaning(
-    row: Row, given: dict[str, str], names: dict[int, str], options: PhmVibenchOptions
+    row: MetadataRow, given: dict[str, str], names: dict[int, str], options: PhmVibenchOptions
 ) -> str | None:
     assert row.label is not None
     if options.labels == "unit":
@@ -65,7 +65,7 @@ def _meaning(
     return NORMAL if row.label == 0 else names[row.label]
 
 
-def _names(rows: list[Row], report: DataReport) -> dict[int, str]:
+def _names(rows: list[MetadataRow], report: DataReport) -> dict[int, str]:
     """The class of each Label k > 0: its Label_Description, or else ``fault_k``."""
     described: dict[int, Counter[str]] = defaultdict(Counter)
     for row in rows:

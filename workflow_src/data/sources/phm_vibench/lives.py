@@ -8,14 +8,14 @@ from typing import NamedTuple
 
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions, SnapshotTime
 from workflow_src.data.report import DataReport
-from workflow_src.data.sources.phm_vibench.table import Row
+from workflow_src.data.sources.phm_vibench.table import MetadataRow
 from workflow_src.errors import UserError
 
 TOLERANCE = 0.01  # of the life: RUL_label is rounded, and a snapshot may be some seconds late
 NO_LIFE = "no remaining life"
 
 
-class Life(NamedTuple):
+class KnownLife(NamedTuple):
     """Seconds from the start of the run, and the run's life where it ends in failure."""
 
     time_s: float | None = None
@@ -23,35 +23,35 @@ class Life(NamedTuple):
 
 
 def lives(
-    rows: list[Row],
+    rows: list[MetadataRow],
     runs: Mapping[str, str],
     texts: Mapping[str, Mapping[str, str]],
     options: PhmVibenchOptions,
     report: DataReport,
-) -> dict[str, Life]:
+) -> dict[str, KnownLife]:
     """Time and life of each Id; ``runs`` gives its run_id.
 
     RUL_label has no unit: it is 1 - (k - 1) / (N - 1) for the k-th of N snapshots of a run. The
     rig's `time:` gives the seconds; a run's life is the time of its last snapshot, where RUL_label
     falls to 0 there. It counts where the flag Remaining_Life is set and RUL_label is not constant.
     """
-    made = {row.id: Life() for row in rows}
+    made = {row.id: KnownLife() for row in rows}
     if options.time is None:
         _report_unused(rows, report)
         return made
-    by_run: dict[str, list[Row]] = defaultdict(list)
+    by_run: dict[str, list[MetadataRow]] = defaultdict(list)
     for row in rows:
         by_run[runs[row.id]].append(row)
     for run, members in by_run.items():
         times = _times(members, texts, options.time)
-        made |= {key: Life(time_s) for key, time_s in times.items()}
+        made |= {key: KnownLife(time_s) for key, time_s in times.items()}
         life_s = _life(run, members, times, report)
         if life_s is not None:
             made |= _with_life(members, times, life_s, report)
     return made
 
 
-def _report_unused(rows: list[Row], report: DataReport) -> None:
+def _report_unused(rows: list[MetadataRow], report: DataReport) -> None:
     """A rig without `time:`: what the flag calls a remaining life, and why it is none."""
     flagged = [row.rul for row in rows if row.rul is not None and row.flags["Remaining_Life"]]
     if len(set(flagged)) == 1:
@@ -64,7 +64,7 @@ def _report_unused(rows: list[Row], report: DataReport) -> None:
 
 
 def _times(
-    members: list[Row], texts: Mapping[str, Mapping[str, str]], time: SnapshotTime
+    members: list[MetadataRow], texts: Mapping[str, Mapping[str, str]], time: SnapshotTime
 ) -> dict[str, float]:
     """Seconds from the start of the run by Id; of the rows that bear a number or a RUL_label."""
     if time.group is None:
@@ -87,7 +87,7 @@ def _times(
 
 
 def _life(
-    run: str, members: list[Row], times: Mapping[str, float], report: DataReport
+    run: str, members: list[MetadataRow], times: Mapping[str, float], report: DataReport
 ) -> float | None:
     labelled = [row for row in members if row.rul is not None]
     if not labelled:
@@ -111,8 +111,8 @@ def _life(
 
 
 def _with_life(
-    members: list[Row], times: Mapping[str, float], life_s: float, report: DataReport
-) -> dict[str, Life]:
+    members: list[MetadataRow], times: Mapping[str, float], life_s: float, report: DataReport
+) -> dict[str, KnownLife]:
     made = {}
     for row in members:
         if row.rul is None:
@@ -127,5 +127,5 @@ def _with_life(
             kind, done = "a RUL_label that contradicts the time of the snapshot", "the time decides"
             detail = f"RUL_label {row.rul:.3f}, by time {left:.3f}"
             report.add(kind, done, f"Id {row.id}", detail)
-        made[row.id] = Life(times[row.id], life_s)
+        made[row.id] = KnownLife(times[row.id], life_s)
     return made

@@ -24,7 +24,7 @@ _YES, _NO = ("1", "1.0", "true", "yes"), ("0", "0.0", "false", "no")
 
 
 @dataclass(frozen=True)
-class Row:
+class MetadataRow:
     """One row: its cells as text ("" for none), and those that are read as something else.
 
     A flag or a number is None where its cell is empty or says neither.
@@ -113,7 +113,7 @@ def flag(text: str) -> bool | None:
 
 def select_rows(
     table: pd.DataFrame, dataset_ids: Sequence[int], path: Path, report: DataReport
-) -> list[Row]:
+) -> list[MetadataRow]:
     """The rows of these Dataset_ids, one an Id, in the order of their Ids.
 
     Raises ``UserError`` for a Dataset_id that the table does not have.
@@ -129,7 +129,7 @@ def select_rows(
                 found=f"Dataset_id {', '.join(map(str, present))}",
                 remedy=f"under `phm_vibench:` of the rig: `dataset_ids: [{(near or ['ID'])[0]}]`",
             )
-    rows: dict[str, Row] = {}
+    rows: dict[str, MetadataRow] = {}
     for line, cells in table[ids.isin(list(dataset_ids))].iterrows():
         row = _row({str(name): str(cell) for name, cell in cells.items()}, report)
         if row is None:
@@ -142,7 +142,7 @@ def select_rows(
     return sorted(rows.values(), key=lambda row: int(row.id))
 
 
-def _row(cells: dict[str, str], report: DataReport) -> Row | None:
+def _row(cells: dict[str, str], report: DataReport) -> MetadataRow | None:
     key = whole(cells["Id"])
     if key is None:
         return None
@@ -160,7 +160,7 @@ def _row(cells: dict[str, str], report: DataReport) -> Row | None:
     if rul is not None and not 0 <= rul <= 1:
         report.add("a RUL_label outside of 0 to 1", "ignored", f"Id {key}", f"RUL_label {rul:g}")
         rul = None
-    return Row(
+    return MetadataRow(
         id=str(key),
         cells=cells,
         label=label,

@@ -6,7 +6,7 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from workflow_src.configuration.phm_vibench import PhmVibenchOptions
-from workflow_src.data.sources.phm_vibench.table import Row
+from workflow_src.data.sources.phm_vibench.table import MetadataRow
 from workflow_src.errors import UserError
 
 
@@ -36,7 +36,7 @@ def views_of(runs: set[str], options: PhmVibenchOptions) -> dict[str, tuple[View
     return {run: tuple(of) for run, of in views.items()}
 
 
-def require_channels(view: View, count: int, row: Row) -> None:
+def require_channels(view: View, count: int, row: MetadataRow) -> None:
     """Raise ``UserError`` for a channel that a record of `count` channels does not have."""
     wrong = [channel for channel in view.channels or () if channel >= count]
     if wrong:

@@ -50,7 +50,7 @@ LAST_ROUGHNESS = 2.5
 
 
 @dataclass(frozen=True)
-class Life:
+class DrawnLife:
     """When a defect begins, when it ends the bearing's life, and how it grows between."""
 
     growth: str
@@ -69,7 +69,7 @@ class Life:
         return float((passed + share) / (len(self.steps) + 1))
 
 
-def lives(rng: np.random.Generator, count: int) -> list[Life]:
+def lives(rng: np.random.Generator, count: int) -> list[DrawnLife]:
     """``count`` lives, log-uniform and stratified, the ways of growth in equal parts."""
     spread = LONGEST_LIFE_S / SHORTEST_LIFE_S
     # One life from each of ``count`` equal strata: a spread of five-fold whatever the seed.
@@ -80,12 +80,12 @@ def lives(rng: np.random.Generator, count: int) -> list[Life]:
     for end, growth in zip(ends, growths, strict=True):
         onset = end * rng.uniform(*ONSETS[growth])
         steps = tuple(float(step) for step in np.sort(rng.uniform(0.1, 0.9, 3)))
-        drawn.append(Life(growth, float(onset), float(end), steps))
+        drawn.append(DrawnLife(growth, float(onset), float(end), steps))
     return drawn
 
 
 def snapshots(
-    plan: Plan, unit_id: str, unit: BearingUnit, fault: str, life: Life, speed: float
+    plan: Plan, unit_id: str, unit: BearingUnit, fault: str, life: DrawnLife, speed: float
 ) -> Iterator[Recording]:
     """The snapshots of one life, in order of time."""
     condition = f"{speed:g}rpm"

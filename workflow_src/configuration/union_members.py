@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from workflow_src.configuration.keys import Dataset, Rig
 from workflow_src.configuration.lines import shown
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.schema import Dataset, Rig
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
 
-def with_parts(rigs: Mapping[str, Rig], read: Callable[[str], Rig]) -> dict[str, Rig]:
+def with_members(rigs: Mapping[str, Rig], read: Callable[[str], Rig]) -> dict[str, Rig]:
     """`rigs` and those that their unions name, each once; `read` gives a rig by its name."""
     found = dict(rigs)
     for rig in rigs.values():

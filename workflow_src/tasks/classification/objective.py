@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape, Scale
 from workflow_src.tasks.meters import ConfusionMeter
+from workflow_src.tasks.objective import HeadShape, Scale
 from workflow_src.tasks.pooling import PooledLinear
 
 

@@ -52,7 +52,7 @@ class Meter(Protocol):
         """Forget all spans."""
 
 
-class Learner(Protocol):
+class Objective(Protocol):
     """One task of a network. A loss is per sample; the step divides by the valid labels."""
 
     name: str

@@ -11,8 +11,8 @@ from torch.nn import functional
 
 from workflow_src.errors import BadData
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape, Scale
 from workflow_src.tasks.meters import MomentMeter
+from workflow_src.tasks.objective import HeadShape, Scale
 from workflow_src.tasks.pooling import PooledLinear
 
 _HIDDEN = 64

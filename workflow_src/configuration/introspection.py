@@ -18,7 +18,7 @@ _NAME_IN_WORDS = "of letters, digits, `_`, `.` and `-`, a letter or digit first"
 _SIGNS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 
 
-class Place(NamedTuple):
+class KeyType(NamedTuple):
     """The type at a path, the key that it belongs to, and the rest of the path below that key."""
 
     annotation: Any
@@ -31,26 +31,26 @@ def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def place(model: Any, path: Path) -> Place | None:
+def place(model: Any, path: Path) -> KeyType | None:
     """Follow `path` from `model`; None where it leads to nothing."""
-    here: Place | None = Place(model, None, ())
+    here: KeyType | None = KeyType(model, None, ())
     for part in path:
         here = _step(here, part) if here is not None else None
     return here
 
 
-def _step(here: Place, part: str | int) -> Place | None:
+def _step(here: KeyType, part: str | int) -> KeyType | None:
     below = (*here.below, part)
     for member in members(here.annotation):
         origin, args = typing.get_origin(member), typing.get_args(member)
         if is_section(member):
             if part in keys_of(member):
                 field = keys_of(member)[str(part)]
-                return Place(field.annotation, field, ())
+                return KeyType(field.annotation, field, ())
         elif origin is dict and isinstance(part, str):
-            return Place(args[1], here.field, below)
+            return KeyType(args[1], here.field, below)
         elif origin in (list, tuple) and isinstance(part, int):
-            return Place(args[0], here.field, below)
+            return KeyType(args[0], here.field, below)
     return None
 
 
@@ -95,7 +95,7 @@ def takes_text(annotation: Any) -> bool:
     return bool(literals(annotation)) or any(map(takes_text, typing.get_args(annotation)))
 
 
-def example(here: Place) -> Any:
+def example(here: KeyType) -> Any:
     """An example of the value at a place."""
     value = here.field.examples[0] if here.field is not None and here.field.examples else None
     for part in here.below:
@@ -106,13 +106,13 @@ def example(here: Place) -> Any:
     return value
 
 
-def allowed(here: Place) -> str:
+def allowed(here: KeyType) -> str:
     """Type, bounds and meaning in words."""
     text = " ".join(filter(None, [in_words(here.annotation), bounds(here)]))
     return f"{text} ({here.field.description})" if here.field is not None else text
 
 
-def bounds(here: Place) -> str:
+def bounds(here: KeyType) -> str:
     """The bounds of a number, e.g. `>= 1 and < 4`; the letters of a name."""
     metadata = list(here.field.metadata) if here.field is not None and not here.below else []
     if typing.get_origin(here.annotation) is typing.Annotated:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 
-from workflow_src.configuration.keys import Dataset
-from workflow_src.configuration.messages import as_yaml
+from workflow_src.configuration.schema import Dataset
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.resampling import SUPPORT
 from workflow_src.errors import UserError
 

@@ -9,13 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape, Scale
 from workflow_src.tasks.meters import LogitMeter
+from workflow_src.tasks.objective import HeadShape, Scale
 from workflow_src.tasks.pooling import PooledLinear
 
 
 class AnomalyHead(nn.Module):
-    """Pooled tokens, and extras where the learner gives any, to one logit."""
+    """Pooled tokens, and extras where the objective gives any, to one logit."""
 
     def __init__(self, width: int, extras: int) -> None:
         super().__init__()

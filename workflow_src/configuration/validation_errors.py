@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from workflow_src.configuration.base import Mistake
-from workflow_src.configuration.lines import ABSENT, COMMAND_LINE, Loc, said_at, value_at
-from workflow_src.configuration.places import (
-    Place,
+from workflow_src.configuration.base import ConfigError
+from workflow_src.configuration.introspection import (
+    KeyType,
     allowed,
     example,
     is_section,
@@ -25,6 +24,7 @@ from workflow_src.configuration.places import (
     members,
     place,
 )
+from workflow_src.configuration.lines import ABSENT, COMMAND_LINE, Loc, said_at, value_at
 from workflow_src.configuration.scalars import Writer, doubt
 from workflow_src.errors import UserError
 
@@ -103,7 +103,7 @@ def _explain(given: _Given, error: ValidationError) -> UserError:
     if first["type"] == "missing":
         return _missing(given, path, tail)
     raised = first.get("ctx", {}).get("error")
-    if isinstance(raised, Mistake):
+    if isinstance(raised, ConfigError):
         return _mistake(given, path, raised, tail)
     return _wrong(given, path, raised, tail)
 
@@ -175,7 +175,7 @@ def _missing(given: _Given, path: Loc, tail: str) -> UserError:
     )
 
 
-def _mistake(given: _Given, path: Loc, mistake: Mistake, tail: str) -> UserError:
+def _mistake(given: _Given, path: Loc, mistake: ConfigError, tail: str) -> UserError:
     line = (*path, mistake.drop) if mistake.drop else path
     remedy = _without(given, line)
     if mistake.put is not None:
@@ -288,7 +288,7 @@ def _comma_readings(value: Any) -> list[int | float]:
     return readings
 
 
-def _examples(here: Place) -> Iterator[Any]:
+def _examples(here: KeyType) -> Iterator[Any]:
     yield example(here)
     if here.field is not None and not here.below:
         yield here.field.get_default(call_default_factory=True)

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 import yaml
 
 from workflow_src.configuration.lines import Loc
-from workflow_src.configuration.messages import as_argument, as_flow, as_yaml, dotted
 from workflow_src.configuration.scalars import Doubt, doubt, doubt_as_text, is_code
+from workflow_src.configuration.validation_errors import as_argument, as_flow, as_yaml, dotted
 from workflow_src.errors import UserError
 
 _STR, _MERGE, _VALUE = (f"tag:yaml.org,2002:{kind}" for kind in ("str", "merge", "value"))
 
 
-class Origin(NamedTuple):
+class TextPlace(NamedTuple):
     """Where a text stands: a file, or a key of --config."""
 
     place: str
@@ -69,7 +69,7 @@ class _Found(NamedTuple):
     part_path: Loc
 
 
-def parse(text: str, origin: Origin) -> Any:
+def parse(text: str, origin: TextPlace) -> Any:
     """The values that `text` holds.
 
     Raises UserError for a word of several readings and for a key that stands twice,
@@ -140,7 +140,7 @@ def _doubt_of(loader: _Loader, node: Any, *, is_key: bool = False) -> Doubt | No
     return found and found._replace(readings=(word,))
 
 
-def _ask(loader: _Loader, asked: list[_Found], text: str, origin: Origin) -> UserError:
+def _ask(loader: _Loader, asked: list[_Found], text: str, origin: TextPlace) -> UserError:
     first, line = asked[0], asked[0].word.start_mark.line
 
     def remedy(reading: Any) -> str:
@@ -205,7 +205,9 @@ def _read(loader: _Loader, node: Any, reading: int, *, is_key: bool = False) -> 
 # ------------------------------------------------------------------------------- repeated keys
 
 
-def _refuse_repeated(loader: _Loader, node: Any, path: Loc, origin: Origin, seen: set[int]) -> None:
+def _refuse_repeated(
+    loader: _Loader, node: Any, path: Loc, origin: TextPlace, seen: set[int]
+) -> None:
     """A key that stands twice in one mapping, `1` and `'1'` too: YAML would keep the last."""
     if id(node) in seen:
         return
@@ -232,7 +234,7 @@ def _same_keys(loader: _Loader, key: Any) -> tuple[Any, ...]:
     return value, str(value)
 
 
-def _twice(first: Any, second: Any, path: Loc, origin: Origin) -> UserError:
+def _twice(first: Any, second: Any, path: Loc, origin: TextPlace) -> UserError:
     lines = [first.start_mark.line, second.start_mark.line]
     apart = origin.key is None and lines[0] != lines[1]
     other = "" if first.value == second.value else f" (as `{first.value}` and `{second.value}`)"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.configuration.keys import Split
+from workflow_src.configuration.schema import Split
 
 LEAKY = "leaky"  # stands where a strength would
 

@@ -28,7 +28,9 @@ def along_runs(table: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"begin": begin, "last": ~laid.duplicated("run_id", keep="last")})
 
 
-def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 0) -> None:
+def require_disjoint(
+    rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 0
+) -> None:
     """Prove that the parts are apart, or raise ``UserError`` naming two spans that are not.
 
     Every span lies within its recording; the recordings of one run lie in the same parts, or each
@@ -43,12 +45,12 @@ def guard(rows: pd.DataFrame, table: pd.DataFrame, span_length: int, gap: int = 
     outside = (rows["start"] < 0) | (ends > rows["recording_id"].map(recordings["length"]))
     if outside.any():
         raise _not_apart("A span does not lie within its recording.", rows[outside].head(1))
-    _guard_windows(rows, table)
-    _guard_runs(rows, recordings, span_length, gap)
-    _guard_distances(rows, along_runs(table)["begin"], span_length, gap)
+    _require_windows(rows, table)
+    _require_runs(rows, recordings, span_length, gap)
+    _require_distances(rows, along_runs(table)["begin"], span_length, gap)
 
 
-def _guard_windows(rows: pd.DataFrame, table: pd.DataFrame) -> None:
+def _require_windows(rows: pd.DataFrame, table: pd.DataFrame) -> None:
     own = rows[rows["run_id"].isin(list(table["run_id"][may_overlap(table)]))]
     parts = own.groupby("run_id", sort=False)["part"].nunique()
     for run in parts.index[parts > 1]:
@@ -58,7 +60,7 @@ def _guard_windows(rows: pd.DataFrame, table: pd.DataFrame) -> None:
         )
 
 
-def _guard_runs(rows: pd.DataFrame, recordings: pd.DataFrame, span_length: int, gap: int) -> None:
+def _require_runs(rows: pd.DataFrame, recordings: pd.DataFrame, span_length: int, gap: int) -> None:
     parts = rows.groupby("recording_id", sort=False)["part"].agg(frozenset)
     runs = recordings["run_id"].loc[parts.index]
     kinds = parts.groupby(runs).nunique()
@@ -97,7 +99,7 @@ def _apart_in_any_order(
     return bool((pairs["behind"] + pairs["min_after"] >= gap).all())
 
 
-def _guard_distances(
+def _require_distances(
     rows: pd.DataFrame, begins: pd.Series[int], span_length: int, gap: int
 ) -> None:
     # Spans are equally long: if any two are too near, so are two that are neighbours by place.

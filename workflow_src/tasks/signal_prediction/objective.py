@@ -9,8 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.learner import HeadShape, Scale
 from workflow_src.tasks.meters import ForecastMeter
+from workflow_src.tasks.objective import HeadShape, Scale
 from workflow_src.tasks.signal_prediction.score import forecast_statistics
 
 _NARROW = 8  # features a token keeps where all tokens are read

@@ -15,7 +15,7 @@ from workflow_src.data.store import Store
 ORDER = ("train", "val", "test")  # a later part may share nothing with an earlier one
 
 
-class Stretch(NamedTuple):
+class Segment(NamedTuple):
     """Samples begin..end-1 of a recording, which spans of one part cover without a hole."""
 
     recording_id: str
@@ -24,7 +24,7 @@ class Stretch(NamedTuple):
     end: int
 
 
-def stretches(split: SplitTable) -> list[Stretch]:
+def segments(split: SplitTable) -> list[Segment]:
     """What each part covers of each recording, by part in ``ORDER``, then as in the split."""
     span = int(split.facts["span"])
     rows = split.rows[["recording_id", "part", "start"]]
@@ -32,7 +32,7 @@ def stretches(split: SplitTable) -> list[Stretch]:
     for part in ORDER:
         for name, starts in rows[rows["part"] == part].groupby("recording_id", sort=False)["start"]:
             for begin, end in merged(starts, span):
-                found.append(Stretch(str(name), part, begin, end))
+                found.append(Segment(str(name), part, begin, end))
     return found
 
 
@@ -62,12 +62,12 @@ class Reader:
         """The channels in use of a recording, by their place in the store."""
         return self._channels[recording_id]
 
-    def read(self, stretch: Stretch) -> NDArray[np.float32]:
-        """The samples of `stretch`, (C, end - begin): each channel lies in one piece."""
-        name = stretch.recording_id
+    def read(self, segment: Segment) -> NDArray[np.float32]:
+        """The samples of `segment`, (C, end - begin): each channel lies in one piece."""
+        name = segment.recording_id
         whole = self._kept.pop(name, None)
         if whole is None:
             whole = self._store.read(name, 0, int(self._lengths[name]))
             whole = np.ascontiguousarray(whole[:, self._channels[name]].T)  # (C, L)
         self._kept = {**dict(list(self._kept.items())[-1:]), name: whole}
-        return whole[:, stretch.begin : stretch.end]
+        return whole[:, segment.begin : segment.end]

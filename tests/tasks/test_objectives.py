@@ -7,18 +7,18 @@ import torch
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.errors import BadData, UserError
 from workflow_src.tasks import TASKS
-from workflow_src.tasks.anomaly_detection.learn import AnomalyDetection
+from workflow_src.tasks.anomaly_detection.objective import AnomalyDetection
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.classification.learn import Classification
-from workflow_src.tasks.learner import HeadShape
-from workflow_src.tasks.learners import LearnFacts, build_learners
+from workflow_src.tasks.classification.objective import Classification
+from workflow_src.tasks.objective import HeadShape
+from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 from workflow_src.tasks.pooling import PooledLinear
-from workflow_src.tasks.rul_prediction.learn import RulPrediction
-from workflow_src.tasks.signal_prediction.learn import SignalPrediction
+from workflow_src.tasks.rul_prediction.objective import RulPrediction
+from workflow_src.tasks.signal_prediction.objective import SignalPrediction
 from workflow_src.tasks.signal_prediction.score import STATISTICS
 
 SHAPE = HeadShape(tokens=6, width=16, horizon=40, channels=2, classes=3)
-FACTS = LearnFacts(classes=("a", "b", "c"), positives=10, negatives=30)
+FACTS = ObjectiveFacts(classes=("a", "b", "c"), positives=10, negatives=30)
 NAN = float("nan")
 
 
@@ -49,7 +49,7 @@ def make_batch(size=5, seed=0):
     )
 
 
-def learners():
+def objectives():
     return [
         Classification(label_smoothing=0.1),
         AnomalyDetection(pos_weight=3.0, amplitude=True),
@@ -59,19 +59,19 @@ def learners():
     ]
 
 
-def run(learner, batch, seed=1):
+def run(objective, batch, seed=1):
     torch.manual_seed(seed)
-    head = learner.build_head(SHAPE)
+    head = objective.build_head(SHAPE)
     tokens = torch.randn(
         len(batch), SHAPE.tokens, SHAPE.width, generator=torch.Generator().manual_seed(seed)
     ).requires_grad_()
-    return head, tokens, head(tokens, learner.extra(batch))
+    return head, tokens, head(tokens, objective.extra(batch))
 
 
-@pytest.mark.parametrize("learner", learners(), ids=lambda learner: learner.name)
-def test_head_loss_and_output_line_up_with_samples(learner):
+@pytest.mark.parametrize("objective", objectives(), ids=lambda objective: objective.name)
+def test_head_loss_and_output_line_up_with_samples(objective):
     batch = make_batch()
-    _, _, output = run(learner, batch)
+    _, _, output = run(objective, batch)
     scale = WindowScale(batch.window)
     shapes = {
         "classification": (5, 3),
@@ -79,28 +79,28 @@ def test_head_loss_and_output_line_up_with_samples(learner):
         "rul_prediction": (5,),
         "signal_prediction": (5, 40, 2),
     }
-    assert output.shape == shapes[learner.name]
-    assert learner.loss(output, batch, scale).shape == (5,)
-    kept = (5, len(STATISTICS)) if learner.name == "signal_prediction" else shapes[learner.name]
-    assert learner.predict(output, batch, scale).shape == kept
-    assert learner.mask(batch).all()
+    assert output.shape == shapes[objective.name]
+    assert objective.loss(output, batch, scale).shape == (5,)
+    kept = (5, len(STATISTICS)) if objective.name == "signal_prediction" else shapes[objective.name]
+    assert objective.predict(output, batch, scale).shape == kept
+    assert objective.mask(batch).all()
 
 
-@pytest.mark.parametrize("learner", learners(), ids=lambda learner: learner.name)
-def test_a_sample_does_not_depend_on_its_batch_mates(learner):
+@pytest.mark.parametrize("objective", objectives(), ids=lambda objective: objective.name)
+def test_a_sample_does_not_depend_on_its_batch_mates(objective):
     batch = make_batch()
-    head, tokens, output = run(learner, batch)
-    losses = learner.loss(output, batch, WindowScale(batch.window))
+    head, tokens, output = run(objective, batch)
+    losses = objective.loss(output, batch, WindowScale(batch.window))
     for start, stop in ((0, 2), (2, 5)):
         part = batch.part(start, stop)
-        alone = head(tokens[start:stop], learner.extra(part))
+        alone = head(tokens[start:stop], objective.extra(part))
         torch.testing.assert_close(
-            learner.loss(alone, part, WindowScale(part.window)), losses[start:stop]
+            objective.loss(alone, part, WindowScale(part.window)), losses[start:stop]
         )
 
 
-@pytest.mark.parametrize("learner", learners(), ids=lambda learner: learner.name)
-def test_missing_labels_are_masked_and_never_poison_gradients(learner):
+@pytest.mark.parametrize("objective", objectives(), ids=lambda objective: objective.name)
+def test_missing_labels_are_masked_and_never_poison_gradients(objective):
     full = make_batch()
     missing = torch.tensor([False, True, False, False, True])
     batch = replace(
@@ -110,19 +110,19 @@ def test_missing_labels_are_masked_and_never_poison_gradients(learner):
         rul=torch.where(missing, NAN, full.rul),
         age=torch.where(missing, NAN, full.age),
     )
-    head, tokens, output = run(learner, batch)
-    losses = learner.loss(output, batch, WindowScale(batch.window))
-    mask = learner.mask(batch)
+    head, tokens, output = run(objective, batch)
+    losses = objective.loss(output, batch, WindowScale(batch.window))
+    mask = objective.mask(batch)
     assert losses.isfinite().all()
     (losses * mask).sum().backward()
     gradients = [tokens.grad, *(p.grad for p in head.parameters())]
     assert all(g is not None and g.isfinite().all() for g in gradients)
-    if learner.name != "signal_prediction":
+    if objective.name != "signal_prediction":
         assert torch.equal(mask, ~missing)
         assert tokens.grad[missing].abs().max() == 0
-        _, _, of_full = run(learner, full)
+        _, _, of_full = run(objective, full)
         torch.testing.assert_close(
-            learner.loss(of_full, full, WindowScale(full.window))[mask], losses[mask]
+            objective.loss(of_full, full, WindowScale(full.window))[mask], losses[mask]
         )
 
 
@@ -150,8 +150,8 @@ def test_extras_are_heard_beside_many_token_features():
     """Noise tokens, the label in one extra: a head must find it in a few steps."""
     torch.manual_seed(0)
     shape = replace(SHAPE, width=256, channels=1)
-    learner = RulPrediction(inputs=("amplitude",))
-    head = learner.build_head(shape)
+    objective = RulPrediction(inputs=("amplitude",))
+    head = objective.build_head(shape)
     optimizer = torch.optim.Adam(head.parameters(), 3e-3)
 
     def error():
@@ -186,13 +186,13 @@ def test_horizon_head_can_learn_each_step_of_each_channel():
     """What the head gives for step h, channel c must be compared with that step and channel."""
     torch.manual_seed(0)
     batch = make_batch(4)
-    learner, scale = SignalPrediction(), WindowScale(batch.window)
-    head = learner.build_head(SHAPE)
+    objective, scale = SignalPrediction(), WindowScale(batch.window)
+    head = objective.build_head(SHAPE)
     tokens = torch.randn(4, SHAPE.tokens, SHAPE.width)
     optimizer = torch.optim.Adam(head.parameters(), 1e-2)
     for _ in range(400):
         optimizer.zero_grad()
-        learner.loss(head(tokens), batch, scale).sum().backward()
+        objective.loss(head(tokens), batch, scale).sum().backward()
         optimizer.step()
     torch.testing.assert_close(scale.undo(head(tokens)), batch.horizon, atol=0.05, rtol=0)
 
@@ -213,15 +213,15 @@ def test_statistics_do_not_depend_on_how_the_network_normalises():
     torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
 
 
-def test_a_task_set_becomes_learners_in_one_order():
+def test_a_task_set_becomes_objectives_in_one_order():
     tasks = {
         "rul_prediction": {"weight": 2.0, "loss": "huber", "inputs": ["age"]},
         "signal_prediction": {"weight": 1.5},
         "anomaly_detection": {"amplitude": True},
         "classification": {"label_smoothing": 0.1},
     }
-    built = build_learners(TaskSet.model_validate(tasks), facts=FACTS)
-    assert tuple(learner.name for learner in built) == TASKS
+    built = build_objectives(TaskSet.model_validate(tasks), facts=FACTS)
+    assert tuple(objective.name for objective in built) == TASKS
     assert built[0] == Classification(label_smoothing=0.1)
     assert built[1] == AnomalyDetection(pos_weight=3.0, weight=0.6, amplitude=True)
     assert built[2] == SignalPrediction(weight=1.5)
@@ -238,4 +238,4 @@ def test_a_task_set_becomes_learners_in_one_order():
 )
 def test_what_cannot_be_learned_is_refused(task_set, facts, error, names):
     with pytest.raises(error, match=names):
-        build_learners(TaskSet.model_validate(task_set), facts=facts)
+        build_objectives(TaskSet.model_validate(task_set), facts=facts)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from workflow_src.tasks.learner import Learner
+from workflow_src.tasks.objective import Objective
 from workflow_src.training.ranks import Ranks
 
 
@@ -17,9 +17,9 @@ class RunningMetrics:
     and joins the part only once the batch is done.
     """
 
-    def __init__(self, learners: Sequence[Learner], ranks: Ranks) -> None:
-        self.meters = {learner.name: learner.meter() for learner in learners}
-        self._whole = {learner.name: learner.meter() for learner in learners}
+    def __init__(self, objectives: Sequence[Objective], ranks: Ranks) -> None:
+        self.meters = {objective.name: objective.meter() for objective in objectives}
+        self._whole = {objective.name: objective.meter() for objective in objectives}
         self._ranks = ranks
 
     def keep(self) -> None:
