@@ -11,8 +11,8 @@ from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import main_tables, number, write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_files
-from workflow_src.tables.render import Entry, Table
 from workflow_src.tables.results import read_results
+from workflow_src.tables.table import Entry, Table
 
 TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
 

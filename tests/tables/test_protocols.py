@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from workflow_src.cells import Cell
+from workflow_src.tables.latex import to_latex
+from workflow_src.tables.markdown import to_markdown
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import TaskSetEntry
-from workflow_src.tables.render import to_latex, to_markdown
 from workflow_src.tables.results import read_results
 from workflow_src.tables.show import show
 

@@ -12,8 +12,8 @@ from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import DATA, Cell, rotation_of
 from workflow_src.errors import BadData
 from workflow_src.tables.plan import TablePlan
-from workflow_src.tables.render import DASH, Column, Entry, Row, Table
 from workflow_src.tables.results import Results
+from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table
 
 # Heading, key of training.json, how cells are combined, digits after the point.
 _FIGURES = (
@@ -29,14 +29,14 @@ _FIGURES = (
 _RULE_FIGURES = (("jobs", 0), ("total s", 1), ("peak MB", 0))
 
 
-def cost_table(plan: TablePlan, results: Results) -> Table:
+def cost_table(plan: TablePlan, results: Results) -> Paper:
     """A row a network, task set and dataset, over its seeds and rotations."""
     groups: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in plan.cells:
         if plan.models[cell.model].kind == "network":
             key = (cell.model, cell.task_set, rotation_of(cell.dataset)[0])
             groups.setdefault(key, []).append(cell)
-    rows: list[Row] = []
+    blocks: dict[str, list[Row]] = {}
     records: list[dict[str, Any]] = []
     lacking = False
     for (model, task_set, base), cells in sorted(groups.items(), key=_order(plan)):
@@ -49,7 +49,8 @@ def cost_table(plan: TablePlan, results: Results) -> Table:
         hardware = ", ".join(sorted({t.accelerator or "unknown" for t in trained}))
         counted = f"{len(trained)}/{len(cells)}"
         texts = [_text(v, f[3]) for v, f in zip(figures, _FIGURES, strict=True)]
-        rows.append(Row(label, tuple(Entry(text) for text in (counted, *texts, hardware or DASH))))
+        entries = tuple(Entry(text) for text in (counted, *texts, hardware or DASH))
+        blocks.setdefault(model, []).append(Row(label, entries))
         head: dict[str, Any] = {
             "model": plan.models[model].label,
             "task_set": task_set,
@@ -67,14 +68,13 @@ def cost_table(plan: TablePlan, results: Results) -> Table:
     if lacking:
         notes.append("Cells without a finished training are left out: see trained/cells.")
     columns = ["cells", *[f[0] for f in _FIGURES], "device"]
-    return Table(
-        name="cost",
+    table = Table(
         title="Cost of training",
         columns=tuple(Column("trained/cells" if c == "cells" else c) for c in columns),
-        blocks=(tuple(rows),),
+        blocks=tuple(map(tuple, blocks.values())),
         notes=tuple(notes),
-        data=pd.DataFrame(records),
     )
+    return Paper("cost", (table,), pd.DataFrame(records))
 
 
 def _order(plan: TablePlan) -> Any:
@@ -104,7 +104,7 @@ def _text(value: float | None, digits: int) -> str:
 # ------------------------------------------------------------------------------- rules
 
 
-def rules_table(plan: TablePlan) -> Table:
+def rules_table(plan: TablePlan) -> Paper:
     """A row a rule: jobs, wall time and largest resident memory of Snakemake's benchmarks."""
     records: list[dict[str, Any]] = []
     for rule, paths in sorted(_benchmarks(plan).items()):
@@ -123,8 +123,7 @@ def rules_table(plan: TablePlan) -> Table:
         figures = (record["jobs"], record["seconds"], record["peak_rss_mb"])
         texts = [_text(v, d) for v, (_, d) in zip(figures, _RULE_FIGURES, strict=True)]
         rows.append(Row(str(record["rule"]), tuple(Entry(text) for text in texts)))
-    return Table(
-        name="cost_rules",
+    table = Table(
         title="Cost of each rule",
         columns=tuple(Column(heading) for heading, _ in _RULE_FIGURES),
         blocks=(tuple(rows),),
@@ -132,8 +131,9 @@ def rules_table(plan: TablePlan) -> Table:
             "Snakemake's benchmarks of each job's last run: sum of wall time, largest resident "
             "memory. A job too short to be sampled has no memory.",
         ),
-        data=pd.DataFrame(records, columns=["rule", "jobs", "seconds", "peak_rss_mb"]),
     )
+    data = pd.DataFrame(records, columns=["rule", "jobs", "seconds", "peak_rss_mb"])
+    return Paper("cost_rules", (table,), data)
 
 
 def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:

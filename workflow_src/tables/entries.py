@@ -14,18 +14,29 @@ from workflow_src.tables.layout import DataColumn, DataRow
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import Summary, summarise
+from workflow_src.tables.table import DASH
+
+_UNDEFINED, _DROPPED = "undefined: ", "task dropped: "
+_SETTLED = (_UNDEFINED, _DROPPED)
 
 
 @dataclass(frozen=True)
 class Score:
-    """A summary, or None; ``note`` says what is missing, empty where nothing is.
+    """A summary, or why there is none.
 
-    ``stand_in`` summarises another metric, shown in place of a main metric that is undefined.
+    Attributes:
+        summary: None where no seed has a score in every rotation.
+        note: what is missing; "" where nothing is.
+        lack: what stands in place of a score: OOM, time, error or a dash.
+        stand_in: of another metric, shown in place of a main metric that is undefined.
+        settled: no run of a missing cell would give a score here.
     """
 
     summary: Summary | None
     note: str = ""
+    lack: str = DASH
     stand_in: Summary | None = None
+    settled: bool = False
 
 
 class _Key(NamedTuple):
@@ -76,7 +87,12 @@ class ScoreBook:
             if not any(math.isnan(value) for value in values):
                 scores[seed] = values
         if not scores:
-            return Score(None, _told(lacks, seeds, column.datasets))
+            return Score(
+                None,
+                _told(lacks, seeds, column.datasets),
+                self._lack(row, column, seeds),
+                settled=all(reason.startswith(_SETTLED) for reason in lacks),
+            )
         note = ""
         if lacks:
             note = f"{len(scores)} of {len(seeds)} seeds; {_told(lacks, seeds, column.datasets)}"
@@ -95,16 +111,27 @@ class ScoreBook:
             reasons.append(self._reason(cell, task, undefined))
         return math.nan, reasons[0]
 
+    def _lack(self, row: DataRow, column: DataColumn, seeds: Sequence[int]) -> str:
+        """The worst that happened to the cells behind a place without a score."""
+        cells = (
+            Cell(dataset, row.model, task_set, seed)
+            for dataset in column.datasets
+            for task_set in row.task_sets
+            for seed in seeds
+        )
+        told = [m.lack for cell in cells if (m := self.results.missing.get(cell)) and m.lack]
+        return told[0] if told else DASH
+
     def _reason(self, cell: Cell, task: str, undefined: str) -> str:
         if undefined:
-            return f"undefined: {undefined}"
+            return f"{_UNDEFINED}{undefined}"
         if cell not in self._cells:
             return "not part of this study"
         if cell in self.results.missing:
-            return f"no result: {self.results.missing[cell]}"
+            return f"no result: {self.results.missing[cell].words}"
         supported = self.results.splits.get(cell.dataset, {}).get("supported", {})
         if supported.get(task):
-            return f"task dropped: {supported[task]}"
+            return f"{_DROPPED}{supported[task]}"
         return "not given by this model"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from workflow_src.tables.entries import Score, ScoreBook
@@ -18,10 +19,15 @@ from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import Ranking, rank
 from workflow_src.tasks.scores import Metric
 
+SANITY = "sanity columns, where every network reaches 0.98"
+
 
 @dataclass(frozen=True)
 class Grid:
-    """All scores of a table: ``scores[i][j][k]`` of row i, column j, metric k (the main first)."""
+    """All scores of a table: ``scores[i][j][k]`` of row i, column j, metric k (the main first).
+
+    ``without`` are the columns that no row has or can have a score in: why, and their labels.
+    """
 
     task: str
     rows: list[DataRow]
@@ -29,6 +35,30 @@ class Grid:
     metrics: tuple[Metric, ...]
     scores: list[list[list[Score]]]
     rankings: list[Ranking]
+    without: dict[str, list[str]]
+
+    def of(self, kept: Sequence[int]) -> Grid:
+        """The columns `kept` alone; what none of them has is said with the first."""
+        return replace(
+            self,
+            columns=[self.columns[j] for j in kept],
+            scores=[[by_column[j] for j in kept] for by_column in self.scores],
+            rankings=[self.rankings[j] for j in kept],
+        )
+
+    def sections(self) -> list[tuple[str, Grid]]:
+        """The columns in tables of their own, with what each is called.
+
+        First what a paper claims something of (""); then each protocol beyond train and test; then
+        what says nothing, as all networks are at the ceiling. The first of them is never empty,
+        unless all are.
+        """
+        of: dict[str, list[int]] = {"": []}
+        for j, (column, ranking) in enumerate(zip(self.columns, self.rankings, strict=True)):
+            of.setdefault(SANITY if ranking.at_ceiling else column.protocol, []).append(j)
+        of = {name: of[name] for name in sorted(of, key=lambda name: (name == SANITY, name != ""))}
+        found = [(name, self.of(kept)) for name, kept in of.items() if kept]
+        return found or [("", self.of([]))]
 
 
 def grid_of(plan: TablePlan, results: Results, task: str, origin: str) -> Grid:
@@ -48,7 +78,22 @@ def grid_of(plan: TablePlan, results: Results, task: str, origin: str) -> Grid:
                 digits=metrics[0].digits,
             )
         )
-    return Grid(task, rows, columns, metrics, scores, rankings)
+    grid = Grid(task, rows, columns, metrics, scores, rankings, {})
+    return _without_empty(grid)
+
+
+def _without_empty(grid: Grid) -> Grid:
+    """The columns where some row has a score, or a cell that was not run could give it one."""
+    kept: list[int] = []
+    without: dict[str, list[str]] = {}
+    for j, column in enumerate(grid.columns):
+        places = [by_column[j][0] for by_column in grid.scores]
+        if places and all(place.settled and place.stand_in is None for place in places):
+            why = "; ".join(dict.fromkeys(place.note for place in places))
+            without.setdefault(why, []).append(column.label)
+        else:
+            kept.append(j)
+    return replace(grid.of(kept), without=without)
 
 
 def _scores(book: ScoreBook, row: DataRow, column: DataColumn, task: str) -> list[Score]:

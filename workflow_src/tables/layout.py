@@ -13,7 +13,7 @@ import pandas as pd
 from workflow_src.cells import rotation_of
 from workflow_src.predictions import MODEL_ROW
 from workflow_src.tables.plan import TablePlan
-from workflow_src.tables.protocols import heading, strength_in_words
+from workflow_src.tables.protocols import heading, protocol_of, strength_in_words
 from workflow_src.tables.results import Results
 from workflow_src.tasks.anomaly_detection import score as anomaly_detection
 from workflow_src.tasks.classification import score as classification
@@ -25,8 +25,8 @@ SCORES: dict[str, ModuleType] = {
     module.TASK: module
     for module in (classification, anomaly_detection, signal_prediction, rul_prediction)
 }
-# An area under the curve says nothing of the alarms that a threshold gives.
-_COMPANIONS = {"anomaly_detection": ("false_alarm_rate",)}
+# An area under the curve says nothing of the alarms that a threshold gives, nor do they of misses.
+_COMPANIONS = {"anomaly_detection": ("recall", "false_alarm_rate")}
 # With a class absent from test no score over the classes exists, but the share that is right does.
 _STAND_INS = {"classification": ("accuracy", "acc")}
 _UNKNOWN = "strength not proven yet"
@@ -34,12 +34,25 @@ _UNKNOWN = "strength not proven yet"
 
 @dataclass(frozen=True)
 class DataColumn:
-    """One dataset, all its rotations together; ``facts`` are the lines beneath its label."""
+    """One dataset, all its rotations together.
+
+    Attributes:
+        label: as a paper calls it.
+        datasets: the rotations, one or more.
+        strength: of the split.
+        beneath: the strength in words, with the number of shots.
+        counted: units of each class, or runs to failure, in train/test; "" where not known.
+        seeds: how many the study has of it.
+        protocol: what beyond train and test this is, "" for nothing.
+    """
 
     label: str
     datasets: tuple[str, ...]
     strength: str
-    facts: tuple[str, ...]
+    beneath: str
+    counted: str
+    seeds: int
+    protocol: str
 
 
 @dataclass(frozen=True)
@@ -132,12 +145,15 @@ def _column(
 ) -> DataColumn:
     splits = [results.splits[name] for name in names if name in results.splits]
     strength = str(splits[0]["strength"]) if splits else _UNKNOWN
-    n = len({cell.seed for cell in plan.cells if cell.dataset in names})
-    seeds = f"{n} seed{'s' * (n != 1)}"
-    rotations = f", {len(names)} rotations" if len(names) > 1 else ""
-    units = _units(splits, task)
-    facts = (strength_in_words(strength, splits), *([units] if units else []), seeds + rotations)
-    return DataColumn(heading(label, splits), tuple(names), strength, facts)
+    return DataColumn(
+        label=heading(label, splits),
+        datasets=tuple(names),
+        strength=strength,
+        beneath=strength_in_words(strength, splits),
+        counted=_units(splits, task),
+        seeds=len({cell.seed for cell in plan.cells if cell.dataset in names}),
+        protocol=protocol_of([plan.datasets[name] for name in names], splits),
+    )
 
 
 def _units(splits: list[dict[str, Any]], task: str) -> str:

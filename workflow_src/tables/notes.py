@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from workflow_src.scheduling.other_code import WORDS, is_of_other_code, listed, retraining
 from workflow_src.tables.grid import Grid
+from workflow_src.tables.layout import DataColumn
 from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Results
@@ -23,6 +25,7 @@ _STRENGTHS = {
 _NOT_SEARCHED = (
     "warning: content that its parts share was not searched for, as its spans are too short"
 )
+NOT_SHOWN = "Not shown: "
 _ABOUT_TASK = {
     "anomaly_detection": "Supervised, a coarsening of the fault classes: a gain here is no "
     "evidence of its own beside classification. The threshold of the false alarms is the 95th "
@@ -33,20 +36,38 @@ _ABOUT_TASK = {
 }
 
 
-def notes_of(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
-    """The notes without a letter, in the order in which they are read."""
-    notes = [_reading(grid)]
-    if grid.task in _ABOUT_TASK:
+def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -> list[str]:
+    """The notes without a letter, in the order in which they are read.
+
+    What holds for all tables of a file stands beneath the first.
+    """
+    notes = [_reading(grid)] if grid.columns else []
+    if is_first and grid.columns and grid.task in _ABOUT_TASK:
         notes.append(_ABOUT_TASK[grid.task])
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
-    notes += _at_ceiling(grid)
     notes += _against_trivial(grid)
     notes += _of_other_code(plan, results, grid)
-    if results.missing:
-        done = len(plan.cells) - len(results.missing)
-        notes.append(f"Partial: {done} of the study's {len(plan.cells)} cells have scores.")
+    if is_first:
+        notes += [f"{NOT_SHOWN}{_listed(labels)} ({why})." for why, labels in grid.without.items()]
+        if results.missing:
+            done = len(plan.cells) - len(results.missing)
+            notes.append(f"Partial: {done} of the study's {len(plan.cells)} cells have scores.")
     return notes
+
+
+def _listed(labels: Sequence[str]) -> str:
+    """Labels in a row: they may hold commas."""
+    return "; ".join(dict.fromkeys(labels))
+
+
+def _grouped(texts: Mapping[str, str]) -> list[str]:
+    """`label: text`, the labels of the same text together; a label without text is left out."""
+    labels: dict[str, list[str]] = {}
+    for label, text in texts.items():
+        if text:
+            labels.setdefault(text, []).append(label)
+    return [f"{_listed(of)}: {text}" for text, of in labels.items()]
 
 
 def _of_other_code(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
@@ -72,15 +93,12 @@ def _reading(grid: Grid) -> str:
     direction = "higher" if metric.higher_is_better else "lower"
     shown = [s.summary or s.stand_in for by_column in grid.scores for by in by_column for s in by]
     summaries = [summary for summary in shown if summary is not None]
-    spread = any(summary.sd is not None for summary in summaries)
-    text = f"{metric.label}{unit}, {direction} is better; "
-    text += (
-        "mean ± standard deviation over seeds (ddof 1; n beneath each heading)"
-        if spread
-        else f"mean over seeds (n beneath each heading), without ± below {MIN_SEEDS} seeds"
-    )
+    text = f"{metric.label}{unit}, {direction} is better; mean "
+    text += "± standard deviation (ddof 1) " if any(s.sd is not None for s in summaries) else ""
+    text += f"over {_seeds(grid)}"
     if any(summary.low is not None for summary in summaries):
-        text += "; in brackets the least and greatest mean of a rotation"
+        rotated = {c.label: str(len(c.datasets)) for c in grid.columns if len(c.datasets) > 1}
+        text += f"; in brackets the range over rotations ({_counts(rotated)})"
     if any(mark for ranking in grid.rankings for mark in ranking.marks):
         text += ". Best bold, second underlined, trivial rows included"
         if grid.task != "rul_prediction":
@@ -88,32 +106,53 @@ def _reading(grid: Grid) -> str:
     return text[0].upper() + text[1:] + "."
 
 
+def _seeds(grid: Grid) -> str:
+    """`3 seeds`, or how many where columns differ."""
+    counts = {column.label: column.seeds for column in grid.columns}
+    if len(set(counts.values())) > 1:
+        return "seeds (" + _counts({label: str(n) for label, n in counts.items()}) + ")"
+    (n,) = set(counts.values())
+    return f"{n} seed{'s' * (n != 1)}" + " (± from 3 on)" * (n < MIN_SEEDS)
+
+
+def _counts(counts: Mapping[str, str]) -> str:
+    """What holds for all alone, else each with its labels."""
+    if len(set(counts.values())) == 1:
+        return next(iter(counts.values()))
+    return "; ".join(_grouped(counts))
+
+
 # ------------------------------------------------------------------------------- splits
 
 
 def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     strengths = dict.fromkeys(column.strength for column in grid.columns)
-    legend = [text for name, text in _STRENGTHS.items() if name in strengths]
-    counted = "runs to failure" if grid.task == "rul_prediction" else "units"
-    notes = [f"Splits: {'; '.join(legend)}. Counts are {counted} in train/test."] if legend else []
-    for column in grid.columns:
-        splits = [results.splits[name] for name in column.datasets if name in results.splits]
-        told = [plan.datasets[column.datasets[0]].note]
-        told += [text for split in splits for text in split.get("reasons", [])]
-        told += [f"warning: {text}" for split in splits for text in split.get("warnings", [])]
-        audits = [results.audits[name] for name in column.datasets if name in results.audits]
-        shortcuts = [text for a in audits for text in a["warnings"].get(grid.task, [])]
-        told += [f"warning: {text}" for text in shortcuts]
-        if any(a.get("certain_from_samples", 0) is None for a in audits):
-            told.append(_NOT_SEARCHED)
-        if grid.task in ("classification", "anomaly_detection"):
-            told.append(_one_specimen(splits))
-        unique = [text.rstrip(".") for text in dict.fromkeys(told) if text]
-        if unique:
-            notes.append(f"{column.label}: {'; '.join(unique)}.")
+    notes = [f"{text[0].upper()}{text[1:]}." for s, text in _STRENGTHS.items() if s in strengths]
+    counted = {column.label: column.counted for column in grid.columns if column.counted}
+    if counted:
+        what = "Runs to failure" if grid.task == "rul_prediction" else "Units"
+        notes.append(f"{what} in train/test: {_counts(counted)}.")
+    told = {c.label: _told(plan, results, grid.task, c) for c in grid.columns}
+    notes += [f"{text}." for text in _grouped(told)]
+    if grid.task in ("classification", "anomaly_detection"):
+        notes += _one_specimen(results, grid)
     if grid.task == "signal_prediction":
         notes += _about_noise(plan, grid)
     return notes
+
+
+def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> str:
+    """What was said of a column's splits when they were made and searched."""
+    splits = [results.splits[name] for name in column.datasets if name in results.splits]
+    told = [plan.datasets[column.datasets[0]].note]
+    told += [text for split in splits for text in split.get("reasons", [])]
+    told += [f"warning: {text}" for split in splits for text in split.get("warnings", [])]
+    audits = [results.audits[name] for name in column.datasets if name in results.audits]
+    shortcuts = [text for a in audits for text in a["warnings"].get(task, [])]
+    told += [f"warning: {text}" for text in shortcuts]
+    if any(a.get("certain_from_samples", 0) is None for a in audits):
+        told.append(_NOT_SEARCHED)
+    return "; ".join(text.rstrip(".") for text in dict.fromkeys(told) if text)
 
 
 def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
@@ -123,19 +162,24 @@ def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
     if not told:
         return []
     return [
-        f"White noise on the windows of the test part: {', '.join(told)}. Forecast errors there "
+        f"White noise on the windows of the test part: {_listed(told)}. Forecast errors there "
         "are in units of the noisy window's deviation and not comparable with the clean column."
     ]
 
 
-def _one_specimen(splits: list[dict[str, Any]]) -> str:
-    alone = {fault: None for split in splits for fault in single_units(split)}
-    if not alone:
-        return ""
-    return (
-        f"one specimen of {', '.join(alone)}: a score says “recognises this specimen”, "
-        "not “diagnoses the fault”"
-    )
+def _one_specimen(results: Results, grid: Grid) -> list[str]:
+    alone = {}
+    for column in grid.columns:
+        splits = [results.splits[name] for name in column.datasets if name in results.splits]
+        found = dict.fromkeys(fault for split in splits for fault in single_units(split))
+        alone[column.label] = ", ".join(found)
+    if not any(alone.values()):
+        return []
+    which = "; ".join(_grouped(alone))
+    return [
+        "One specimen in all, so that a score says “recognises this specimen”, not “diagnoses "
+        f"the fault”: {which}."
+    ]
 
 
 def single_units(split: dict[str, Any]) -> list[str]:
@@ -157,20 +201,11 @@ def single_units(split: dict[str, Any]) -> list[str]:
 # ------------------------------------------------------------------------------- claims
 
 
-def _at_ceiling(grid: Grid) -> list[str]:
-    columns = [
-        column.label
-        for column, ranking in zip(grid.columns, grid.rankings, strict=True)
-        if ranking.at_ceiling
-    ]
-    if not columns:
-        return []
-    return [f"Not ranked, as all models reach {CEILING}: {', '.join(columns)}."]
-
-
 def _against_trivial(grid: Grid) -> list[str]:
     """Where a model is not shown to beat the trivial rows, and where nothing can be said."""
-    beaten, unbeaten, unsaid, undefined = 0, [], [], False
+    beaten, undefined = 0, False
+    unbeaten: dict[str, list[str]] = {}
+    unsaid: dict[str, list[str]] = {}
     trivial = [i for i, row in enumerate(grid.rows) if row.group == "trivial"]
     for i, row in enumerate(grid.rows):
         for j, column in enumerate(grid.columns):
@@ -184,21 +219,29 @@ def _against_trivial(grid: Grid) -> list[str]:
                 [other.seeds for other in others if other is not None],
                 higher_is_better=grid.metrics[0].higher_is_better,
             )
-            place = f"{row.label} on {column.label}"
             if beats is None:
-                unsaid.append(place)
+                unsaid.setdefault(row.label, []).append(column.label)
             elif beats:
                 beaten += 1
             else:
-                unbeaten.append(place)
+                unbeaten.setdefault(row.label, []).append(column.label)
     rule = "the best trivial row by more than two standard errors"
     notes = []
     if unbeaten:
-        notes.append(f"Does not beat {rule}: {'; '.join(unbeaten)}.")
+        notes.append(f"Does not beat {rule}: {_places(grid, unbeaten)}.")
     if beaten and not unbeaten and not unsaid:
         where = f" wherever the table gives its {grid.metrics[0].label}" if undefined else ""
         notes.append(f"Every model beats {rule}{where}.")
     if unsaid:
-        places = "" if not beaten and not unbeaten else f": {'; '.join(unsaid)}"
+        places = "" if not beaten and not unbeaten else f": {_places(grid, unsaid)}"
         notes.append(f"No claim against the trivial rows, which takes {MIN_SEEDS} seeds{places}.")
     return notes
+
+
+def _places(grid: Grid, columns: Mapping[str, Sequence[str]]) -> str:
+    """`DLinear (A; B), FNO (everywhere)`: rows, each with its columns."""
+    everywhere = [column.label for column in grid.columns]
+    return ", ".join(
+        f"{row} ({'everywhere' if list(of) == everywhere else _listed(of)})"
+        for row, of in columns.items()
+    )

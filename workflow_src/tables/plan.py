@@ -18,7 +18,7 @@ from workflow_src.configuration import Configuration
 
 TASK_ORDER = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
 ORIGINS = ("real", "simulated")
-FORMATS = ("csv", "md", "tex")
+FORMATS = ("csv", "md", "html", "tex")
 COST_TABLES = ("cost", "cost_rules")
 PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, or its values
 

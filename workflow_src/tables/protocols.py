@@ -1,4 +1,4 @@
-"""What a protocol beyond train and test writes into the heading of a column."""
+"""What a protocol beyond train and test is called, in headings and titles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from workflow_src.data.leaky_windows import LEAKY
+from workflow_src.tables.plan import DatasetEntry
 
 
 def heading(label: str, splits: Sequence[dict[str, Any]]) -> str:
@@ -17,3 +18,14 @@ def strength_in_words(strength: str, splits: Sequence[dict[str, Any]]) -> str:
     """The strength beneath a heading, with the number of shots where there are some."""
     shots = sorted({split["shots"]["per_class"] for split in splits if "shots" in split})
     return ", ".join([strength, *(f"{k}-shot" for k in shots)])
+
+
+def protocol_of(entries: Sequence[DatasetEntry], splits: Sequence[dict[str, Any]]) -> str:
+    """The protocol beyond train and test, in words for a title; "" where there is none."""
+    found = {
+        "leaky windows": any(LEAKY in split for split in splits),
+        "truncated runs": any("truncation" in split for split in splits),
+        "few shots": any("shots" in split for split in splits),
+        "noise in test": any(entry.noise_db is not None for entry in entries),
+    }
+    return next((words for words, is_so in found.items() if is_so), "")

@@ -7,7 +7,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -40,19 +40,24 @@ _Row = dict[str, str | int | float | None]  # by column
 _STALE = "trained with other settings; not run since"
 
 
+class Missing(NamedTuple):
+    """Why a cell has no scores: in words, and in a word if it failed ("" if it did not)."""
+
+    words: str
+    lack: str = ""
+
+
 @dataclass
 class Results:
     """Everything that tables show.
 
     ``frame`` has the columns COLUMNS, a row a score (value NaN where undefined); ``missing`` says
-    why a cell has no scores and ``failed`` which of these ended badly; ``training`` is
-    training.json by cell, ``splits`` split.json and ``audits`` audit.json by dataset (each where
-    it exists).
+    why a cell has no scores; ``training`` is training.json by cell, ``splits`` split.json and
+    ``audits`` audit.json by dataset (each where it exists).
     """
 
     frame: pd.DataFrame
-    missing: dict[Cell, str]
-    failed: set[Cell]
+    missing: dict[Cell, Missing]
     training: dict[Cell, TrainingReport]
     splits: dict[str, dict[str, Any]]
     audits: dict[str, dict[str, Any]]
@@ -73,21 +78,19 @@ def read_results(
     Raises BadData for a file that is missing otherwise, damaged, or another cell's.
     """
     rows: list[_Row] = []
-    found = Results(pd.DataFrame(), {}, set(), {}, {}, {})
+    found = Results(pd.DataFrame(), {}, {}, {}, {})
     for cell in sorted(cells):
         folder = paths.results(study, cell)
         with contextlib.suppress(FileNotFoundError):
             found.training[cell] = TrainingReport.read(folder / "training.json")
         metrics = _metrics(cell, folder / "metrics.json", optional=partial)
         if metrics is None:
-            found.missing[cell], is_failed = _why_missing(study, cell)
-            found.failed |= {cell} if is_failed else set()
+            found.missing[cell] = _why_missing(study, cell)
             continue
         if identity_of is None or metrics.identity == identity_of(cell):
             rows += _rows(metrics)
         elif partial:
-            found.missing[cell], is_failed = _why_missing(study, cell, identity_of(cell))
-            found.failed |= {cell} if is_failed else set()
+            found.missing[cell] = _why_missing(study, cell, identity_of(cell))
             found.training.pop(cell, None)
         else:
             raise _lacking(folder / "metrics.json", _STALE)
@@ -194,22 +197,34 @@ def _rows(metrics: CellMetrics) -> list[_Row]:
     ]
 
 
-def _why_missing(study: str, cell: Cell, identity: str | None = None) -> tuple[str, bool]:
-    """Why a cell has no scores, or none of `identity`; and whether that is a failure."""
+def _why_missing(study: str, cell: Cell, identity: str | None = None) -> Missing:
+    """Why a cell has no scores, or none of `identity`."""
     events = Journal(paths.runs(study, cell) / "attempts.jsonl").events()
     if identity is not None:
         own = [i for i, e in enumerate(events) if isinstance(e, Started) and e.identity == identity]
         if not own:
-            return _STALE, False
+            return Missing(_STALE)
         events = events[own[0] :]
     if not events:
-        return "not run", False
+        return Missing("not run")
     if not isinstance(last := events[-1], Ended):
-        return "running, or stopped without an end", False
+        return Missing("running, or stopped without an end")
     cause = last.how
     if cause is Cause.DONE:
-        return cause.words, False
-    attempts = sum(isinstance(event, Started) for event in events)
-    counted = f" ({attempts} attempts)" if attempts > 1 else ""
+        return Missing(cause.words)
+    started = [event for event in events if isinstance(event, Started)]
+    counted = f" ({len(started)} attempts)" if len(started) > 1 else ""
     words = cause.words if cause is not None else last.cause
-    return f"{words}{counted}", True
+    return Missing(f"{words}{counted}", _lack(cause, started[-1:]))
+
+
+def _lack(cause: Cause | None, last: Sequence[Started]) -> str:
+    """A failure in a word, `OOM@64GB` where the limit of the last attempt is known."""
+    if cause is Cause.HOST_OOM:
+        limits = [f"@{event.limit_mb / 1000:.0f}GB" for event in last if event.limit_mb]
+        return "OOM" + "".join(limits)
+    if cause is Cause.GPU_OOM:
+        return "OOM"
+    if cause in (Cause.TERMINATED, Cause.NODE_LOST):
+        return "stopped"
+    return "time" if cause is Cause.DEADLINE else "error"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import textwrap
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable
 
 from rich import box
 from rich.console import Console
@@ -15,6 +15,7 @@ from rich.text import Text
 from workflow_src.cells import Cell
 from workflow_src.data.draws import STRENGTHS
 from workflow_src.data.leaky_windows import LEAKY
+from workflow_src.tables.notes import NOT_SHOWN
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import (
     FORMATS,
@@ -23,12 +24,12 @@ from workflow_src.tables.plan import (
     results_file,
     table_folder,
 )
-from workflow_src.tables.render import Column, Entry, Row, Table
 from workflow_src.tables.results import Results, read_results
+from workflow_src.tables.table import Entry, Table, heading_lines
 
 _STYLES = {"best": "bold", "second": "underline", "": ""}
 _HEAD = 16  # characters of a label in one line
-_LINE = 118  # characters; a table that is wider goes on beneath with its next columns
+_LINE = 118  # characters where no terminal says how many it has
 _WIDTH = 400  # for Rich: a table that folds its own columns cannot be read
 _RULES = box.Box("    \n" * 4 + " ── \n" + "    \n" * 3)  # between blocks alone
 
@@ -53,16 +54,23 @@ def show(
     )
     console.print(_summary(read, results), markup=False)
     folder, endings = table_folder(read.study, partial), "{" + ",".join(FORMATS) + "}"
-    for table in main_tables(read, results):
-        console.print(f"\n  {table.title}", markup=False)
-        for piece in _pieces(table, console):
-            console.print(_grid(piece))
-        for letter, text in table.lettered:
-            note = textwrap.fill(f"  {letter}: {text}", _LINE, subsequent_indent="     ")
-            console.print(note, markup=False)
-        console.print(f"  tables: {folder / table.name}.{endings}", markup=False)
+    width = min(shutil.get_terminal_size((_LINE, 24)).columns, _WIDTH)
+
+    def fits(panel: Table) -> bool:
+        return console.measure(_grid(panel)).maximum <= width
+
+    for paper in main_tables(read, results):
+        for table in paper.tables:
+            console.print(f"\n  {table.title}", markup=False)
+            for panel in table.panels(fits):
+                console.print(_grid(panel))
+            told = [*_unshown(table), *(f"{letter}: {text}" for letter, text in table.lettered)]
+            for note in told:
+                text = textwrap.fill(f"  {note}", width, subsequent_indent="     ")
+                console.print(text, markup=False)
+        console.print(f"  tables: {folder / paper.name}.{endings}", markup=False)
     for line in _weakened(read, results):
-        console.print(textwrap.fill(line, _LINE, subsequent_indent="    "), markup=False)
+        console.print(textwrap.fill(line, width, subsequent_indent="    "), markup=False)
     console.print(f"\n  all results: {results_file(read.study, partial)}", markup=False)
     return "\n".join(line.rstrip() for line in output.getvalue().splitlines()) + "\n"
 
@@ -91,37 +99,20 @@ def _summary(plan: TablePlan, results: Results) -> str:
         (len(plan.task_sets), "task set"),
         (len({cell.seed for cell in plan.cells}), "seed"),
     )
+    failed = sum(missing.lack != "" for missing in results.missing.values())
     product = " x ".join(f"{count} {noun}{'s' * (count != 1)}" for count, noun in counts)
-    return f"  [{done}/{len(plan.cells)} cells]  {product}      {len(results.failed)} failed"
+    return f"  [{done}/{len(plan.cells)} cells]  {product}      {failed} failed"
 
 
-def _pieces(table: Table, console: Console) -> Iterator[Table]:
-    """`table` in pieces of as many columns as a line holds, at least one; each has all rows."""
-    columns, start = table.columns, 0
-    for end in range(1, len(columns) + 1):
-        wider = _piece(table, start, end + 1)
-        if end == len(columns) or console.measure(_grid(wider)).maximum > _LINE:
-            yield _piece(table, start, end)
-            start = end
-
-
-def _piece(table: Table, start: int, end: int) -> Table:
-    """Columns `start` to `end` (not included) of `table`, with all their sub-columns."""
-
-    def places(columns: tuple[Column, ...]) -> int:
-        return sum(len(column.subs) for column in columns)
-
-    first, last = places(table.columns[:start]), places(table.columns[:end])
-    blocks = (
-        tuple(Row(row.label, row.entries[first:last]) for row in block) for block in table.blocks
-    )
-    return replace(table, columns=table.columns[start:end], blocks=tuple(blocks))
+def _unshown(table: Table) -> list[str]:
+    """Why columns are not there; where there is none, this is all."""
+    return [note for note in table.notes if note.startswith(NOT_SHOWN)]
 
 
 def _grid(table: Table) -> TerminalTable:
     """Short headings: label, metric and strength; the files hold the units and the notes."""
     heads = [
-        "\n".join([*textwrap.wrap(column.label, _HEAD), *filter(None, [sub]), *column.facts[:1]])
+        "\n".join([*heading_lines(column.label, _HEAD), *filter(None, [sub, column.beneath])])
         for column in table.columns
         for sub in column.subs
     ]
@@ -140,4 +131,6 @@ def _grid(table: Table) -> TerminalTable:
 
 def _cell(entry: Entry) -> Text:
     text = Text(entry.text, style=_STYLES[entry.mark])
-    return text.append(f" {entry.letter}", style="not bold not underline") if entry.letter else text
+    for more in filter(None, (entry.span, entry.letter)):
+        text.append(f" {more}", style="not bold not underline")
+    return text

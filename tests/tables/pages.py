@@ -1,0 +1,71 @@
+"""The tables of a shipped study with made-up scores: its own labels, notes, rotations and rows.
+
+Widths of a page are decided by labels and by how many digits there are, not by the digits.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from workflow_src.cells import rotation_of
+from workflow_src.configuration import load
+from workflow_src.tables.layout import SCORES
+from workflow_src.tables.plan import TablePlan
+
+CONFIG = Path(__file__).parents[2] / "config"
+CLASSES = {"normal": 1, "inner": 2, "outer": 2, "ball": 1}
+# pdflatex knows both; the second has two columns on a page.
+CLASS_OPTIONS = ("", "twocolumn")
+
+
+def plan_of(experiment: str, **changes: Any) -> TablePlan:
+    """The plan of `config/experiments/<experiment>.yaml`, or of the default study for "default"."""
+    names = ["config.yaml"]
+    names += [f"experiments/{experiment}.yaml"] if experiment != "default" else []
+    run: dict[str, Any] = {}
+    for name in names:
+        run |= yaml.safe_load((CONFIG / name).read_text(encoding="utf-8"))
+    return TablePlan.from_configuration(load({**run, "hardware": "local", **changes}, CONFIG))
+
+
+def fill(study: Any, plan: TablePlan, facts: Any) -> None:
+    """Write what the workflow would: splits, and a score for every row, metric and cell."""
+    rng = np.random.default_rng(1)
+    study.name = plan.study
+    for name in plan.datasets:
+        base = rotation_of(name)[0]
+        fails = "femto" in base or "life" in base
+        supported = dict.fromkeys(SCORES)
+        supported |= {task: "no class is known" for task in SCORES if fails and "c" in task[:2]}
+        supported |= {} if fails else {"rul_prediction": "no run to failure in train and test"}
+        units = {fault: {"train": n, "val": 1, "test": n} for fault, n in CLASSES.items()}
+        study.dataset(name, facts(units_per_class=units, supported=supported))
+    study.datasets = dict(plan.datasets)
+    for cell in plan.cells:
+        of_cell: dict[str, Any] = {}
+        kind = plan.models[cell.model].kind
+        for task in plan.task_sets[cell.task_set].tasks:
+            module = SCORES[task]
+            rows = [*module.TRIVIAL, *module.REFERENCE] if kind == "classic" else ["model"]
+            of_cell[task] = {
+                row: {metric.name: float(rng.normal(0.5, 0.3)) for metric in module.METRICS}
+                for row in rows
+            }
+        study.score(cell, of_cell)
+
+
+def compiled(inputs: list[Path], folder: Path, options: str) -> str:
+    """The log of pdflatex over `inputs` in an article."""
+    body = "\n\\clearpage\n".join(path.read_text(encoding="utf-8") for path in inputs)
+    head = f"\\documentclass[{options}]{{article}}\\usepackage{{booktabs}}\\begin{{document}}\n"
+    name = f"all{options}"
+    (folder / f"{name}.tex").write_text(head + body + "\\end{document}\n", encoding="utf-8")
+    command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", f"{name}.tex"]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    return done.stdout
