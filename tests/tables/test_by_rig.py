@@ -18,17 +18,18 @@ def test_each_rig_held_out_has_a_column_of_its_own_and_its_name(study: Any, spli
         study.classify(f"cross.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
         study.classify(f"cross.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
     plan = study.plan
-    (table,) = main_tables(plan, read_results(plan.cells, plan.study))
+    (paper,) = main_tables(plan, read_results(plan.cells, plan.study))
+    (table,) = paper.tables
     assert [column.label for column in table.columns] == [
         "cross, uestc held out",
         "cross, cwru held out",
     ]
-    assert [column.facts[0] for column in table.columns] == ["rig", "rig"]
+    assert [column.beneath for column in table.columns] == ["rig", "rig"]
     rows = {row.label: row.entries for block in table.blocks for row in block}
     assert [entry.text for entry in rows["PatchTST"]] == ["0.500 ± 0.000", "0.600 ± 0.000"]
-    assert any("rig: the test part holds rigs that training never saw" in n for n in table.notes)
+    assert any("Rig: the test part holds rigs that training never saw" in n for n in table.notes)
     # The specimen of the test rig is another one than that of the training rigs.
-    assert not any("one specimen" in note for note in table.notes)
+    assert not any("One specimen" in note for note in table.notes)
 
 
 def test_draws_of_shots_are_averaged_for_each_rig_alone(study: Any, split_facts: Any):
@@ -41,10 +42,11 @@ def test_draws_of_shots_are_averaged_for_each_rig_alone(study: Any, split_facts:
         study.classify(f"few.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
         study.classify(f"few.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
     plan = study.plan
-    (table,) = main_tables(plan, read_results(plan.cells, plan.study))
+    (paper,) = main_tables(plan, read_results(plan.cells, plan.study))
+    (table,) = paper.tables
     assert [column.label for column in table.columns] == ["few, test on uestc", "few, test on cwru"]
     rows = {row.label: row.entries for block in table.blocks for row in block}
-    assert [entry.text for entry in rows["PatchTST"]] == [
-        "0.550 ± 0.000 [0.500, 0.600]",
-        "0.750 ± 0.000 [0.700, 0.800]",
+    assert [(entry.text, entry.span) for entry in rows["PatchTST"]] == [
+        ("0.550 ± 0.000", "[0.500, 0.600]"),
+        ("0.750 ± 0.000", "[0.700, 0.800]"),
     ]

@@ -28,8 +28,9 @@ def test_cost_of_each_network_and_dataset(bearing: Any) -> None:
             accelerator="cpu",
         )
     plan = bearing.plan
-    table = cost_table(plan, read_results(plan.cells, "demo"))
-    records = table.data.set_index("model")
+    paper = cost_table(plan, read_results(plan.cells, "demo"))
+    (table,) = paper.tables
+    records = paper.data.set_index("model")
     assert list(records.index) == ["PatchTST", "FNO"]
     row = records.loc["PatchTST"]
     assert row["seconds"] == 30
@@ -60,7 +61,8 @@ def test_cost_of_each_rule(bearing: Any) -> None:
     Path("data/benchmarks").mkdir()
     Path("data/benchmarks/bearing.split.tsv").write_text(HEAD + "2.0\t0:00:02\t60\t1\n")
     Path("data/benchmarks/foreign.split.tsv").write_text(HEAD + "9.0\t0:00:09\t90\t1\n")
-    table = rules_table(bearing.plan)
+    paper = rules_table(bearing.plan)
+    (table,) = paper.tables
     rows = {row.label: [entry.text for entry in row.entries] for row in table.blocks[0]}
     assert rows == {
         "evaluate": ["1", "0.2", "–"],
@@ -68,7 +70,7 @@ def test_cost_of_each_rule(bearing: Any) -> None:
         "split": ["1", "2.0", "60"],
         "train": ["2", "30.5", "300"],
     }
-    assert isinstance(table.data, pd.DataFrame)
+    assert isinstance(paper.data, pd.DataFrame)
 
 
 def test_a_damaged_benchmark_is_named(bearing: Any) -> None:

@@ -12,7 +12,7 @@ from workflow_src.scheduling.journal import Journal
 from workflow_src.tables.paper import main_tables, number, write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_files
 from workflow_src.tables.results import read_results
-from workflow_src.tables.table import Entry, Table
+from workflow_src.tables.table import Entry, Paper, Table
 
 TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
 
@@ -22,9 +22,13 @@ def only(study: Any, partial: bool = False) -> Table:
     return table
 
 
-def tables(study: Any, partial: bool = False) -> list[Table]:
+def papers(study: Any, partial: bool = False) -> list[Paper]:
     plan = study.plan
     return main_tables(plan, read_results(plan.cells, plan.study, partial=partial))
+
+
+def tables(study: Any, partial: bool = False) -> list[Table]:
+    return [table for paper in papers(study, partial) for table in paper.tables]
 
 
 def entries(table: Table) -> dict[str, list[Entry]]:
@@ -46,7 +50,9 @@ def test_mean_spread_and_marks(bearing: Any) -> None:
         "majority class": [Entry("0.400")],
     }
     assert [len(block) for block in table.blocks] == [2, 1, 0]
-    assert table.columns[0].facts == ("unit", "3/2 units a class", "3 seeds")
+    assert table.columns[0].beneath == "unit"
+    assert "Units in train/test: 3/2 per class." in table.notes
+    assert "over 3 seeds" in table.notes[0]
     assert table.title == "Classification, macro F1"
     assert "Every model beats the best trivial row" in noted(table)
 
@@ -78,9 +84,9 @@ def test_a_trivial_row_that_wins_is_marked_and_said(study: Any) -> None:
     found = entries(table)
     assert found["clock"] == [Entry("0.200", "best")]
     assert found["PatchTST +age"] == [Entry("0.250 ± 0.000", "second")]
-    assert table.columns[0].facts == ("unit", "2 training runs", "3 seeds")
+    assert "Runs to failure in train/test: 2 in training." in table.notes
     assert "Does not beat the best trivial row by more than two standard errors: " in noted(table)
-    assert "PatchTST +age on femto; FNO +age on femto" in noted(table)
+    assert "PatchTST +age (everywhere), FNO +age (everywhere)" in noted(table)
 
 
 def test_models_at_the_ceiling_are_not_ranked(bearing: Any) -> None:
@@ -88,7 +94,9 @@ def test_models_at_the_ceiling_are_not_ranked(bearing: Any) -> None:
     bearing.classify("bearing", "fno", (0.98, 0.99, 0.98))
     table = only(bearing)
     assert [row[0].mark for row in entries(table).values()] == ["", "", ""]
-    assert "Not ranked, as all models reach 0.98: bearing." in table.notes
+    assert table.title == (
+        "Classification, macro F1: sanity columns, where every network reaches 0.98"
+    )
 
 
 def test_rotations_make_one_column_with_mean_and_range(study: Any) -> None:
@@ -99,14 +107,12 @@ def test_rotations_make_one_column_with_mean_and_range(study: Any) -> None:
         study.classify(f"uestc.fold{fold}", "trivial", (0.1, 0.1, 0.1), row="majority class")
     table = only(study)
     assert [column.label for column in table.columns] == ["uestc"]
-    assert table.columns[0].facts[-1] == "3 seeds, 2 rotations"
+    assert "in brackets the range over rotations (2)" in table.notes[0]
     # Seeds: 0.5, 0.7, 0.6. Rotations: 0.4, 0.8.
-    assert entries(table)["PatchTST"][0].text == "0.600 ± 0.100 [0.400, 0.800]"
-    row = table.data.set_index("row").loc["PatchTST"]
-    assert row[["uestc", "uestc sd", "uestc min", "uestc max"]].tolist() == pytest.approx(
-        [0.6, 0.1, 0.4, 0.8]
-    )
-    assert row["uestc n"] == 3
+    assert entries(table)["PatchTST"] == [Entry("0.600 ± 0.100", "best", span="[0.400, 0.800]")]
+    row = papers(study)[0].data.set_index("row").loc["PatchTST"]
+    assert row[["mean", "sd", "min", "max"]].tolist() == pytest.approx([0.6, 0.1, 0.4, 0.8])
+    assert (row["n"], row["datasets"]) == (3, "uestc.fold0 uestc.fold1")
 
 
 def test_rotations_of_unlike_strength_are_never_averaged(study: Any, split_facts: Any) -> None:
@@ -117,7 +123,7 @@ def test_rotations_of_unlike_strength_are_never_averaged(study: Any, split_facts
     study.classify("uestc.fold1", "patchtst", (0.9, 0.9, 0.9))
     table = only(study)
     assert [column.label for column in table.columns] == ["uestc, fold 0", "uestc, fold 1"]
-    assert [column.facts[0] for column in table.columns] == ["unit", "time_block"]
+    assert [column.beneath for column in table.columns] == ["unit", "time_block"]
     assert [e.text for e in entries(table)["PatchTST"]] == ["0.500 ± 0.000", "0.900 ± 0.000"]
 
 
@@ -132,7 +138,7 @@ def test_a_seed_without_all_rotations_is_left_out_and_named(study: Any) -> None:
         {"classification": {"model": {"macro_f1": "absent from test: inner"}}},
     )
     table = only(study)
-    assert entries(table)["PatchTST"] == [Entry("0.500 [0.200, 0.800]", "best", "a")]
+    assert entries(table)["PatchTST"] == [Entry("0.500", "best", "a", "[0.200, 0.800]")]
     expected = "2 of 3 seeds; undefined: absent from test: inner (seed 43; fold 1)"
     assert table.lettered == (("a", expected),)
 
@@ -150,12 +156,11 @@ def test_every_dash_has_a_note(study: Any, split_facts: Any) -> None:
     for model, seed in itertools.product(study.models, study.seeds):
         study.score(Cell("femto", model, "all", seed), {})
     table = only(study)
-    assert entries(table)["PatchTST"] == [Entry("–", "", "a"), Entry("–", "", "b")]
-    assert entries(table)["majority class"] == [Entry("0.400", "second"), Entry("–", "", "b")]
-    assert dict(table.lettered) == {
-        "a": "undefined: one class",
-        "b": "task dropped: fewer than two classes",
-    }
+    assert [column.label for column in table.columns] == ["bearing"]
+    assert entries(table)["PatchTST"] == [Entry("–", "", "a")]
+    assert entries(table)["majority class"] == [Entry("0.400", "second")]
+    assert dict(table.lettered) == {"a": "undefined: one class"}
+    assert "Not shown: femto (task dropped: fewer than two classes)." in table.notes
 
 
 def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> None:
@@ -170,7 +175,7 @@ def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> Non
         journals[42].append(Ended(cause="gpu_oom"))
     journals[43].append(Started())
     table = only(bearing, partial=True)
-    assert entries(table)["FNO"] == [Entry("–", "", "a")]
+    assert entries(table)["FNO"] == [Entry("OOM", "", "a")]
     assert table.lettered[0][1] == (
         "no result: out of GPU memory (2 attempts) (seed 42); "
         "no result: running, or stopped without an end (seed 43); no result: not run (seed 44)"
@@ -208,8 +213,9 @@ def test_simulated_and_real_rigs_never_share_a_table(bearing: Any) -> None:
     bearing.dataset("gearbox", origin="simulated")
     for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
         bearing.classify("gearbox", model, (0.5, 0.6, 0.7), row=row)
+    files = [paper.name for paper in papers(bearing)]
+    assert files == ["classification", "classification_simulated"]
     made = tables(bearing)
-    assert [table.name for table in made] == ["classification", "classification_simulated"]
     assert [[c.label for c in table.columns] for table in made] == [["bearing"], ["gearbox"]]
     assert made[1].title.endswith("(simulated rigs)")
 
@@ -224,7 +230,7 @@ def test_the_files_are_those_that_the_plan_names(bearing: Any) -> None:
         written = write_tables(bearing.plan.to_json(), partial=partial)
         assert written == table_files(bearing.plan, partial)
         assert all(path.exists() for path in written)
-    assert len(written) == (2 * 2 + 2) * 3
+    assert len(written) == (2 * 2 + 2) * 4
     assert {p for p in Path("demo/tables").iterdir() if p.is_file()} == set(written)
 
 
@@ -244,18 +250,19 @@ def test_task_sets_stand_in_brackets_but_trivial_rows_once(bearing: Any) -> None
     assert labels == [*expected, "majority class"]
 
 
-def test_false_alarms_stand_beside_auroc(study: Any) -> None:
+def test_recall_and_false_alarms_stand_beside_auroc(study: Any) -> None:
     study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}
     study.dataset("bearing")
-    scores = {"auroc": 0.9, "false_alarm_rate": 0.57}
+    scores = {"auroc": 0.9, "recall": 0.13, "false_alarm_rate": 0.57}
     for cell in study.plan.cells:
         row = "RMS stump" if cell.model == "trivial" else "model"
         study.score(cell, {"anomaly_detection": {row: scores}})
     table = only(study)
-    assert table.columns[0].subs == ("AUROC", "false alarms")
-    assert [entry.text for entry in entries(table)["FNO"]] == ["0.900 ± 0.000", "0.570 ± 0.000"]
-    assert entries(table)["FNO"][1].mark == ""
-    assert table.data["bearing false alarms"].tolist() == [0.57] * 3
+    assert table.columns[0].subs == ("AUROC", "recall", "false alarms")
+    expected = [Entry("0.900 ± 0.000", "best"), Entry("0.130"), Entry("0.570")]
+    assert entries(table)["FNO"] == expected
+    data = papers(study)[0].data
+    assert data["mean"][data["metric"] == "false_alarm_rate"].tolist() == [0.57] * 3
 
 
 def test_the_autoregression_stands_beneath_a_rule(study: Any) -> None:
@@ -291,9 +298,10 @@ def test_one_specimen_a_class_is_said(study: Any, split_facts: Any) -> None:
     for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
         study.classify("cwru", model, (0.5, 0.6, 0.7), row=row)
     table = only(study)
-    assert table.columns[0].facts[:2] == ("time_block", "normal 2/1, ball 1/1")
+    assert table.columns[0].beneath == "time_block"
     text = noted(table)
-    assert "one specimen of ball: a score says “recognises this specimen”, not “diagnoses" in text
+    assert "Units in train/test: normal 2/1, ball 1/1." in table.notes
+    assert "a score says “recognises this specimen”, not “diagnoses the fault”: cwru: ball." in text
     assert "cwru: last fifth of each recording; not by unit: only one unit bears ball" in text
     assert "warning: sampling rates are mixed" in text
 
@@ -330,8 +338,7 @@ def test_runs_to_failure_are_counted_on_both_sides(study: Any, split_facts: Any)
         row = "clock" if cell.model == "trivial" else "model"
         study.score(cell, {"rul_prediction": {row: {"rmse": 0.2}}})
     table = only(study)
-    assert table.columns[0].facts[1] == "4–5/1 runs"
-    assert "Counts are runs to failure in train/test." in noted(table)
+    assert "Runs to failure in train/test: 4–5/1." in table.notes
 
 
 @pytest.mark.parametrize("task", ["signal_prediction", "classification"])
@@ -342,9 +349,9 @@ def test_forecasts_of_noisy_windows_are_not_compared(study: Any, task: str) -> N
     for cell in study.plan.cells:
         study.score(cell, {})
     plan = study.plan
-    text = noted(
-        main_tables(TablePlan.from_json(plan.to_json()), read_results(plan.cells, "demo"))[0]
-    )
+    made = main_tables(TablePlan.from_json(plan.to_json()), read_results(plan.cells, "demo"))
+    assert [table.title.partition(": ")[2] for table in made[0].tables] == ["", "noise in test"]
+    text = noted(made[0].tables[1])
     assert ("on the windows of the test part: HIT, noise (0 dB)." in text) == (
         task == "signal_prediction"
     )

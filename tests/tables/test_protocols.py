@@ -26,7 +26,10 @@ def test_the_challenge_is_scored_under_its_own_column(study: Any, split_facts: A
     study.dataset("whole")
     rul(study, "challenge", {"phm2012": 0.25, "phm2012_full_run": 0.5})
     rul(study, "whole", {"phm2012": "only of test runs that are truncated"})
-    (table,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
+    (paper,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
+    whole, table = paper.tables
+    assert whole.title == "Remaining useful life, RMSE"
+    assert table.title == "Remaining useful life, RMSE: truncated runs"
     told = [note for note in table.notes if "PHM 2012 score" in note]
     assert len(told) == 1
     assert told[0].startswith("challenge: ")
@@ -42,10 +45,10 @@ def test_the_number_of_shots_stands_in_the_heading(study: Any, split_facts: Any)
         for model in ("patchtst", "fno"):
             study.classify(f"few.fold{fold}", model, (0.5, 0.6, 0.7))
         study.classify(f"few.fold{fold}", "trivial", (0.4,) * 3, row="majority class")
-    (table,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
-    assert table.columns[0].facts[0] == "run, 5-shot"
-    assert "run, 5-shot" in table.data["few split"][0]
-    for text in (to_markdown(table), to_latex(table)):
+    (paper,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
+    (table,) = paper.tables
+    assert table.columns[0].beneath == "run, 5-shot"
+    for text in (to_markdown(paper), to_latex(paper)):
         assert "run, 5-shot" in text
         assert text.count(reasons[0]) == 1
     shown = show(study.plan.to_json())

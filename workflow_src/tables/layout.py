@@ -163,8 +163,8 @@ def _units(splits: list[dict[str, Any]], task: str) -> str:
     if task == "rul_prediction":
         runs = [s["runs_to_failure"] for s in splits if "runs_to_failure" in s]
         if len(runs) == len(splits):
-            return "/".join(_span(r[part] for r in runs) for part in ("train", "test")) + " runs"
-        return f"{_span(len(s['training_lives_s']) for s in splits)} training runs"
+            return "/".join(_span(r[part] for r in runs) for part in ("train", "test"))
+        return f"{_span(len(s['training_lives_s']) for s in splits)} in training"
     counts = {
         fault: "/".join(
             _span(s["units_per_class"].get(fault, {}).get(part, 0) for s in splits)
@@ -173,7 +173,7 @@ def _units(splits: list[dict[str, Any]], task: str) -> str:
         for fault in dict.fromkeys(f for s in splits for f in s["units_per_class"])
     }
     if len(set(counts.values())) == 1:
-        return f"{next(iter(counts.values()))} units a class"
+        return f"{next(iter(counts.values()))} per class"
     return ", ".join(f"{fault} {count}" for fault, count in counts.items())
 
 

@@ -25,7 +25,7 @@ from workflow_src.tables.plan import (
     table_folder,
 )
 from workflow_src.tables.results import Results, read_results
-from workflow_src.tables.table import Entry, Table, heading_lines
+from workflow_src.tables.table import Column, Entry, Table, heading_lines
 
 _STYLES = {"best": "bold", "second": "underline", "": ""}
 _HEAD = 16  # characters of a label in one line
@@ -112,9 +112,9 @@ def _unshown(table: Table) -> list[str]:
 def _grid(table: Table) -> TerminalTable:
     """Short headings: label, metric and strength; the files hold the units and the notes."""
     heads = [
-        "\n".join([*heading_lines(column.label, _HEAD), *filter(None, [sub, column.beneath])])
+        "\n".join(_heading(column, sub, is_first=k == 0))
         for column in table.columns
-        for sub in column.subs
+        for k, sub in enumerate(column.subs)
     ]
     lines = max((head.count("\n") for head in heads), default=0)
     grid = TerminalTable(box=_RULES)
@@ -127,6 +127,13 @@ def _grid(table: Table) -> TerminalTable:
             grid.add_row(Text(row.label), *map(_cell, row.entries))
         grid.add_section()
     return grid
+
+
+def _heading(column: Column, sub: str, *, is_first: bool) -> list[str]:
+    """The lines above a sub-column; what holds for all of a column stands above the first."""
+    if not is_first:
+        return [sub, ""] if column.beneath else [sub]
+    return [*heading_lines(column.label, _HEAD), *filter(None, [sub, column.beneath])]
 
 
 def _cell(entry: Entry) -> Text:
