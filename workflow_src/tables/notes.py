@@ -10,6 +10,7 @@ from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, MIN_SEEDS, beats_trivial
+from workflow_src.tasks.registry import label_of, task_of
 
 _STRENGTHS = {
     "rig": "rig: the test part holds rigs that training never saw",
@@ -23,21 +24,13 @@ _STRENGTHS = {
 _NOT_SEARCHED = (
     "warning: content that its parts share was not searched for, as its spans are too short"
 )
-_ABOUT_TASK = {
-    "anomaly_detection": "Supervised, a coarsening of the fault classes: a gain here is no "
-    "evidence of its own beside classification. The threshold of the false alarms is the 95th "
-    "percentile of the healthy validation spans.",
-    "signal_prediction": "Over the first 32 samples of the horizon; beyond them hardly anything "
-    "beats the mean. results.csv holds the errors by step.",
-    "rul_prediction": "Fraction of life left; computed for each run, then averaged over runs.",
-}
 
 
 def notes_of(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     """The notes without a letter, in the order in which they are read."""
     notes = [_reading(grid)]
-    if grid.task in _ABOUT_TASK:
-        notes.append(_ABOUT_TASK[grid.task])
+    if task_of(grid.task).note:
+        notes.append(task_of(grid.task).note)
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
     notes += _at_ceiling(grid)
@@ -83,7 +76,7 @@ def _reading(grid: Grid) -> str:
         text += "; in brackets the least and greatest mean of a rotation"
     if any(mark for ranking in grid.rankings for mark in ranking.marks):
         text += ". Best bold, second underlined, trivial rows included"
-        if grid.task != "rul_prediction":
+        if metric.higher_is_better:
             text += f"; scores from {CEILING:g} on count as equal"
     return text[0].upper() + text[1:] + "."
 
@@ -94,7 +87,7 @@ def _reading(grid: Grid) -> str:
 def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     strengths = dict.fromkeys(column.strength for column in grid.columns)
     legend = [text for name, text in _STRENGTHS.items() if name in strengths]
-    counted = "runs to failure" if grid.task == "rul_prediction" else "units"
+    counted = "runs to failure" if label_of(grid.task) == "rul" else "units"
     notes = [f"Splits: {'; '.join(legend)}. Counts are {counted} in train/test."] if legend else []
     for column in grid.columns:
         splits = [results.splits[name] for name in column.datasets if name in results.splits]
@@ -106,26 +99,22 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
         told += [f"warning: {text}" for text in shortcuts]
         if any(a.get("certain_from_samples", 0) is None for a in audits):
             told.append(_NOT_SEARCHED)
-        if grid.task in ("classification", "anomaly_detection"):
+        if label_of(grid.task) in ("fault", "anomaly"):
             told.append(_one_specimen(splits))
         unique = [text.rstrip(".") for text in dict.fromkeys(told) if text]
         if unique:
             notes.append(f"{column.label}: {'; '.join(unique)}.")
-    if grid.task == "signal_prediction":
-        notes += _about_noise(plan, grid)
-    return notes
+    return notes + _about_noise(plan, grid)
 
 
 def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
-    """Columns whose test windows bear noise: it enters the unit in which errors are given."""
+    """Columns whose test windows bear noise, where the scores are other ones then."""
+    spec = task_of(grid.task)
     noisy = {c.label: plan.datasets[c.datasets[0]].noise_db for c in grid.columns}
     told = [f"{label} ({db:g} dB)" for label, db in noisy.items() if db is not None]
-    if not told:
+    if not told or not spec.noise_note:
         return []
-    return [
-        f"White noise on the windows of the test part: {', '.join(told)}. Forecast errors there "
-        "are in units of the noisy window's deviation and not comparable with the clean column."
-    ]
+    return [f"White noise on the windows of the test part: {', '.join(told)}. {spec.noise_note}"]
 
 
 def _one_specimen(splits: list[dict[str, Any]]) -> str:

@@ -26,14 +26,8 @@ from workflow_src.tables.plan import (
 from workflow_src.tables.render import DASH, RENDER, Column, Entry, Row, Table
 from workflow_src.tables.results import Results, read_results
 from workflow_src.tables.statistics import Summary
+from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.scores import Metric
-
-TITLES = {
-    "classification": "Classification",
-    "anomaly_detection": "Fault detection (supervised)",
-    "signal_prediction": "Signal prediction",
-    "rul_prediction": "Remaining useful life",
-}
 
 
 def write_tables(
@@ -75,7 +69,7 @@ def paper_table(plan: TablePlan, results: Results, task: str, origin: str) -> Ta
     suffix = " (simulated rigs)" if origin == "simulated" else ""
     return Table(
         name=table_name(task, origin),
-        title=f"{TITLES[task]}, {grid.metrics[0].label}{suffix}",
+        title=f"{task_of(task).title}, {grid.metrics[0].label}{suffix}",
         columns=tuple(Column(c.label, c.facts, subs) for c in grid.columns),
         blocks=(tuple(models), tuple(trivial), tuple(reference)),
         notes=tuple(notes_of(plan, results, grid)),
