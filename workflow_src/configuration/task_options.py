@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar, Literal, Self
 
-from pydantic import Field, JsonValue
+from pydantic import JsonValue
 
 from workflow_src.configuration.base import StrictModel
 
@@ -20,14 +20,11 @@ class TaskOptions(StrictModel):
         SUMMARY: meaning of the section, for docs and schemas.
         EXAMPLE: keys that would do.
         LABEL: the label that the task learns; None: it learns from the signal alone.
-        weight: of the loss.
     """
 
     SUMMARY: ClassVar[str]
-    EXAMPLE: ClassVar[Mapping[str, JsonValue]] = {"weight": 1.0}
+    EXAMPLE: ClassVar[Mapping[str, JsonValue]]
     LABEL: ClassVar[Label | None]
-
-    weight: float = Field(1.0, gt=0, description="Weight of the loss.", examples=[1.0])
 
     @property
     def reads_amplitude(self) -> bool:

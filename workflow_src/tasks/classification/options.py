@@ -13,6 +13,7 @@ class ClassificationKeys(TaskOptions):
     """Fault class."""
 
     SUMMARY = "Fault class."
+    EXAMPLE: ClassVar = {"weight": 1.0}
     LABEL: ClassVar[Label | None] = "fault"
 
     weight: float = Field(1.0, gt=0, description="Weight of the loss.", examples=[1.0])
