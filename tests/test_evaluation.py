@@ -9,7 +9,7 @@ import pytest
 
 from workflow_src.artifacts.cell_metrics import CellMetrics
 from workflow_src.cells import Cell
-from workflow_src.evaluation import SCORE, evaluate, write_metrics
+from workflow_src.evaluation import evaluate, write_metrics
 from workflow_src.predictions import (
     SPAN_COLUMNS,
     Predictions,
@@ -18,12 +18,8 @@ from workflow_src.predictions import (
     write_predictions,
 )
 from workflow_src.tasks import TASKS
-from workflow_src.tasks.anomaly_detection import score as anomaly_detection
-from workflow_src.tasks.classification import score as classification
-from workflow_src.tasks.rul_prediction import score as rul_prediction
-from workflow_src.tasks.signal_prediction import score as signal_prediction
+from workflow_src.tasks.registry import task_of
 
-MODULES = (classification, anomaly_detection, signal_prediction, rul_prediction)
 CELL = Cell("d", "m", "t", 7)
 
 
@@ -44,7 +40,8 @@ def predictions():
         rows = {"model": output, "baseline": output[::-1].copy()}
         return TaskPredictions(everything, rows, target, columns)
 
-    signal = task((count, len(signal_prediction.STATISTICS)), columns=signal_prediction.STATISTICS)
+    columns = task_of("signal_prediction").columns
+    signal = task((count, len(columns)), columns=columns)
     for output in signal.outputs.values():
         output[:, :2] = (40, 2)
     return Predictions(
@@ -59,25 +56,23 @@ def predictions():
     )
 
 
-def test_every_task_has_a_score():
-    assert tuple(SCORE) == TASKS
-
-
-@pytest.mark.parametrize("module", MODULES, ids=lambda module: module.TASK)
-def test_metrics_have_names_of_their_own_and_the_main_one_is_among_them(module):
-    names = [metric.name for metric in module.METRICS]
-    assert module.MAIN in names
+@pytest.mark.parametrize("name", TASKS)
+def test_metrics_have_names_of_their_own_and_those_that_are_shown_are_among_them(name):
+    task = task_of(name)
+    names = [metric.name for metric in task.metrics]
+    stand_in = [] if task.stand_in is None else [task.stand_in[0]]
+    assert {task.main, *task.companions, *stand_in} <= set(names)
     assert len(set(names)) == len(names) >= 4
-    assert len({metric.label for metric in module.METRICS}) == len(names)
+    assert len({metric.label for metric in task.metrics}) == len(names)
 
 
 def test_each_row_of_each_task_has_a_value_or_a_reason_for_every_metric(predictions):
     found = evaluate(predictions)
     assert list(found) == list(predictions.tasks)
-    for module in MODULES:
+    for name in TASKS:
         for row in ("model", "baseline"):
-            scores = found[module.TASK][row]
-            assert list(scores.values) == [metric.name for metric in module.METRICS]
+            scores = found[name][row]
+            assert list(scores.values) == [metric.name for metric in task_of(name).metrics]
             none = {name for name, value in scores.values.items() if value is None}
             assert none == set(scores.undefined)
     assert "outer" in found["classification"]["model"].undefined["macro_f1"]

@@ -25,8 +25,9 @@ _MAKERS: dict[Kind, tuple[str, ...]] = {
     "network": ("models", "tasks", "training"),
     "classic": ("classic",),
 }
-# Of tasks: what scores predictions, which can be scored again without a training.
-_SCORES = ("score.py", "scores.py", "phm2012.py")
+# Of tasks: the keys, which are in a cell.json, and what scores predictions, which can be scored
+# again without a training.
+_NOT_MAKERS = ("options.py", "registry.py", "score.py", "scores.py", "phm2012.py")
 
 
 @functools.cache
@@ -66,7 +67,7 @@ def digest_of(package: Path, parts: tuple[str, ...]) -> str:
     found = hashlib.sha256()
     for part in parts:
         for path in sorted((package / part).rglob("*.py")):
-            if not (part == "tasks" and path.name in _SCORES):
+            if not (part == "tasks" and path.name in _NOT_MAKERS):
                 found.update(f"{path.relative_to(package).as_posix()}\n".encode())
                 found.update(_meaning(path.read_bytes()))
     return found.hexdigest()[:16]

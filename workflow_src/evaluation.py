@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from workflow_src.artifacts.cell_metrics import CellMetrics, Scores
 from workflow_src.cells import Cell
 from workflow_src.predictions import Predictions, read_predictions
-from workflow_src.tasks.anomaly_detection import score as anomaly_detection
-from workflow_src.tasks.classification import score as classification
-from workflow_src.tasks.rul_prediction import score as rul_prediction
-from workflow_src.tasks.signal_prediction import score as signal_prediction
-
-SCORE: dict[str, Callable[[Predictions, str], Scores]] = {
-    module.TASK: module.score
-    for module in (classification, anomaly_detection, signal_prediction, rul_prediction)
-}
+from workflow_src.tasks.registry import task_of
 
 
 def evaluate(predictions: Predictions) -> dict[str, dict[str, Scores]]:
     """Scores by task, then by table row."""
     return {
-        task: {row: SCORE[task](predictions, row) for row in content.outputs}
+        task: {row: task_of(task).score(predictions, row) for row in content.outputs}
         for task, content in predictions.tasks.items()
     }
 

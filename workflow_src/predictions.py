@@ -17,6 +17,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workflow_src.configuration.task_options import Label
+from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.errors import BadData
 from workflow_src.files import write_whole
 
@@ -125,12 +127,19 @@ class Labels(Protocol):
 
 
 def task_labels(task: str, spans: Labels) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
-    """(target, mask) of `task`; signal prediction keeps no target and every span bears a label."""
-    if task == "signal_prediction":
+    """(target, mask) of the label that `task` learns."""
+    return targets_of(TASK_OPTIONS[task].LABEL, spans)
+
+
+def targets_of(
+    label: Label | None, spans: Labels
+) -> tuple[NDArray[np.float64] | None, NDArray[np.bool_]]:
+    """(target, mask) of tasks on `label`; without one, no target is kept and every span counts."""
+    if label is None:
         return None, np.ones(len(spans.fault), dtype=np.bool_)
-    if task == "classification":
+    if label == "fault":
         return spans.fault.astype(np.float64), spans.fault >= 0
-    values = spans.anomaly if task == "anomaly_detection" else spans.rul
+    values = spans.anomaly if label == "anomaly" else spans.rul
     return values.astype(np.float64), ~np.isnan(values)
 
 

@@ -12,15 +12,11 @@ from workflow_src.errors import BadData, UserError
 from workflow_src.evaluation import evaluate
 from workflow_src.predictions import SPAN_COLUMNS, ScoreFacts, read_predictions, write_predictions
 from workflow_src.tasks import TASKS
-from workflow_src.tasks.anomaly_detection import score as anomaly_detection
-from workflow_src.tasks.classification import score as classification
-from workflow_src.tasks.rul_prediction import score as rul_prediction
-from workflow_src.tasks.signal_prediction import score as signal_prediction
+from workflow_src.tasks.registry import task_of
 
 from ..examples import examples
 
 CLASSES = ScoreFacts(classes=("normal", "inner"))
-MODULES = (classification, anomaly_detection, signal_prediction, rul_prediction)
 
 
 @dataclass
@@ -80,10 +76,11 @@ def test_every_row_that_a_table_expects_is_there_and_scored(tmp_path):
     assert max(source.reads) <= 10
     write_predictions(tmp_path / "p.h5", found)
     scores = evaluate(read_predictions(tmp_path / "p.h5"))
-    for module in MODULES:
-        assert tuple(scores[module.TASK]) == module.TRIVIAL + module.REFERENCE
-        for row in scores[module.TASK].values():
-            assert row.values[module.MAIN] is not None, row.undefined
+    for name in TASKS:
+        task = task_of(name)
+        assert tuple(scores[name]) == task.trivial + task.reference
+        for row in scores[name].values():
+            assert row.values[task.main] is not None, row.undefined
 
 
 def test_levels_are_what_each_row_can_and_cannot_do():

@@ -13,8 +13,8 @@ import pytest
 from workflow_src import cells as paths
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
-from workflow_src.tables.layout import SCORES
 from workflow_src.tables.plan import DatasetEntry, ModelEntry, TablePlan, TaskSetEntry
+from workflow_src.tasks import TASKS
 
 
 def facts(**changes: Any) -> dict[str, Any]:
@@ -29,7 +29,7 @@ def facts(**changes: Any) -> dict[str, Any]:
         },
         "training_lives_s": {"r1": 100.0, "r2": 300.0},
         "warnings": [],
-        "supported": dict.fromkeys(SCORES),
+        "supported": dict.fromkeys(TASKS),
         **changes,
     }
 

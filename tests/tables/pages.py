@@ -14,8 +14,9 @@ import yaml
 
 from workflow_src.cells import rotation_of
 from workflow_src.configuration import load
-from workflow_src.tables.layout import SCORES
+from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tasks.registry import task_of
 
 CONFIG = Path(__file__).parents[2] / "config"
 CLASSES = {"normal": 1, "inner": 2, "outer": 2, "ball": 1}
@@ -40,8 +41,10 @@ def fill(study: Any, plan: TablePlan, facts: Any) -> None:
     for name in plan.datasets:
         base = rotation_of(name)[0]
         fails = "femto" in base or "life" in base
-        supported = dict.fromkeys(SCORES)
-        supported |= {task: "no class is known" for task in SCORES if fails and "c" in task[:2]}
+        supported = dict.fromkeys(TASK_OPTIONS)
+        supported |= {
+            task: "no class is known" for task in TASK_OPTIONS if fails and "c" in task[:2]
+        }
         supported |= {} if fails else {"rul_prediction": "no run to failure in train and test"}
         units = {fault: {"train": n, "val": 1, "test": n} for fault, n in CLASSES.items()}
         study.dataset(name, facts(units_per_class=units, supported=supported))
@@ -50,10 +53,10 @@ def fill(study: Any, plan: TablePlan, facts: Any) -> None:
         of_cell: dict[str, Any] = {}
         kind = plan.models[cell.model].kind
         for task in plan.task_sets[cell.task_set].tasks:
-            module = SCORES[task]
-            rows = [*module.TRIVIAL, *module.REFERENCE] if kind == "classic" else ["model"]
+            spec = task_of(task)
+            rows = [*spec.trivial, *spec.reference] if kind == "classic" else ["model"]
             of_cell[task] = {
-                row: {metric.name: float(rng.normal(0.5, 0.3)) for metric in module.METRICS}
+                row: {metric.name: float(rng.normal(0.5, 0.3)) for metric in spec.metrics}
                 for row in rows
             }
         study.score(cell, of_cell)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from pkgutil import resolve_name
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,15 +12,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.classic.autoregression import Autoregression, forecast
+from workflow_src.configuration.tasks import tasks_on
 from workflow_src.errors import BadData
 from workflow_src.predictions import (
     Labels,
     Predictions,
     ScoreFacts,
     TaskPredictions,
-    task_labels,
+    targets_of,
 )
 from workflow_src.tasks.anomaly_detection.score import roc_curve
+from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.rul_prediction.score import clock
 from workflow_src.tasks.scores import group_ids, recording_weights
 from workflow_src.tasks.signal_prediction.score import STATISTICS, forecast_statistics
@@ -87,28 +90,65 @@ def predict_trivial(
     without a label that a task needs, or a life without times, is BadData.
     """
     batches = _Batches(source, batch_size)
-    signal = "signal_prediction" in tasks
-    autoregression = Autoregression(_ORDER)
-    train = batches.gather(
-        source.rows("train"), lambda spans: autoregression.add(spans.window) if signal else None
-    )
-    statistics = _Statistics(autoregression)
+    baselines: dict[str, Baseline] = {
+        task: resolve_name(path)() for task in tasks if (path := task_of(task).baseline)
+    }
+    train = batches.gather(source.rows("train"), [b.learn for b in baselines.values()])
     held = batches.gather(
         np.concatenate([source.rows("val"), source.rows("test")]),
-        statistics.add if signal else lambda spans: None,
+        [b.predict for b in baselines.values()],
     )
     content = {}
-    for task in tasks:
-        if task == "classification":
-            content[task] = _classification(train, held, len(facts.classes))
-        elif task == "anomaly_detection":
-            content[task] = _anomaly(train, held)
-        elif task == "signal_prediction":
-            content[task] = statistics.predictions()
-        else:
-            content[task], life_s = _rul(train, held)
-            facts = facts.model_copy(update={"mean_training_life_s": life_s})
+    for task, baseline in baselines.items():
+        content[task], facts = baseline.rows(train, held, facts)
     return Predictions(held.spans, content, facts)
+
+
+class Baseline:
+    """The trivial rows of one task. It sees each batch of spans in passing, and then all labels."""
+
+    def learn(self, spans: Signals) -> None:
+        """See a batch of the training part."""
+
+    def predict(self, spans: Signals) -> None:
+        """See a batch of the validation or the test part, after the whole training part."""
+
+    def rows(
+        self, train: _Labels, held: _Labels, facts: ScoreFacts
+    ) -> tuple[TaskPredictions, ScoreFacts]:
+        """The rows for the spans `held`, and the facts with what is to be added to them."""
+        raise NotImplementedError
+
+
+class MajorityClass(Baseline):
+    """`majority class`."""
+
+    def rows(
+        self, train: _Labels, held: _Labels, facts: ScoreFacts
+    ) -> tuple[TaskPredictions, ScoreFacts]:
+        """See `_classification`."""
+        return _classification(train, held, len(facts.classes)), facts
+
+
+class MajorityAndStump(Baseline):
+    """`always the majority` and `RMS stump`."""
+
+    def rows(
+        self, train: _Labels, held: _Labels, facts: ScoreFacts
+    ) -> tuple[TaskPredictions, ScoreFacts]:
+        """See `_anomaly`."""
+        return _anomaly(train, held), facts
+
+
+class MeanAndClock(Baseline):
+    """`training mean` and `clock`."""
+
+    def rows(
+        self, train: _Labels, held: _Labels, facts: ScoreFacts
+    ) -> tuple[TaskPredictions, ScoreFacts]:
+        """See `_rul`; the facts get the mean training life."""
+        content, life_s = _rul(train, held)
+        return content, facts.model_copy(update={"mean_training_life_s": life_s})
 
 
 class _Batches:
@@ -117,7 +157,7 @@ class _Batches:
     def __init__(self, source: SpanSource, batch_size: int) -> None:
         self.source, self.batch_size = source, batch_size
 
-    def gather(self, rows: NDArray[np.int64], each: Callable[[Signals], None]) -> _Labels:
+    def gather(self, rows: NDArray[np.int64], each: Sequence[Callable[[Signals], None]]) -> _Labels:
         """Labels of `rows`; `each` sees every batch in passing."""
         if not len(rows):
             raise BadData(
@@ -127,7 +167,8 @@ class _Batches:
             )
         parts: list[tuple[NDArray[Any], ...]] = []
         for spans in self._read(rows):
-            each(spans)
+            for see in each:
+                see(spans)
             rms = spans.window.std(1, dtype=np.float64)  # (n, L, C) -> (n, C)
             log_rms = np.log(np.maximum(rms, _SILENCE))
             parts.append((spans.fault, spans.anomaly, spans.rul, log_rms))
@@ -141,15 +182,20 @@ class _Batches:
             yield self.source.read(rows[start : start + self.batch_size])
 
 
-class _Statistics:
-    """Statistics of the two signal rows, a batch at a time."""
+class MeanAndAutoregression(Baseline):
+    """`input mean` and `AR(32)`: the statistics of their forecasts."""
 
-    def __init__(self, autoregression: Autoregression) -> None:
-        self.autoregression = autoregression
+    def __init__(self) -> None:
+        self.autoregression = Autoregression(_ORDER)
         self.matrices: Floats | None = None  # (C, H, p), once the horizon is known
-        self.rows: dict[str, list[NDArray[np.float32]]] = {"input mean": [], "AR(32)": []}
+        self.statistics: dict[str, list[NDArray[np.float32]]] = {"input mean": [], "AR(32)": []}
 
-    def add(self, spans: Signals) -> None:
+    def learn(self, spans: Signals) -> None:
+        """Add windows to the correlations."""
+        self.autoregression.add(spans.window)
+
+    def predict(self, spans: Signals) -> None:
+        """Forecast the horizons."""
         window, horizon = spans.window, spans.horizon
         if self.matrices is None:
             self.matrices = self.autoregression.forecaster(horizon.shape[1])
@@ -160,16 +206,19 @@ class _Statistics:
             "AR(32)": forecast(self.matrices, window),
         }
         for row, values in forecasts.items():
-            self.rows[row].append(
+            self.statistics[row].append(
                 forecast_statistics(
                     values, horizon, mean=mean, deviation=deviation, last=window[:, -1]
                 )
             )
 
-    def predictions(self) -> TaskPredictions:
-        outputs = {row: np.concatenate(parts) for row, parts in self.rows.items()}
-        count = len(outputs["input mean"])
-        return TaskPredictions(np.ones(count, np.bool_), outputs, columns=STATISTICS)
+    def rows(
+        self, train: _Labels, held: _Labels, facts: ScoreFacts
+    ) -> tuple[TaskPredictions, ScoreFacts]:
+        """The statistics of all spans; `train` and `held` are not needed."""
+        outputs = {row: np.concatenate(parts) for row, parts in self.statistics.items()}
+        count = len(held.spans)
+        return TaskPredictions(np.ones(count, np.bool_), outputs, columns=STATISTICS), facts
 
 
 def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredictions:
@@ -177,7 +226,7 @@ def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredicti
     train = _labelled(train, train.fault >= 0, "a fault class")
     share = np.bincount(train.fault, recording_weights(train.spans), minlength=classes)
     logits = np.log(np.maximum(share, 1e-3)).astype(np.float32)  # (K,)
-    target, mask = task_labels("classification", held)
+    target, mask = targets_of("fault", held)
     return TaskPredictions(mask, {"majority class": np.tile(logits, (len(held.spans), 1))}, target)
 
 
@@ -191,12 +240,12 @@ def _anomaly(train: _Labels, held: _Labels) -> TaskPredictions:
         raise BadData(
             "A stump on the RMS needs healthy and faulty spans in the training part.",
             found=f"only {'faulty' if faulty[0] else 'healthy'} ones",
-            remedy="choose another split, or a task set without `anomaly_detection:`",
+            remedy=f"choose another split, or a task set without `{tasks_on('anomaly')[0]}:`",
         )
     channel, direction, threshold = stump(train.log_rms, faulty, weights)
     constant = np.full(len(held.spans), np.log(share / (1 - share)), np.float32)
     distance = (direction * (held.log_rms[:, channel] - threshold)).astype(np.float32)
-    target, mask = task_labels("anomaly_detection", held)
+    target, mask = targets_of("anomaly", held)
     outputs = {"always the majority": constant, "RMS stump": distance}
     return TaskPredictions(mask, outputs, target)
 
@@ -226,7 +275,7 @@ def _rul(train: _Labels, held: _Labels) -> tuple[TaskPredictions, float]:
     Returns that life (s) too.
     """
     train = _labelled(train, ~np.isnan(train.rul), "a remaining life")
-    target, mask = task_labels("rul_prediction", held)
+    target, mask = targets_of("rul", held)
     life = _mean_life_s(train.spans)
     time = held.spans["time_s"].to_numpy(np.float64)  # (n,)
     if np.isnan(time[mask]).any() or np.isnan(life):

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from workflow_src.code_digest import KINDS, Kind, code_digest
 from workflow_src.configuration.backbones import shipped_options
-from workflow_src.configuration.base import repeated
+from workflow_src.configuration.base import ConfigError, repeated
 from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.checking import checked
 from workflow_src.configuration.command_line import missing_hardware
@@ -43,6 +43,7 @@ from workflow_src.configuration.schema import (
     Training,
     model_type,
 )
+from workflow_src.configuration.tasks import TASKS
 from workflow_src.configuration.union_members import require_sound_unions, with_members
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
@@ -173,21 +174,23 @@ class Configuration:
 
     def _require_comparable(self, dataset: str, task_set: str) -> None:
         """An amplitude that tells rigs or specimens apart by their gain is no input."""
-        anomaly, data = self.task_sets[task_set].anomaly_detection, self.datasets[dataset]
-        if anomaly is None or not anomaly.amplitude:
-            return
+        data = self.datasets[dataset]
         found = "amplitude_comparable: false" if data.amplitude != "none" else "amplitude: none"
         if self.rigs[data.rig].amplitude_comparable and data.amplitude != "none":
             return
-        raise UserError(
-            f"The task set `{task_set}` gives the amplitude to anomaly_detection, but that of "
-            f"`{dataset}` (rig `{data.rig}`) is not comparable or not offered.",
-            where=f"{shown(self.folder / 'task_sets.yaml')}, key "
-            f"`{task_set}.anomaly_detection.amplitude`",
-            found=found,
-            expected="a rig with `amplitude_comparable: true` and a dataset that offers it",
-            remedy=as_yaml((task_set, "anomaly_detection", "amplitude"), False),
-        )
+        for task, keys in self.task_sets[task_set].given().items():
+            try:
+                keys.without_amplitude()
+            except ConfigError as error:
+                key, value = next(iter((error.put or {}).items()))
+                raise UserError(
+                    f"The task set `{task_set}` gives the amplitude to {task}, but that of "
+                    f"`{dataset}` (rig `{data.rig}`) is not comparable or not offered.",
+                    where=f"{shown(self.folder / 'task_sets.yaml')}, key `{task_set}.{task}.{key}`",
+                    found=found,
+                    expected="a rig with `amplitude_comparable: true` and a dataset that offers it",
+                    remedy=as_yaml((task_set, task, key), value),
+                ) from error
 
     def _require_validation(self, dataset: str, patience: int) -> None:
         """Stopping early reads the validation part; the file of a fixed split may hold one."""
@@ -386,8 +389,8 @@ def _task_sets(file: Path, names: Sequence[str]) -> dict[str, TaskSet]:
                 f"The task set `{name}` names no task.",
                 where=f"{shown(file)}, key `{name}`",
                 found=str(values[name]),
-                expected="one or more of " + ", ".join(TaskSet.model_fields),
-                remedy=as_yaml((name, "classification"), {}),
+                expected="one or more of " + ", ".join(TASKS),
+                remedy=as_yaml((name, TASKS[0]), {}),
             )
         options = {task: keys or {} for task, keys in values[name].items()}
         sets[name] = checked(TaskSet, options, [file], (name,))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from workflow_src.configuration.resolved_cell import NetworkCell
-from workflow_src.configuration.task_set import TaskSet
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
@@ -13,7 +12,7 @@ def refuse_scaling(cell: NetworkCell) -> None:
     augmentation = cell.training.augmentation
     if augmentation is None or augmentation.scale is None:
         return
-    readers = _readers_of_amplitude(cell.tasks)
+    readers = [task for task, keys in cell.tasks.given().items() if keys.reads_amplitude]
     if cell.offers_amplitude and readers:
         what = f"amplitude is an input of {', '.join(readers)}, and would say nothing"
         mend = as_yaml(("amplitude",), "none") + "\nof the dataset, or no `scale`"
@@ -28,12 +27,3 @@ def refuse_scaling(cell: NetworkCell) -> None:
         found=f"scale: {augmentation.scale}; {what}",
         remedy=mend,
     )
-
-
-def _readers_of_amplitude(tasks: TaskSet) -> list[str]:
-    anomaly, rul = tasks.anomaly_detection, tasks.rul_prediction
-    reading = {
-        "anomaly_detection": anomaly is not None and anomaly.amplitude,
-        "rul_prediction": rul is not None and "amplitude" in rul.inputs,
-    }
-    return [task for task, reads in reading.items() if reads]

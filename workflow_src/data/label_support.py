@@ -11,6 +11,8 @@ import pandas as pd
 
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.schema import Dataset
+from workflow_src.configuration.task_options import Label
+from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.fault_orders import REPEATING, fault_periods, shaft_hz
 from workflow_src.data.provenance import rate_tells_class
@@ -117,19 +119,20 @@ def support(
     faults = {part: set(spans["fault"][spans["part"] == part]) - {""} for part in PARTS}
     lives = {part: spans["life_s"][spans["part"] == part].notna().any() for part in PARTS}
     lacks_life = [part for part in ("train", "test") if not lives[part]]
-    return {
-        "classification": _lacks_for_classification(faults, absent),
-        "anomaly_detection": _lacks_for_anomaly(faults),
-        "signal_prediction": None,
-        "rul_prediction": (
+    lacks: dict[Label | None, tuple[str, str | None] | None] = {
+        None: None,
+        "fault": _lacks_for_classes(faults, absent),
+        "anomaly": _lacks_for_anomaly(faults),
+        "rul": (
             (f"no run to failure (life_s) in the {' and '.join(lacks_life)} part", None)
             if lacks_life
             else None
         ),
     }
+    return {task: lacks[options.LABEL] for task, options in TASK_OPTIONS.items()}
 
 
-def _lacks_for_classification(
+def _lacks_for_classes(
     faults: Mapping[str, set[str]], absent: Sequence[str]
 ) -> tuple[str, str | None] | None:
     train = faults["train"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from types import ModuleType
 from typing import Any
 
 import pandas as pd
@@ -15,20 +14,9 @@ from workflow_src.predictions import MODEL_ROW
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.protocols import heading, protocol_of, strength_in_words
 from workflow_src.tables.results import Results
-from workflow_src.tasks.anomaly_detection import score as anomaly_detection
-from workflow_src.tasks.classification import score as classification
-from workflow_src.tasks.rul_prediction import score as rul_prediction
+from workflow_src.tasks.registry import label_of, task_of
 from workflow_src.tasks.scores import Metric
-from workflow_src.tasks.signal_prediction import score as signal_prediction
 
-SCORES: dict[str, ModuleType] = {
-    module.TASK: module
-    for module in (classification, anomaly_detection, signal_prediction, rul_prediction)
-}
-# An area under the curve says nothing of the alarms that a threshold gives, nor do they of misses.
-_COMPANIONS = {"anomaly_detection": ("recall", "false_alarm_rate")}
-# With a class absent from test no score over the classes exists, but the share that is right does.
-_STAND_INS = {"classification": ("accuracy", "acc")}
 _UNKNOWN = "strength not proven yet"
 
 
@@ -72,16 +60,14 @@ class DataRow:
 
 def metrics_of(task: str) -> tuple[Metric, ...]:
     """The main metric of a task, then those that must stand beside it."""
-    by_name = {metric.name: metric for metric in SCORES[task].METRICS}
-    return tuple(by_name[name] for name in (SCORES[task].MAIN, *_COMPANIONS.get(task, ())))
+    spec = task_of(task)
+    return tuple(spec.metric(name) for name in (spec.main, *spec.companions))
 
 
 def stand_in_of(task: str) -> tuple[Metric, str] | None:
     """The metric that is shown where the main one is undefined, and its short name in a place."""
-    if task not in _STAND_INS:
-        return None
-    name, short = _STAND_INS[task]
-    return next(metric for metric in SCORES[task].METRICS if metric.name == name), short
+    spec = task_of(task)
+    return None if spec.stand_in is None else (spec.metric(spec.stand_in[0]), spec.stand_in[1])
 
 
 # ------------------------------------------------------------------------------- columns
@@ -160,7 +146,7 @@ def _units(splits: list[dict[str, Any]], task: str) -> str:
     """Units per class in train/test; for RUL the runs to failure in train/test."""
     if not splits:
         return ""
-    if task == "rul_prediction":
+    if label_of(task) == "rul":
         runs = [s["runs_to_failure"] for s in splits if "runs_to_failure" in s]
         if len(runs) == len(splits):
             return "/".join(_span(r[part] for r in runs) for part in ("train", "test"))
@@ -194,7 +180,7 @@ def rows_of(plan: TablePlan, results: Results, task: str) -> list[DataRow]:
     for model, entry in plan.models.items():
         for name in sets:
             if entry.kind == "network" and (model, name) in used:
-                age = task == "rul_prediction" and plan.task_sets[name].age
+                age = label_of(task) == "rul" and plan.task_sets[name].age
                 label = entry.label + " +age" * age + f" ({name})" * several
                 rows.append(DataRow(label, "model", model, (name,), MODEL_ROW))
     for model, entry in plan.models.items():
@@ -208,15 +194,15 @@ def rows_of(plan: TablePlan, results: Results, task: str) -> list[DataRow]:
 def _classic_rows(
     frame: pd.DataFrame, task: str, model: str, task_sets: tuple[str, ...]
 ) -> list[DataRow]:
-    module = SCORES[task]
+    spec = task_of(task)
     own = frame[(frame["model"] == model) & (frame["task"] == task)]
     own = own[own["task_set"].isin(task_sets)]
-    known = [*module.TRIVIAL, *module.REFERENCE]
+    known = [*spec.trivial, *spec.reference]
     present = set(own["row"]) or set(known)
     names = [r for r in known if r in present] + sorted(present - set(known))
     rows = []
     for name in names:
-        group = "trivial" if name in module.TRIVIAL else "reference"
+        group = "trivial" if name in spec.trivial else "reference"
         if len(task_sets) == 1 or _alike(own[own["row"] == name]):
             rows.append(DataRow(name, group, model, task_sets, name))
         else:

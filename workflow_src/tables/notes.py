@@ -12,6 +12,7 @@ from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, MIN_SEEDS, beats_trivial
+from workflow_src.tasks.registry import label_of, task_of
 
 _STRENGTHS = {
     "rig": "rig: the test part holds rigs that training never saw",
@@ -26,14 +27,6 @@ _NOT_SEARCHED = (
     "warning: content that its parts share was not searched for, as its spans are too short"
 )
 NOT_SHOWN = "Not shown: "
-_ABOUT_TASK = {
-    "anomaly_detection": "Supervised, a coarsening of the fault classes: a gain here is no "
-    "evidence of its own beside classification. The threshold of the false alarms is the 95th "
-    "percentile of the healthy validation spans.",
-    "signal_prediction": "Over the first 32 samples of the horizon; beyond them hardly anything "
-    "beats the mean. results.csv holds the errors by step.",
-    "rul_prediction": "Fraction of life left; computed for each run, then averaged over runs.",
-}
 
 
 def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -> list[str]:
@@ -42,8 +35,8 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -
     What holds for all tables of a file stands beneath the first.
     """
     notes = [_reading(grid)] if grid.columns else []
-    if is_first and grid.columns and grid.task in _ABOUT_TASK:
-        notes.append(_ABOUT_TASK[grid.task])
+    if is_first and grid.columns and task_of(grid.task).note:
+        notes.append(task_of(grid.task).note)
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
     notes += _against_trivial(grid)
@@ -101,7 +94,7 @@ def _reading(grid: Grid) -> str:
         text += f"; in brackets the range over rotations ({_counts(rotated)})"
     if any(mark for ranking in grid.rankings for mark in ranking.marks):
         text += ". Best bold, second underlined, trivial rows included"
-        if grid.task != "rul_prediction":
+        if metric.higher_is_better:
             text += f"; scores from {CEILING:g} on count as equal"
     return text[0].upper() + text[1:] + "."
 
@@ -130,15 +123,13 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     notes = [f"{text[0].upper()}{text[1:]}." for s, text in _STRENGTHS.items() if s in strengths]
     counted = {column.label: column.counted for column in grid.columns if column.counted}
     if counted:
-        what = "Runs to failure" if grid.task == "rul_prediction" else "Units"
+        what = "Runs to failure" if label_of(grid.task) == "rul" else "Units"
         notes.append(f"{what} in train/test: {_counts(counted)}.")
     told = {c.label: _told(plan, results, grid.task, c) for c in grid.columns}
     notes += [f"{text}." for text in _grouped(told)]
-    if grid.task in ("classification", "anomaly_detection"):
+    if label_of(grid.task) in ("fault", "anomaly"):
         notes += _one_specimen(results, grid)
-    if grid.task == "signal_prediction":
-        notes += _about_noise(plan, grid)
-    return notes
+    return notes + _about_noise(plan, grid)
 
 
 def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> str:
@@ -156,15 +147,13 @@ def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> s
 
 
 def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
-    """Columns whose test windows bear noise: it enters the unit in which errors are given."""
+    """Columns whose test windows bear noise, where the scores are other ones then."""
+    spec = task_of(grid.task)
     noisy = {c.label: plan.datasets[c.datasets[0]].noise_db for c in grid.columns}
     told = [f"{label} ({db:g} dB)" for label, db in noisy.items() if db is not None]
-    if not told:
+    if not told or not spec.noise_note:
         return []
-    return [
-        f"White noise on the windows of the test part: {_listed(told)}. Forecast errors there "
-        "are in units of the noisy window's deviation and not comparable with the clean column."
-    ]
+    return [f"White noise on the windows of the test part: {_listed(told)}. {spec.noise_note}"]
 
 
 def _one_specimen(results: Results, grid: Grid) -> list[str]:

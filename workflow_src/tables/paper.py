@@ -27,15 +27,8 @@ from workflow_src.tables.plan import (
 from workflow_src.tables.results import Results, read_results
 from workflow_src.tables.statistics import Summary
 from workflow_src.tables.table import Column, Entry, Paper, Row, Table
+from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.scores import Metric
-
-TITLES = {
-    "classification": "Classification",
-    "anomaly_detection": "Fault detection (supervised)",
-    "signal_prediction": "Signal prediction",
-    "rul_prediction": "Remaining useful life",
-}
-
 
 DATA_COLUMNS = (
     "row", "group", "label", "datasets", "strength", "counted",
@@ -78,7 +71,7 @@ def main_tables(plan: TablePlan, results: Results) -> list[Paper]:
 def task_tables(plan: TablePlan, results: Results, task: str, origin: str) -> Paper:
     """The tables of `task` on the rigs of `origin` (real or simulated)."""
     grid = grid_of(plan, results, task, origin)
-    title = f"{TITLES[task]}, {grid.metrics[0].label}"
+    title = f"{task_of(task).title}, {grid.metrics[0].label}"
     title += " (simulated rigs)" if origin == "simulated" else ""
     return Paper(
         name=table_name(task, origin),

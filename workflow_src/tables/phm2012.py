@@ -6,14 +6,14 @@ from workflow_src.tables.entries import ScoreBook
 from workflow_src.tables.grid import Grid
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Results
-from workflow_src.tasks.rul_prediction import score as rul_prediction
+from workflow_src.tasks.registry import task_of
 
 _PHM = ("phm2012", "phm2012_full_run")
 
 
 def phm2012_notes(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     """For each column of truncated runs the PHM 2012 scores of its rows, by both lives."""
-    if grid.task != rul_prediction.TASK:
+    if not {metric.name for metric in task_of(grid.task).metrics} >= set(_PHM):
         return []
     book, notes = ScoreBook(plan, results), []
     for column in grid.columns:

@@ -15,8 +15,8 @@ from typing import Any
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration
+from workflow_src.configuration.tasks import TASKS
 
-TASK_ORDER = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
 ORIGINS = ("real", "simulated")
 FORMATS = ("csv", "md", "html", "tex")
 COST_TABLES = ("cost", "cost_rules")
@@ -90,10 +90,9 @@ class TablePlan:
         task_sets = {}
         for name, tasks in configuration.task_sets.items():
             if name in used["task_set"]:
-                task_sets[name] = TaskSetEntry(
-                    tasks=tuple(t for t in TASK_ORDER if getattr(tasks, t) is not None),
-                    age=tasks.rul_prediction is not None and "age" in tasks.rul_prediction.inputs,
-                )
+                given = tasks.given()
+                age = any(keys.reads_age for keys in given.values())
+                task_sets[name] = TaskSetEntry(tuple(given), age)
         models = {
             name: ModelEntry(model.label or name, model.kind)
             for name, model in configuration.models.items()
@@ -140,7 +139,7 @@ class TablePlan:
 
     def tasks(self) -> list[str]:
         """Tasks that some task set learns, in the order of the tables."""
-        return [t for t in TASK_ORDER if any(t in s.tasks for s in self.task_sets.values())]
+        return [t for t in TASKS if any(t in s.tasks for s in self.task_sets.values())]
 
     def origins(self) -> list[str]:
         """Which of real and simulated rigs the study has."""

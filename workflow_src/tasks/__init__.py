@@ -1,3 +1,5 @@
-"""The four tasks: each has `objective.py` (torch) beside `score.py` (no torch)."""
+"""The tasks: each has `options.py` and `score.py` (no torch), and `objective.py` (torch)."""
 
-TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
+from workflow_src.configuration.tasks import TASKS
+
+__all__ = ["TASKS"]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -16,15 +17,79 @@ from workflow_src.predictions import Predictions
 Floats = NDArray[np.float64]
 
 
+V = TypeVar("V")  # what the metrics of a task are computed from
+
+
 @dataclass(frozen=True)
 class Metric:
-    """A column of a table; ``digits`` are shown after the point."""
+    """A column of a table; values lie from ``low`` to ``high``, ``digits`` are shown."""
 
     name: str
     label: str
     higher_is_better: bool
+    low: float
+    high: float
     digits: int = 3
     unit: str = ""
+
+
+class Metrics(Generic[V]):
+    """The metrics of a task in their order, each declared where it is computed.
+
+    `view` makes of predictions and a table's row what all of them read, and raises UndefinedError
+    where none has a value.
+    """
+
+    def __init__(self, view: Callable[[Predictions, str], V]) -> None:
+        self._view = view
+        self._functions: dict[Metric, Callable[[V], float]] = {}
+
+    def add(
+        self,
+        label: str,
+        *,
+        higher_is_better: bool,
+        low: float = 0.0,
+        high: float = 1.0,
+        unit: str = "",
+        name: str = "",
+    ) -> Callable[[Callable[[V], float]], Callable[[V], float]]:
+        """Declare the decorated function, by default under its own name, as a metric."""
+
+        def declare(function: Callable[[V], float]) -> Callable[[V], float]:
+            own = name or function.__name__
+            metric = Metric(own, label, higher_is_better, low=low, high=high, unit=unit)
+            self._functions[metric] = function
+            return function
+
+        return declare
+
+    def __iter__(self) -> Iterator[Metric]:
+        return iter(self._functions)
+
+    def __len__(self) -> int:
+        return len(self._functions)
+
+    def score(self, predictions: Predictions, row: str) -> Scores:
+        """Scores of `row` on the test part.
+
+        A metric that raises UndefinedError, or has no finite value, gets its reason.
+        """
+        values: dict[str, float | None] = dict.fromkeys(metric.name for metric in self)
+        try:
+            view = self._view(predictions, row)
+        except UndefinedError as reason:
+            return Scores(values=values, undefined=dict.fromkeys(values, str(reason)))
+        undefined: dict[str, str] = {}
+        for metric, function in self._functions.items():
+            try:
+                value = float(function(view))
+                if not np.isfinite(value):
+                    raise UndefinedError("no finite value on these spans")
+                values[metric.name] = value
+            except UndefinedError as reason:
+                undefined[metric.name] = str(reason)
+        return Scores(values=values, undefined=undefined)
 
 
 class UndefinedError(Exception):
@@ -89,28 +154,6 @@ def recording_weights(spans: pd.DataFrame) -> Floats:
     counts = np.bincount(ids)
     weights: Floats = 1.0 / (counts[ids] * len(counts))
     return weights
-
-
-def collect(metrics: tuple[Metric, ...], functions: Mapping[str, Callable[[], float]]) -> Scores:
-    """Compute every metric; what raises UndefinedError, or has no finite value, gets its reason."""
-    values: dict[str, float | None] = {}
-    undefined: dict[str, str] = {}
-    for metric in metrics:
-        try:
-            value = float(functions[metric.name]())
-            if not np.isfinite(value):
-                raise UndefinedError("no finite value on these spans")
-            values[metric.name] = value
-        except UndefinedError as reason:
-            values[metric.name] = None
-            undefined[metric.name] = str(reason)
-    return Scores(values=values, undefined=undefined)
-
-
-def all_undefined(metrics: tuple[Metric, ...], reason: str) -> Scores:
-    """Scores in which every metric is undefined for one reason."""
-    names = [metric.name for metric in metrics]
-    return Scores(values=dict.fromkeys(names), undefined=dict.fromkeys(names, reason))
 
 
 def ratio(numerator: float, denominator: float, reason: str) -> float:

@@ -27,14 +27,7 @@ class MultiTaskNetwork(Network):
 
 def usable_tasks(cell: NetworkCell, kept: Sequence[str]) -> TaskSet:
     """The `kept` tasks, without the amplitude where the rig's is not comparable."""
-    dropped = dict.fromkeys(set(TaskSet.model_fields) - set(kept))
-    tasks = cell.tasks.model_copy(update=dropped)
-    rul = tasks.rul_prediction
-    if rul is None or cell.offers_amplitude:
-        return tasks
-    inputs = [name for name in rul.inputs if name != "amplitude"]
-    without = rul.model_copy(update={"inputs": inputs})
-    return tasks.model_copy(update={"rul_prediction": without})
+    return cell.tasks.narrowed(kept, amplitude=cell.offers_amplitude)
 
 
 def build_network(

@@ -17,7 +17,7 @@ from workflow_src.predictions import (
     task_labels,
 )
 from workflow_src.tasks.batch import Batch
-from workflow_src.tasks.signal_prediction.score import STATISTICS
+from workflow_src.tasks.registry import task_of
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.batches import PartBatches, tensors
 from workflow_src.training.recovery import Recovery
@@ -58,7 +58,7 @@ def predict(
                 mask=np.concatenate(masks[name]),
                 outputs={MODEL_ROW: np.concatenate(outputs[name])},
                 target=None if targets[name][0] is None else np.concatenate(targets[name]),
-                columns=tuple(STATISTICS) if name == "signal_prediction" else (),
+                columns=task_of(name).columns,
             )
             for name in outputs
         },

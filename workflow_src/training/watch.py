@@ -273,8 +273,8 @@ class Watch:
 
         Keys: host_mb, resident in this process and its children (pages they share count in each);
         on cuda device_mb, the tensors', and device_occupied_mb, with the context, the allocator's
-        cache and other processes; phase_<name>_mb; component_<name>_mb, `head:rul_prediction` being
-        component_head_rul_prediction_mb.
+        cache and other processes; phase_<name>_mb; component_<name>_mb, `head:<task>` being
+        component_head_<task>_mb.
         """
         self._read_peaks()
         return self._peaks.since_last()

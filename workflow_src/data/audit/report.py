@@ -8,6 +8,8 @@ from typing import Any
 
 from workflow_src.artifacts.audit_report import AuditReport, SharedContent, SharedSpans
 from workflow_src.cells import rig_folder, split_folder
+from workflow_src.configuration.task_options import Label
+from workflow_src.configuration.tasks import tasks_on
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.audit.features import pieces
 from workflow_src.data.audit.leaks import Search, Shared, search
@@ -20,10 +22,10 @@ from workflow_src.errors import BadData, UserError
 
 FILE = "audit.json"
 _LISTED = 10
-_TASKS_OF = {
-    "normal from fault": ("classification", "anomaly_detection"),
-    "the class": ("classification",),
-    LIFE: ("rul_prediction",),
+_GIVEN_AWAY: dict[str, tuple[Label, ...]] = {  # by the target of a shortcut
+    "normal from fault": ("fault", "anomaly"),
+    "the class": ("fault",),
+    LIFE: ("rul",),
 }
 _MOST_PAIRS = 1000  # of recordings, in the file
 
@@ -67,7 +69,7 @@ def report_of(
     pairs = _pairs(found.found)
     warnings: dict[str, list[str]] = {}
     for shortcut in told:
-        for task in _TASKS_OF[shortcut.target] if shortcut.warns else ():
+        for task in tasks_on(*_GIVEN_AWAY[shortcut.target]) if shortcut.warns else ():
             warnings.setdefault(task, []).append(shortcut.text)
     return AuditReport(
         dataset=dataset,

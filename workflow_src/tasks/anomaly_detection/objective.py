@@ -8,9 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.errors import BadData
+from workflow_src.tasks.anomaly_detection.options import AnomalyKeys
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.meters import LogitMeter
 from workflow_src.tasks.objective import HeadShape, Scale
+from workflow_src.tasks.objectives import ObjectiveFacts
 from workflow_src.tasks.pooling import PooledLinear
 
 
@@ -67,3 +70,14 @@ class AnomalyDetection:
     def meter(self) -> LogitMeter:
         """AUROC and average precision from counts of logits."""
         return LogitMeter(self.mask)
+
+
+def build(keys: AnomalyKeys, facts: ObjectiveFacts) -> AnomalyDetection:
+    """The objective; a training part without spans of either kind is BadData."""
+    if not facts.positives or not facts.negatives:
+        raise BadData(
+            "Supervised anomaly detection needs healthy and faulty spans in the training part.",
+            found=f"{facts.negatives} healthy and {facts.positives} faulty spans",
+            remedy="choose another split, or a task set without `anomaly_detection:`",
+        )
+    return AnomalyDetection(facts.negatives / facts.positives, keys.weight, keys.amplitude)

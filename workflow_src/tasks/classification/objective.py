@@ -7,9 +7,12 @@ from dataclasses import dataclass, field
 from torch import Tensor, nn
 from torch.nn import functional
 
+from workflow_src.errors import BadData
 from workflow_src.tasks.batch import Batch
+from workflow_src.tasks.classification.options import ClassificationKeys
 from workflow_src.tasks.meters import ConfusionMeter
 from workflow_src.tasks.objective import HeadShape, Scale
+from workflow_src.tasks.objectives import ObjectiveFacts
 from workflow_src.tasks.pooling import PooledLinear
 
 
@@ -49,3 +52,14 @@ class Classification:
     def meter(self) -> ConfusionMeter:
         """Macro F1 and its kin from counts of true and predicted classes."""
         return ConfusionMeter(self.mask)
+
+
+def build(keys: ClassificationKeys, facts: ObjectiveFacts) -> Classification:
+    """The objective; a training part with fewer than two classes is BadData."""
+    if len(facts.classes) < 2:
+        raise BadData(
+            "Classification needs two classes or more in the training part.",
+            found=", ".join(facts.classes) or "no class",
+            remedy="choose another split, or a task set without `classification:`",
+        )
+    return Classification(keys.weight, keys.label_smoothing)

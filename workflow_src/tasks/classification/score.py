@@ -2,77 +2,121 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.predictions import Predictions
+from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
-    Metric,
+    Metrics,
     Scored,
     UndefinedError,
-    all_undefined,
-    collect,
     group_ids,
     labelled,
     ratio,
 )
 
-TASK = "classification"
-MAIN = "macro_f1"
-TRIVIAL = ("majority class",)
-REFERENCE: tuple[str, ...] = ()
-METRICS = (
-    Metric("macro_f1", "macro F1", True),
-    Metric("balanced_accuracy", "balanced accuracy", True),
-    Metric("accuracy", "accuracy", True),
-    Metric("recording_accuracy", "recording accuracy", True),
-    Metric("worst_class_recall", "worst recall", True),
-    Metric("matthews", "Matthews", True),
-    Metric("log_loss", "log loss", False, unit="nat"),
-    Metric("brier", "Brier", False),
-    Metric("calibration_error", "ECE", False),
-)
 _BINS = 15
 
 
-def score(predictions: Predictions, row: str) -> Scores:
-    """Scores of `row` on the test part.
+@dataclass(frozen=True)
+class Classified:
+    """The spans of the test part that have a class."""
 
-    Where one of ``facts.classes`` is absent from test, the metrics that average over classes are
-    undefined.
-    """
-    classes = predictions.facts.classes
-    test = labelled(predictions, TASK, row, "test")
-    if not len(test):
-        return all_undefined(METRICS, "no span of the test part has a class")
-    target = test.target.astype(np.int64)  # (n,)
-    confusion = confusion_matrix(target, test.output.argmax(1), test.weights, len(classes))
-    probability = softmax(test.output)  # (n, K)
+    classes: tuple[str, ...]  # K
+    test: Scored
+    target: NDArray[np.int64]  # (n,)
+    probability: Floats  # (n, K)
+    confusion: Floats  # (K, K), weight of true class i predicted as class j
 
-    def every_class() -> Floats:
-        absent = [name for name, share in zip(classes, confusion.sum(1), strict=True) if not share]
+    def every_class(self) -> Floats:
+        """The confusion; undefined where a class is absent from test."""
+        shares = zip(self.classes, self.confusion.sum(1), strict=True)
+        absent = [name for name, share in shares if not share]
         if absent:
             raise UndefinedError("absent from test: " + ", ".join(absent))
-        return confusion
+        return self.confusion
 
-    return collect(
-        METRICS,
-        {
-            "macro_f1": lambda: float(class_f1(every_class()).mean()),
-            "balanced_accuracy": lambda: float(class_recall(every_class()).mean()),
-            "accuracy": lambda: float(np.trace(confusion)),
-            "recording_accuracy": lambda: _recording_accuracy(test, target, probability),
-            "worst_class_recall": lambda: float(class_recall(every_class()).min()),
-            "matthews": lambda: matthews(confusion),
-            "log_loss": lambda: _log_loss(test, target),
-            "brier": lambda: float(
-                test.weights @ ((probability - np.eye(len(classes))[target]) ** 2).sum(1)
-            ),
-            "calibration_error": lambda: calibration_error(target, probability, test.weights),
-        },
-    )
+
+def _classified(predictions: Predictions, row: str) -> Classified:
+    classes = predictions.facts.classes
+    test = labelled(predictions, "classification", row, "test")
+    if not len(test):
+        raise UndefinedError("no span of the test part has a class")
+    target = test.target.astype(np.int64)  # (n,)
+    confusion = confusion_matrix(target, test.output.argmax(1), test.weights, len(classes))
+    return Classified(classes, test, target, softmax(test.output), confusion)
+
+
+METRICS = Metrics(_classified)
+
+
+@METRICS.add("macro F1", higher_is_better=True)
+def macro_f1(of: Classified) -> float:
+    """Mean over classes of 2 P R / (P + R); undefined where a class is absent from test."""
+    return float(class_f1(of.every_class()).mean())
+
+
+@METRICS.add("balanced accuracy", higher_is_better=True)
+def balanced_accuracy(of: Classified) -> float:
+    """Mean over classes of the recall; undefined where a class is absent from test."""
+    return float(class_recall(of.every_class()).mean())
+
+
+@METRICS.add("accuracy", higher_is_better=True)
+def accuracy(of: Classified) -> float:
+    """Share of spans whose largest logit is that of their class."""
+    return float(np.trace(of.confusion))
+
+
+@METRICS.add("recording accuracy", higher_is_better=True)
+def recording_accuracy(of: Classified) -> float:
+    """Share of recordings whose mean probability is highest for their own class."""
+    ids = group_ids(of.test.spans.assign(label=of.target), "recording_id", "label")
+    totals = np.stack([np.bincount(ids, column) for column in of.probability.T], 1)  # (R, K)
+    truth = np.zeros(len(totals), np.int64)
+    truth[ids] = of.target
+    hits = float((totals.argmax(1) == truth).sum())
+    return ratio(hits, len(totals), "no recording in test")
+
+
+@METRICS.add("worst recall", higher_is_better=True)
+def worst_class_recall(of: Classified) -> float:
+    """Least recall of a class; undefined where a class is absent from test."""
+    return float(class_recall(of.every_class()).min())
+
+
+@METRICS.add("Matthews", higher_is_better=True, low=-1, name="matthews")
+def _matthews(of: Classified) -> float:
+    """See `matthews`; undefined where only one class occurs or is predicted."""
+    return matthews(of.confusion)
+
+
+@METRICS.add("log loss", higher_is_better=False, high=math.inf, unit="nat")
+def log_loss(of: Classified) -> float:
+    """Mean of -log p of the true class, from logits, so that saturated ones stay finite."""
+    shifted = of.test.output - of.test.output.max(1, keepdims=True)  # (n, K)
+    truth = np.take_along_axis(shifted, of.target[:, None], 1)[:, 0]  # (n,)
+    return float(of.test.weights @ (np.log(np.exp(shifted).sum(1)) - truth))
+
+
+@METRICS.add("Brier", higher_is_better=False, high=2)
+def brier(of: Classified) -> float:
+    """Mean of the squared distance of probabilities from the class, summed over classes (Brier
+    1950).
+    """
+    truth = np.eye(len(of.classes))[of.target]  # (n, K)
+    return float(of.test.weights @ ((of.probability - truth) ** 2).sum(1))
+
+
+@METRICS.add("ECE", higher_is_better=False, name="calibration_error")
+def _calibration_error(of: Classified) -> float:
+    """See `calibration_error`."""
+    return calibration_error(of.target, of.probability, of.test.weights)
 
 
 def confusion_matrix(
@@ -121,17 +165,15 @@ def calibration_error(
     return float(np.abs(np.bincount(which, gap, minlength=bins)).sum() / weights.sum())
 
 
-def _log_loss(test: Scored, target: NDArray[np.int64]) -> float:
-    shifted = test.output - test.output.max(1, keepdims=True)  # (n, K)
-    truth = np.take_along_axis(shifted, target[:, None], 1)[:, 0]  # (n,)
-    return float(test.weights @ (np.log(np.exp(shifted).sum(1)) - truth))
-
-
-def _recording_accuracy(test: Scored, target: NDArray[np.int64], probability: Floats) -> float:
-    """Share of recordings whose mean probability is highest for their own class."""
-    ids = group_ids(test.spans.assign(label=target), "recording_id", "label")
-    totals = np.stack([np.bincount(ids, column) for column in probability.T], 1)  # (R, K)
-    truth = np.zeros(len(totals), np.int64)
-    truth[ids] = target
-    hits = float((totals.argmax(1) == truth).sum())
-    return ratio(hits, len(totals), "no recording in test")
+score = METRICS.score
+SPEC = Task(
+    title="Classification",
+    metrics=tuple(METRICS),
+    score=score,
+    main="macro_f1",
+    # With a class absent from test no score over the classes exists, but the share that is right
+    # does.
+    stand_in=("accuracy", "acc"),
+    trivial=("majority class",),
+    baseline="workflow_src.classic.trivial:MajorityClass",
+)

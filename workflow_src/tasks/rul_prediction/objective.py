@@ -13,7 +13,9 @@ from workflow_src.errors import BadData
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.meters import MomentMeter
 from workflow_src.tasks.objective import HeadShape, Scale
+from workflow_src.tasks.objectives import ObjectiveFacts
 from workflow_src.tasks.pooling import PooledLinear
+from workflow_src.tasks.rul_prediction.options import RulKeys
 
 _HIDDEN = 64
 _HUBER_DELTA = 0.1  # of a life: errors beyond it count linearly
@@ -92,3 +94,8 @@ class RulPrediction:
     def meter(self) -> MomentMeter:
         """Errors and correlation of the fraction."""
         return MomentMeter(self.mask)
+
+
+def build(keys: RulKeys, facts: ObjectiveFacts) -> RulPrediction:
+    """The objective; any training part will do."""
+    return RulPrediction(keys.weight, keys.loss, tuple(keys.inputs))

@@ -6,81 +6,112 @@ averaged over runs: a long run counts as much as a short one.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from workflow_src.artifacts.cell_metrics import Scores
-from workflow_src.predictions import Predictions
+from workflow_src.predictions import Predictions, ScoreFacts
+from workflow_src.tasks.registry import Task
 from workflow_src.tasks.rul_prediction.phm2012 import phm2012
 from workflow_src.tasks.scores import (
     Floats,
-    Metric,
+    Metrics,
     Scored,
     UndefinedError,
-    all_undefined,
-    collect,
     group_ids,
     labelled,
     ratio,
 )
 
-TASK = "rul_prediction"
-MAIN = "rmse"
-TRIVIAL = ("training mean", "clock")
-REFERENCE: tuple[str, ...] = ()
-METRICS = (
-    Metric("rmse", "RMSE", False, unit="life"),
-    Metric("mae", "MAE", False, unit="life"),
-    Metric("median_absolute_error", "median error", False, unit="life"),
-    Metric("max_error", "maximum error", False, unit="life"),
-    Metric("rmse_last_30", "RMSE, last 30 %", False, unit="life"),
-    Metric("bias", "bias", False, unit="life"),
-    Metric("late_share", "late", False),
-    Metric("skill_clock", "skill against clock", True),
-    Metric("phm2012", "PHM 2012 score", True),
-    Metric("phm2012_full_run", "PHM 2012 score, RUL of the full runs", True),
-)
+
+@dataclass(frozen=True)
+class Lives:
+    """The test spans of runs that ended in failure, and their snapshots by run."""
+
+    test: Scored
+    runs: list[pd.DataFrame]
+    facts: ScoreFacts
+
+    def mean(self, metric: Callable[[pd.DataFrame], float]) -> float:
+        """Mean over runs of `metric` on the snapshots of one."""
+        return float(np.mean([metric(run) for run in self.runs]))
 
 
-def score(predictions: Predictions, row: str) -> Scores:
-    """Scores of `row` on the test part.
-
-    The skill against the clock needs ``facts.mean_training_life_s``, the PHM 2012 score the
-    facts that `phm2012` names.
-    """
-    test = labelled(predictions, TASK, row, "test")
+def _lives(predictions: Predictions, row: str) -> Lives:
+    test = labelled(predictions, "rul_prediction", row, "test")
     if not len(test):
-        return all_undefined(METRICS, "no test span of a run that ended in failure")
-    runs = snapshots(test)
-    facts = predictions.facts
-    life = facts.mean_training_life_s
+        raise UndefinedError("no test span of a run that ended in failure")
+    return Lives(test, [run for _, run in snapshots(test)], predictions.facts)
 
-    def over_runs(metric: Callable[[pd.DataFrame], float]) -> float:
-        return float(np.mean([metric(run) for _, run in runs]))
 
-    def skill_clock() -> float:
-        if not life or test.spans["time_s"].isna().any():
-            raise UndefinedError("the mean training life or the time in life is unknown")
-        reference = over_runs(lambda run: _rms(clock(run["time_s"].to_numpy(), life) - run["true"]))
-        return 1 - ratio(over_runs(lambda run: _rms(run["error"])), reference, "the clock is exact")
+METRICS = Metrics(_lives)
 
-    return collect(
-        METRICS,
-        {
-            "rmse": lambda: over_runs(lambda run: _rms(run["error"])),
-            "mae": lambda: over_runs(lambda run: float(run["error"].abs().mean())),
-            "median_absolute_error": lambda: over_runs(lambda r: float(r["error"].abs().median())),
-            "max_error": lambda: over_runs(lambda run: float(run["error"].abs().max())),
-            "rmse_last_30": lambda: over_runs(_rmse_last_30),
-            "bias": lambda: over_runs(lambda run: float(run["error"].mean())),
-            "late_share": lambda: over_runs(lambda run: float((run["error"] > 0).mean())),
-            "skill_clock": skill_clock,
-            "phm2012": lambda: phm2012(test, facts, "official_rul_s"),
-            "phm2012_full_run": lambda: phm2012(test, facts, "full_run_rul_s"),
-        },
-    )
+
+@METRICS.add("RMSE", higher_is_better=False, unit="life")
+def rmse(of: Lives) -> float:
+    """Root of the mean squared error of a run, averaged over runs."""
+    return of.mean(lambda run: _rms(run["error"]))
+
+
+@METRICS.add("MAE", higher_is_better=False, unit="life")
+def mae(of: Lives) -> float:
+    """Mean absolute error of a run, averaged over runs."""
+    return of.mean(lambda run: float(run["error"].abs().mean()))
+
+
+@METRICS.add("median error", higher_is_better=False, unit="life")
+def median_absolute_error(of: Lives) -> float:
+    """Median absolute error of a run, averaged over runs."""
+    return of.mean(lambda run: float(run["error"].abs().median()))
+
+
+@METRICS.add("maximum error", higher_is_better=False, unit="life")
+def max_error(of: Lives) -> float:
+    """Largest absolute error of a run, averaged over runs."""
+    return of.mean(lambda run: float(run["error"].abs().max()))
+
+
+@METRICS.add("RMSE, last 30 %", higher_is_better=False, unit="life")
+def rmse_last_30(of: Lives) -> float:
+    """RMSE where at most 0.3 of the life is left; undefined where a run has no such snapshot."""
+    return of.mean(_rmse_last_30)
+
+
+@METRICS.add("bias", higher_is_better=False, low=-1, unit="life")
+def bias(of: Lives) -> float:
+    """Mean of prediction less truth of a run, averaged over runs; 0 is best."""
+    return of.mean(lambda run: float(run["error"].mean()))
+
+
+@METRICS.add("late", higher_is_better=False)
+def late_share(of: Lives) -> float:
+    """Share of snapshots of a run that are told more life than is left, averaged over runs."""
+    return of.mean(lambda run: float((run["error"] > 0).mean()))
+
+
+@METRICS.add("skill against clock", higher_is_better=True, low=-math.inf)
+def skill_clock(of: Lives) -> float:
+    """1 - RMSE / RMSE of `clock`; undefined without the mean training life or times in life."""
+    life = of.facts.mean_training_life_s
+    if not life or of.test.spans["time_s"].isna().any():
+        raise UndefinedError("the mean training life or the time in life is unknown")
+    reference = of.mean(lambda run: _rms(clock(run["time_s"].to_numpy(), life) - run["true"]))
+    return 1 - ratio(rmse(of), reference, "the clock is exact")
+
+
+@METRICS.add("PHM 2012 score", higher_is_better=True, name="phm2012")
+def _phm2012(of: Lives) -> float:
+    """See `phm2012`, by the official remaining lives."""
+    return phm2012(of.test, of.facts, "official_rul_s")
+
+
+@METRICS.add("PHM 2012 score, RUL of the full runs", higher_is_better=True)
+def phm2012_full_run(of: Lives) -> float:
+    """See `phm2012`, by the remaining lives of the recorded runs."""
+    return phm2012(of.test, of.facts, "full_run_rul_s")
 
 
 def snapshots(test: Scored) -> list[tuple[int, pd.DataFrame]]:
@@ -112,3 +143,15 @@ def _rmse_last_30(run: pd.DataFrame) -> float:
     if not len(last):
         raise UndefinedError("a test run has no snapshot in the last 30 % of its life")
     return _rms(last)
+
+
+score = METRICS.score
+SPEC = Task(
+    title="Remaining useful life",
+    metrics=tuple(METRICS),
+    score=score,
+    main="rmse",
+    note="Fraction of life left; computed for each run, then averaged over runs.",
+    trivial=("training mean", "clock"),
+    baseline="workflow_src.classic.trivial:MeanAndClock",
+)

@@ -11,6 +11,8 @@ from torch.nn import functional
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.meters import ForecastMeter
 from workflow_src.tasks.objective import HeadShape, Scale
+from workflow_src.tasks.objectives import ObjectiveFacts
+from workflow_src.tasks.signal_prediction.options import SignalKeys
 from workflow_src.tasks.signal_prediction.score import forecast_statistics
 
 _NARROW = 8  # features a token keeps where all tokens are read
@@ -78,3 +80,8 @@ class SignalPrediction:
     def meter(self) -> ForecastMeter:
         """Skill, errors and correlation of the horizon."""
         return ForecastMeter(self.mask)
+
+
+def build(keys: SignalKeys, facts: ObjectiveFacts) -> SignalPrediction:
+    """The objective; any training part will do."""
+    return SignalPrediction(keys.weight)

@@ -7,39 +7,26 @@ Predicted signals are too large to keep: `forecast_statistics` is what the predi
 
 from __future__ import annotations
 
-from functools import partial
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.predictions import Predictions
+from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
-    Metric,
+    Metrics,
     Scored,
     UndefinedError,
-    all_undefined,
-    collect,
     labelled,
     ratio,
 )
 
-TASK = "signal_prediction"
-MAIN = "skill"
-TRIVIAL = ("input mean",)
-REFERENCE = ("AR(32)",)
+_NAME = "signal_prediction"
 GROUPS = {"step_1": (0, 1), "steps_2_8": (1, 8), "steps_9_32": (8, 32), "steps_33_end": (32, None)}
-METRICS = (
-    Metric("skill", "skill, 32 steps", True),
-    Metric("nmse", "nMSE", False),
-    *(Metric(f"nmse_{group}", f"nMSE {group.replace('_', ' ')}", False) for group in GROUPS),
-    Metric("mae", "MAE", False, unit="sd"),
-    Metric("mase", "MASE", False),
-    Metric("r2", "R2", True),
-    Metric("pearson", "Pearson", True),
-)
 STATISTICS = (
     "steps",  # H
     "channels",  # that move within the window; the others have no scale and are left out
@@ -91,40 +78,8 @@ def forecast_statistics(
     return np.stack([columns[name] for name in STATISTICS], 1).astype(np.float32)
 
 
-def score(predictions: Predictions, row: str) -> Scores:
-    """Scores of `row` on the test part."""
-    found = predictions.tasks[TASK].columns
-    if found != STATISTICS:
-        raise ValueError(f"{TASK} was written with the columns {found}, not {STATISTICS}")
-    test = labelled(predictions, TASK, row, "test")
-    test = test.where(test.output[:, STATISTICS.index("channels")] > 0)
-    if not len(test):
-        return all_undefined(METRICS, "no test span whose window moves")
-    mean = _Means(test)
-
-    def skill() -> float:
-        reference = mean.per_value("mean_squared", _SKILL_GROUPS)
-        error = mean.per_value("squared", _SKILL_GROUPS)
-        return 1 - ratio(error, reference, "the horizon equals the mean of the window")
-
-    return collect(
-        METRICS,
-        {
-            "skill": skill,
-            "nmse": lambda: mean.per_value("squared", tuple(GROUPS), short=True),
-            **{f"nmse_{group}": partial(mean.per_value, "squared", (group,)) for group in GROUPS},
-            "mae": lambda: mean("absolute"),
-            "mase": lambda: ratio(
-                mean("absolute"), mean("last_absolute"), "the last value forecasts exactly"
-            ),
-            "r2": mean.r2,
-            "pearson": mean.pearson,
-        },
-    )
-
-
-class _Means:
-    """Weighted means over spans of what each span has on average a value (step and channel)."""
+class Forecasts:
+    """Statistics of the test part: means over spans of what each has on average a value."""
 
     def __init__(self, test: Scored) -> None:
         self.weights = test.weights
@@ -132,6 +87,7 @@ class _Means:
         self.steps = int(self.columns["steps"].min())
 
     def __call__(self, name: str) -> float:
+        """Mean of a statistic over spans, steps and channels."""
         values = self.columns["steps"] * self.columns["channels"]
         return float(self.weights @ (self.columns[name] / values))
 
@@ -162,3 +118,85 @@ class _Means:
             raise UndefinedError("the forecasts or the horizons are constant")
         product = self("product") - self("truth") * self("forecast")
         return float(product / np.sqrt(truth * forecast))
+
+
+def _forecasts(predictions: Predictions, row: str) -> Forecasts:
+    found = predictions.tasks[_NAME].columns
+    if found != STATISTICS:
+        raise ValueError(f"{_NAME} was written with the columns {found}, not {STATISTICS}")
+    test = labelled(predictions, _NAME, row, "test")
+    test = test.where(test.output[:, STATISTICS.index("channels")] > 0)
+    if not len(test):
+        raise UndefinedError("no test span whose window moves")
+    return Forecasts(test)
+
+
+METRICS = Metrics(_forecasts)
+
+
+@METRICS.add("skill, 32 steps", higher_is_better=True, low=-math.inf)
+def skill(of: Forecasts) -> float:
+    """1 - MSE / MSE(the window's mean) over the first 32 steps; undefined on a shorter horizon."""
+    reference = of.per_value("mean_squared", _SKILL_GROUPS)
+    error = of.per_value("squared", _SKILL_GROUPS)
+    return 1 - ratio(error, reference, "the horizon equals the mean of the window")
+
+
+@METRICS.add("nMSE", higher_is_better=False, high=math.inf)
+def nmse(of: Forecasts) -> float:
+    """Mean squared error over the variance of the window."""
+    return of.per_value("squared", tuple(GROUPS), short=True)
+
+
+def _of_group(group: str) -> Callable[[Forecasts], float]:
+    return lambda of: of.per_value("squared", (group,))
+
+
+for _group in GROUPS:
+    METRICS.add(
+        f"nMSE {_group.replace('_', ' ')}",
+        higher_is_better=False,
+        high=math.inf,
+        name=f"nmse_{_group}",
+    )(_of_group(_group))
+
+
+@METRICS.add("MAE", higher_is_better=False, high=math.inf, unit="sd")
+def mae(of: Forecasts) -> float:
+    """Mean absolute error in deviations of the window."""
+    return of("absolute")
+
+
+@METRICS.add("MASE", higher_is_better=False, high=math.inf)
+def mase(of: Forecasts) -> float:
+    """MAE over that of the last value as forecast (Hyndman & Koehler 2006)."""
+    return ratio(of("absolute"), of("last_absolute"), "the last value forecasts exactly")
+
+
+@METRICS.add("R2", higher_is_better=True, low=-math.inf, name="r2")
+def _r2(of: Forecasts) -> float:
+    """See `Forecasts.r2`."""
+    return of.r2()
+
+
+@METRICS.add("Pearson", higher_is_better=True, low=-1, name="pearson")
+def _pearson(of: Forecasts) -> float:
+    """See `Forecasts.pearson`."""
+    return of.pearson()
+
+
+score = METRICS.score
+SPEC = Task(
+    title="Signal prediction",
+    metrics=tuple(METRICS),
+    score=score,
+    main="skill",
+    columns=STATISTICS,
+    note="Over the first 32 samples of the horizon; beyond them hardly anything beats the mean. "
+    "results.csv holds the errors by step.",
+    noise_note="Forecast errors there are in units of the noisy window's deviation and not "
+    "comparable with the clean column.",
+    trivial=("input mean",),
+    reference=("AR(32)",),
+    baseline="workflow_src.classic.trivial:MeanAndAutoregression",
+)

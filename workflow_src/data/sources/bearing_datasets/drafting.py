@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from workflow_src.configuration.drafts import draft
+from workflow_src.configuration.tasks import tasks_on
 from workflow_src.data.sources.bearing_datasets.definitions import KIND_OF, VIBRATION, Definition
 
 # What a model is best given, the most usual first; the rest are what a rig is controlled by.
@@ -92,7 +93,8 @@ def _condition(columns: frozenset[str]) -> str:
 
 def _on_life(columns: frozenset[str]) -> list[str]:
     if "run_id" in columns and "rul_s" not in columns:
-        return ["The package gives no remaining life in seconds: there is no rul_prediction."]
+        without = " and no ".join(tasks_on("rul"))
+        return [f"The package gives no remaining life in seconds: there is no {without}."]
     return []
 
 
