@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.scheduling.other_code import WORDS, is_of_other_code, listed, retraining
 from workflow_src.tables.grid import Grid
 from workflow_src.tables.phm2012 import phm2012_notes
@@ -99,12 +98,12 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     for column in grid.columns:
         splits = [results.splits[name] for name in column.datasets if name in results.splits]
         told = [plan.datasets[column.datasets[0]].note]
-        told += [text for split in splits for text in split.get("reasons", [])]
-        told += [f"warning: {text}" for split in splits for text in split.get("warnings", [])]
+        told += [text for split in splits for text in split.reasons]
+        told += [f"warning: {text}" for split in splits for text in split.warnings]
         audits = [results.audits[name] for name in column.datasets if name in results.audits]
-        shortcuts = [text for a in audits for text in a["warnings"].get(grid.task, [])]
+        shortcuts = [text for a in audits for text in a.warnings.get(grid.task, [])]
         told += [f"warning: {text}" for text in shortcuts]
-        if any(a.get("certain_from_samples", 0) is None for a in audits):
+        if any(a.certain_from_samples is None for a in audits):
             told.append(_NOT_SEARCHED)
         if grid.task in ("classification", "anomaly_detection"):
             told.append(_one_specimen(splits))
@@ -128,7 +127,7 @@ def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
     ]
 
 
-def _one_specimen(splits: list[dict[str, Any]]) -> str:
+def _one_specimen(splits: list[SplitSummary]) -> str:
     alone = {fault: None for split in splits for fault in single_units(split)}
     if not alone:
         return ""
@@ -138,17 +137,17 @@ def _one_specimen(splits: list[dict[str, Any]]) -> str:
     )
 
 
-def single_units(split: dict[str, Any]) -> list[str]:
+def single_units(split: SplitSummary) -> list[str]:
     """Classes of which the split has one unit in all.
 
     Parts of a `rig` or `unit` split share no unit with the test part; parts of any other may hold
     the same one.
     """
     alone = []
-    for fault, units in split["units_per_class"].items():
-        seen = max(units["train"], units["val"])
-        apart = split["strength"] in ("rig", "unit")
-        total = seen + units["test"] if apart else max(seen, units["test"])
+    for fault, units in split.units_per_class.items():
+        seen = max(units.train, units.val)
+        apart = split.strength in ("rig", "unit")
+        total = seen + units.test if apart else max(seen, units.test)
         if total <= 1:
             alone.append(fault)
     return alone
