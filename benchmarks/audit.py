@@ -23,6 +23,7 @@ import pandas as pd
 REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
+from workflow_src.artifacts.split_summary import SplitSummary  # noqa: E402
 from workflow_src.data.audit.leaks import search  # noqa: E402
 from workflow_src.data.recordings import Recording  # noqa: E402
 from workflow_src.data.split_files import SplitTable  # noqa: E402
@@ -55,7 +56,7 @@ def split(count: int, share: float) -> SplitTable:
             "part": np.repeat(parts, len(starts)),
         }
     )
-    return SplitTable(rows, {"span": SPAN, "channel_kinds": ["vibration"]})
+    return SplitTable(rows, SplitSummary.model_construct(span=SPAN, channel_kinds=("vibration",)))
 
 
 def peak_mb() -> float:

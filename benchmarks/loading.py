@@ -66,7 +66,7 @@ class Bench:
 
     def reader(self, cache_mb: int, amplitude: str = "none") -> SpanReader:
         keys = large_store.dataset(self.span - 96, 96, amplitude)
-        split = SplitTable(self.split.rows, self.split.facts)
+        split = SplitTable(self.split.rows, self.split.summary)
         return SpanReader(
             self.folder / "rig", split, Dataset.model_validate(keys), cache_mb=cache_mb
         )

@@ -58,7 +58,7 @@ class TaskPredictions:
 class TruncatedRun(BaseModel):
     """A test run that is seen up to a given time; all in seconds."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     truncation_s: float
     snapshot_s: float | None = None  # of its last snapshot before the truncation

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_src.artifacts.split_summary import LeakyWindows, SplitSummary
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.configuration import load
@@ -64,10 +65,8 @@ def test_the_leak_is_counted_as_by_hand(lengths: list[int], stride: int) -> None
         sharing += any(
             set(range(one.start, one.start + 10)) & set(range(s, s + 10)) for s in others["start"]
         )
-    assert split.facts["leaky"] == {
-        "test_windows": int((rows["part"] == "test").sum()),
-        "sharing_samples": sharing,
-    }
+    tested = int((rows["part"] == "test").sum())
+    assert split.summary.leaky == LeakyWindows(test_windows=tested, sharing_samples=sharing)
     if stride >= 10:
         assert sharing == 0
     shares = rows.groupby("recording_id")["part"].apply(lambda p: (p == "test").mean())
@@ -77,9 +76,9 @@ def test_the_leak_is_counted_as_by_hand(lengths: list[int], stride: int) -> None
 def test_facts_and_independence_of_the_order() -> None:
     table = recordings([200, 300, 250])
     split = make_split(table, dataset(), "d")
-    assert split.facts["strength"] == "leaky"
-    assert split.facts["gap"] == 0
-    assert "leaky" in split.facts["reasons"][0]
+    assert split.summary.strength == "leaky"
+    assert split.summary.gap == 0
+    assert "leaky" in split.summary.reasons[0]
     assert set(split.rows["part"]) == {"train", "val", "test"}
     again = make_split(table.iloc[::-1], dataset(), "d").rows
     key = ["recording_id", "start", "part"]
@@ -90,7 +89,7 @@ def test_facts_and_independence_of_the_order() -> None:
     assert (other["part"] != split.rows["part"]).any()
     none = make_split(table, dataset(validation={"strategy": "none"}), "d")
     assert set(none.rows["part"]) == {"train", "test"}
-    assert leak(none.rows, 10)["test_windows"] == none.facts["spans"]["test"]
+    assert leak(none.rows, 10).test_windows == none.summary.spans.test
 
 
 @pytest.mark.parametrize(
@@ -137,8 +136,9 @@ def test_every_table_says_leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 config_folder=CONFIG / "rigs")  # fmt: skip
     part = configuration.split_part("cwru_naive")
     prepare_split("cwru_naive", part, config_folder=CONFIG / "datasets")
-    facts = json.loads(Path("data/cwru_naive/split.json").read_text())
-    assert facts["leaky"]["sharing_samples"] > 0.99 * facts["leaky"]["test_windows"] > 0
+    leaky = SplitSummary.read(Path("data/cwru_naive/split.json")).leaky
+    assert leaky is not None
+    assert leaky.sharing_samples > 0.99 * leaky.test_windows > 0
     cell = Cell("cwru_naive", "trivial", "all", 1)
     plan = TablePlan(
         "s",

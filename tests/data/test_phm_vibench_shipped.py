@@ -237,9 +237,9 @@ def test_the_shipped_files_read_and_split_files_like_the_real_ones(
     write_store(source.recordings(), tmp_path / "store", Heading(name, "phm_vibench"))
     for fold, dataset in configuration.datasets.items():
         with Store(tmp_path / "store") as store:
-            facts = make_split(store.table, dataset, fold, CONFIG / "datasets").facts
-        assert facts["strength"] == dataset.split.strategy, facts["reasons"]
-        lacks = facts["supported"]
+            summary = make_split(store.table, dataset, fold, CONFIG / "datasets").summary
+        assert summary.strength == dataset.split.strategy, summary.reasons
+        lacks = summary.supported
         assert (lacks["rul_prediction"] is None) is (name in RUL), lacks
         assert (lacks["classification"] is None) is (name not in NO_CLASS), lacks
         assert (lacks["anomaly_detection"] is None) is (name not in NO_CLASS), lacks

@@ -111,12 +111,12 @@ def test_leave_one_out_takes_groups_in_natural_order() -> None:
 def test_a_class_that_training_lacks_is_said() -> None:
     table = rig(["a", "b", "c"], ["inner", "inner", "outer"])
     made = rotations("d", dataset({"strategy": "unit", "rotation": {"folds": 3}}))
-    facts = make_split(table, made["d.fold2"], "d.fold2").facts
-    assert facts["reasons"] == [
+    summary = make_split(table, made["d.fold2"], "d.fold2").summary
+    assert list(summary.reasons) == [
         "fold 2 of 3: training lacks outer, which no other unit than c bears"
     ]
-    assert facts["supported"]["classification"] is not None
-    assert make_split(table, made["d.fold0"], "d.fold0").facts["reasons"] == []
+    assert summary.supported["classification"] is not None
+    assert make_split(table, made["d.fold0"], "d.fold0").summary.reasons == ()
 
 
 @pytest.mark.parametrize(

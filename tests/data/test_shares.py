@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_src.artifacts.split_summary import ReachedShare
 from workflow_src.configuration import Dataset
 from workflow_src.data.draws import draw
-from workflow_src.data.prepare import summary
+from workflow_src.data.prepare import in_words
 from workflow_src.data.splits import make_split
 
 from ..examples import examples
@@ -44,10 +45,10 @@ UNEQUAL = {"normal": [3000, 400, 500, 300, 200], "inner": [2000, 600, 500, 300, 
 @pytest.mark.parametrize("seed", range(20))
 def test_the_share_is_one_of_the_spans(seed):
     made = split(UNEQUAL, seed=seed)
-    share = made.facts["spans"]["test"] / len(made.rows)
+    share = made.summary.spans.test / len(made.rows)
     assert abs(share - 0.25) < 0.05
-    assert made.facts["shares"] == {"test": {"asked": 0.25, "reached": round(share, 4)}}
-    assert not [text for text in made.facts["warnings"] if "test_share" in text]
+    assert made.summary.shares == {"test": ReachedShare(asked=0.25, reached=round(share, 4))}
+    assert not [text for text in made.summary.warnings if "test_share" in text]
     faults = {part: set(rows["unit_id"].str[:-1]) for part, rows in made.rows.groupby("part")}
     assert faults["test"] == faults["train"] == {"normal", "inner"}
 
@@ -55,25 +56,25 @@ def test_the_share_is_one_of_the_spans(seed):
 @pytest.mark.parametrize("seed", range(5))
 def test_validation_holds_its_share_of_the_training_spans(seed):
     made = split(UNEQUAL, seed=seed, validation={"strategy": "unit", "share": 0.3})
-    counts = made.facts["spans"]
-    reached = counts["val"] / (counts["val"] + counts["train"])
-    assert made.facts["shares"]["val"] == {"asked": 0.3, "reached": round(reached, 4)}
+    counts = made.summary.spans
+    reached = counts.val / (counts.val + counts.train)
+    assert made.summary.shares["val"] == ReachedShare(asked=0.3, reached=round(reached, 4))
 
 
 def test_a_share_that_cannot_be_had_is_stated_and_warned_about():
     made = split({"normal": [3000, 2900], "inner": [200, 190]}, test_share=0.1)
-    reached = made.facts["shares"]["test"]["reached"]
+    reached = made.summary.shares["test"].reached
     assert reached > 0.4
     said = f"test holds {reached:.1%} of all spans; `split.test_share` asks for 10.0%"
-    assert said in made.facts["warnings"]
-    printed = summary(made.facts)
+    assert said in made.summary.warnings
+    printed = in_words(made.summary)
     assert said in printed
     assert f"warning: {said}" in printed
 
 
 def test_what_was_not_asked_by_share_states_none():
     made = split(UNEQUAL, test={"unit_id": ["normal1", "inner1"]})
-    assert made.facts["shares"] == {}
+    assert made.summary.shares == {}
 
 
 def test_the_draw_does_not_depend_on_the_order_of_rows():

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_src.artifacts.split_summary import ByPart
 from workflow_src.configuration.schema import Dataset
 from workflow_src.data.disjointness import require_disjoint
 from workflow_src.data.splits import make_split
@@ -48,27 +49,23 @@ def split_of(table: pd.DataFrame, shots: dict[str, Any], **split: Any) -> Any:
 
 def test_recordings_leave_test_with_their_runs() -> None:
     split = split_of(rig(pieces=3), {"per_class": 2, "draw": 1})
-    facts = split.facts
-    assert facts["shots"] | {"drawn": {}} == {
-        "per_class": 2,
-        "of": "recordings",
-        "draw": 1,
-        "drawn": {},
-    }
-    assert facts["excluded"] == {"in a run that shots are of": 2}  # one piece a class
-    assert facts["recordings"] == {"train": 24 + 4, "val": 0, "test": 18}
-    assert facts["strength"] == "run"
-    assert facts["reasons"] == [
+    summary = split.summary
+    assert summary.shots is not None
+    assert (summary.shots.per_class, summary.shots.of, summary.shots.draw) == (2, "recordings", 1)
+    assert summary.excluded == {"in a run that shots are of": 2}  # one piece a class
+    assert summary.recordings == ByPart(24 + 4, 0, 18)
+    assert summary.strength == "run"
+    assert list(summary.reasons) == [
         "2-shot: 2 recordings of each class of the held-out group are in training, and absent "
         "from test"
     ]
-    assert strength_in_words("run", [facts]) == "run, 2-shot"
+    assert strength_in_words("run", [summary]) == "run, 2-shot"
 
 
 def test_shots_are_not_cut_for_validation() -> None:
     validation = {"strategy": "time_block", "share": 0.3}
     split = split_of(rig(), {"per_class": 1}, validation=validation)
-    shots = {name for names in split.facts["shots"]["drawn"].values() for name in names}
+    shots = {name for names in split.summary.shots.drawn.values() for name in names}
     parts = split.rows.groupby("recording_id")["part"].agg(set)
     assert all(parts[name] == {"train"} for name in shots)
     assert all(parts[name] == {"train", "val"} for name in parts.index if "slow" in name)
@@ -78,8 +75,8 @@ def test_shots_are_not_cut_for_validation() -> None:
 def test_blocks_keep_their_gap_in_any_order_of_the_pieces(pieces: int) -> None:
     table = rig(pieces=pieces)
     split = split_of(table, {"per_class": 3, "of": "blocks", "spans": 5}, gap=7)
-    assert split.facts["gap"] == SPAN + 7
-    assert split.facts["strength"] == "time_block"
+    assert split.summary.gap == SPAN + 7
+    assert split.summary.strength == "time_block"
     rows = split.rows
     shot = rows[(rows["condition"] == "fast") & (rows["part"] == "train")]
     assert len(shot) == 2 * 3 * 5
@@ -108,9 +105,9 @@ def test_the_guard_refuses_a_block_at_the_end_of_a_piece() -> None:
 
 
 def test_draws_differ_and_repeat() -> None:
-    drawn = [split_of(rig(), {"per_class": 1, "draw": i}).facts["shots"]["drawn"] for i in range(5)]
+    drawn = [split_of(rig(), {"per_class": 1, "draw": i}).summary.shots.drawn for i in range(5)]
     assert len({str(one) for one in drawn}) > 1
-    again = split_of(rig().iloc[::-1], {"per_class": 1, "draw": 3}).facts["shots"]["drawn"]
+    again = split_of(rig().iloc[::-1], {"per_class": 1, "draw": 3}).summary.shots.drawn
     assert again == drawn[3]
 
 

@@ -11,6 +11,8 @@ from workflow_src.data import split_files
 from workflow_src.data.split_files import ROW_COLUMNS, SplitTable, read_split, write_split
 from workflow_src.errors import BadData
 
+from ..split_summaries import split_summary
+
 NAMES = ["007", "1e3", "100", "NA", "", "True", 'ü, "x"', "100.0"]
 
 
@@ -19,7 +21,7 @@ def table(count: int) -> SplitTable:
     rows = pd.DataFrame(dict.fromkeys(ROW_COLUMNS, names))
     rows["span"], rows["start"] = range(count), range(0, 7 * count, 7)
     rows["part"] = "train"
-    return SplitTable(rows, {"spans": {"train": count}})
+    return SplitTable(rows, split_summary(spans={"train": count, "val": 0, "test": 0}))
 
 
 @pytest.mark.parametrize("count", [1, 8, 100])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_src.artifacts.split_summary import AnomalyCounts, ByPart, SplitSummary
 from workflow_src.configuration.schema import Dataset
 from workflow_src.data.disjointness import require_disjoint, strength
 from workflow_src.data.draws import draw
@@ -118,11 +118,11 @@ def test_no_two_parts_share_a_sample(
 ) -> None:
     told = {"strategy": strategy, "validation": {"strategy": validation}, "seed": seed}
     spans = {"span": {**SPAN, "stride": stride, "per_recording": cap}}
-    if not make_split(table, dataset(told, **spans), "any").facts["gap"]:
+    if not make_split(table, dataset(told, **spans), "any").summary.gap:
         gap = 0  # an error where nothing is cut by time
     keys = dataset({**told, "gap": gap}, **spans)
     split = make_split(table, keys, "any")
-    rows, facts = split.rows, split.facts
+    rows, summary = split.rows, split.summary
     lengths = dict(zip(table["recording_id"], table["length"], strict=True))
     place = laid_end_to_end(table)
     owner: dict[tuple[str, int], str] = {}
@@ -139,12 +139,12 @@ def test_no_two_parts_share_a_sample(
         name: parts_of(rows, column)["test"] & set(rows[column][rows["part"] != "test"])
         for name, column in (("unit", "unit_id"), ("condition", "condition"), ("run", "run_id"))
     }
-    assert facts["strength"] == next((s for s in shared if not shared[s]), "time_block")
+    assert summary.strength == next((s for s in shared if not shared[s]), "time_block")
     if cap is not None:
         assert rows.groupby(["recording_id", "part"]).size().max() <= cap
     again = make_split(table, keys, "any")
     pd.testing.assert_frame_equal(again.rows, rows)
-    assert again.facts == facts == json.loads(json.dumps(facts))
+    assert again.summary == summary == SplitSummary.model_validate_json(summary.to_json())
 
 
 def laid_end_to_end(table: pd.DataFrame) -> dict[str, int]:
@@ -198,36 +198,40 @@ def test_unit_split_with_its_facts() -> None:
     split = make_split(
         rig(), dataset({"strategy": "unit", "validation": {"strategy": "unit"}}), "bench"
     )
-    facts = split.facts
-    assert facts["strength"] == facts["declared"] == "unit"
-    assert facts["classes"] == ["normal", "inner", "outer"]
-    assert facts["units_per_class"]["inner"] == {"train": 1, "val": 1, "test": 1}
-    assert facts["validation"] == {"declared": "unit", "strategy": "unit", "reason": "as declared"}
-    assert facts["spans"] == {"train": 186, "val": 186, "test": 186}  # 6 recordings of 31 spans
-    assert facts["training_class_counts"] == {"normal": 62, "inner": 62, "outer": 62}
-    assert facts["anomaly_counts"]["test"] == {"positive": 124, "negative": 62}
-    assert facts["window_ms"] == 48
-    assert facts["horizon_ms"] == 16
-    assert facts["revolutions_per_window"] == pytest.approx(0.48)  # 48 ms at 10 turns a second
-    assert "0.48 revolutions" in facts["warnings"][0]
-    assert facts["mean_training_life_s"] is None
+    summary = split.summary
+    assert summary.strength == summary.declared == "unit"
+    assert list(summary.classes) == ["normal", "inner", "outer"]
+    assert summary.units_per_class["inner"] == ByPart(1, 1, 1)
+    assert summary.validation.model_dump() == {
+        "declared": "unit",
+        "strategy": "unit",
+        "reason": "as declared",
+    }
+    assert summary.spans == ByPart(186, 186, 186)  # 6 recordings of 31 spans
+    assert summary.training_class_counts == {"normal": 62, "inner": 62, "outer": 62}
+    assert summary.anomaly_counts.test == AnomalyCounts(positive=124, negative=62)
+    assert summary.window_ms == 48
+    assert summary.horizon_ms == 16
+    assert summary.revolutions_per_window == pytest.approx(0.48)  # 48 ms at 10 turns a second
+    assert "0.48 revolutions" in summary.warnings[0]
+    assert summary.mean_training_life_s is None
 
 
 def test_one_unit_a_class_falls_to_the_next_strength_and_says_so() -> None:
     split = make_split(rig(units=1), dataset({"strategy": "unit"}), "bench")
-    assert split.facts["declared"] == "unit"
-    assert split.facts["strength"] == "condition"
-    assert split.facts["reasons"] == ["not by unit: only one unit bears inner, normal, outer"]
+    assert split.summary.declared == "unit"
+    assert split.summary.strength == "condition"
+    assert list(split.summary.reasons) == ["not by unit: only one unit bears inner, normal, outer"]
     alone = make_split(rig(units=1, speeds=("600",)), dataset({"strategy": "unit"}), "bench")
-    assert alone.facts["strength"] == "time_block"
-    assert len(alone.facts["reasons"]) == 3
+    assert alone.summary.strength == "time_block"
+    assert len(alone.summary.reasons) == 3
 
 
 def test_a_declared_strength_is_never_claimed_unless_proven() -> None:
     keys = dataset({"strategy": "unit", "test": {"speed_rpm": [600]}})
-    facts = make_split(rig(), keys, "bench").facts
-    assert facts["strength"] == "condition"
-    assert "declared unit, proven condition: 9 values of unit_id" in facts["reasons"][0]
+    summary = make_split(rig(), keys, "bench").summary
+    assert summary.strength == "condition"
+    assert "declared unit, proven condition: 9 values of unit_id" in summary.reasons[0]
 
 
 def test_selectors_compare_numbers_and_texts() -> None:
@@ -248,9 +252,9 @@ def test_excluded_recordings_are_counted() -> None:
         },
         select={"fault": ["inner", "normal"]},
     )
-    facts = make_split(rig(), keys, "bench").facts
-    assert facts["excluded"] == {"not in `select`": 6, "in no part": 4}
-    assert facts["recordings"] == {"train": 4, "val": 4, "test": 4}
+    summary = make_split(rig(), keys, "bench").summary
+    assert summary.excluded == {"not in `select`": 6, "in no part": 4}
+    assert summary.recordings == ByPart(4, 4, 4)
 
 
 def test_time_blocks_stand_in_order_with_a_gap() -> None:
@@ -260,7 +264,7 @@ def test_time_blocks_stand_in_order_with_a_gap() -> None:
     edges = one.groupby("part")["start"].agg(["min", "max"])
     assert edges.loc["val", "min"] - (edges.loc["train", "max"] + 64) >= 74
     assert edges.loc["test", "min"] - (edges.loc["val", "max"] + 64) >= 74
-    assert split.facts["gap"] == 74
+    assert split.summary.gap == 74
 
 
 def consecutive(names: list[str], times: list[float]) -> pd.DataFrame:
@@ -288,7 +292,7 @@ def test_consecutive_recordings_keep_the_gap_at_their_seam(
     edges = split.rows.groupby("recording_id")["start"].agg(["min", "max"]).loc[order]
     assert (edges["min"] == 0).all()
     assert (edges["max"] + 64).tolist() == [2000 - 74, 2000 - 74, 2000]  # the last one is whole
-    assert any("cut each by itself" in reason for reason in split.facts["reasons"])
+    assert any("cut each by itself" in reason for reason in split.summary.reasons)
     require_disjoint(split.rows, table, 64, 74)
     moved = split.rows.copy()
     moved.loc[moved.index[moved["recording_id"] == order[0]][-1], "start"] += 1
@@ -304,7 +308,7 @@ def test_validation_by_time_keeps_the_gap_between_recordings_of_a_run() -> None:
     ends = (split.rows.groupby("recording_id")["start"].max() + 64).to_dict()
     trained = {"r0": 2000 - 64, "r1": 2000 - 64, "r2": 2000}
     assert ends == trained | dict.fromkeys(("r3", "r4", "r5"), 2000)  # the test part is not cut
-    assert "cut each by itself" in split.facts["validation"]["reason"]
+    assert "cut each by itself" in split.summary.validation.reason
     table.loc[1, "length"] = 64 * 4 - 1  # two spans, the gap between them and the one at the seam
     with pytest.raises(BadData, match="before the next recording of the run") as caught:
         make_split(table, keys, "uestc")
@@ -327,8 +331,8 @@ def test_parts_of_one_run_stay_together() -> None:
 def test_a_draw_by_unit_does_not_tear_a_run_of_two_units_apart() -> None:
     table = table_of([{"unit_id": f"u{i}", "run_id": f"run{i // 2}"} for i in range(2)])
     split = make_split(table, dataset({"strategy": "unit"}), "two bearings on one shaft")
-    assert split.facts["strength"] == "time_block"
-    assert "not by unit: run run0 would be torn apart" in split.facts["reasons"]
+    assert split.summary.strength == "time_block"
+    assert "not by unit: run run0 would be torn apart" in split.summary.reasons
 
 
 def test_fixed_split_reads_its_file(tmp_path: Path) -> None:
@@ -342,7 +346,7 @@ def test_fixed_split_reads_its_file(tmp_path: Path) -> None:
         "val": {"r3"},
         "test": {"r1"},
     }
-    assert split.facts["excluded"] == {"in no part": 1}
+    assert split.summary.excluded == {"in no part": 1}
     for bad, message in (
         ("r0,training", "part 'training' of 'r0'"),
         ("r99,test", "does not have"),
@@ -364,16 +368,16 @@ def test_runs_to_failure_are_drawn_and_their_lives_kept() -> None:
     keys = dataset(
         {"strategy": "unit", "validation": {"strategy": "unit"}, "test": {"unit_id": ["b3"]}}
     )
-    facts = make_split(table, keys, "femto").facts
-    lives = facts["training_lives_s"]
+    summary = make_split(table, keys, "femto").summary
+    lives = summary.training_lives_s
     assert len(lives) == 2
-    assert facts["mean_training_life_s"] == np.mean(list(lives.values()))
-    assert facts["runs_to_failure"] == {"train": 2, "val": 1, "test": 1}  # of 3 recordings each
-    assert facts["supported"]["rul_prediction"] is None
-    cut = make_split(table, dataset({"strategy": "unit"}), "femto").facts
-    assert any("cut by time" in warning for warning in cut["warnings"])
-    healthy = make_split(rig(), dataset({"strategy": "unit"}), "bench").facts
-    assert healthy["runs_to_failure"] == {"train": 0, "val": 0, "test": 0}
+    assert summary.mean_training_life_s == np.mean(list(lives.values()))
+    assert summary.runs_to_failure == ByPart(2, 1, 1)  # of 3 recordings each
+    assert summary.supported["rul_prediction"] is None
+    cut = make_split(table, dataset({"strategy": "unit"}), "femto").summary
+    assert any("cut by time" in warning for warning in cut.warnings)
+    healthy = make_split(rig(), dataset({"strategy": "unit"}), "bench").summary
+    assert healthy.runs_to_failure == ByPart(0, 0, 0)
 
 
 # ------------------------------------------------------------------------- tasks
@@ -381,17 +385,17 @@ def test_runs_to_failure_are_drawn_and_their_lives_kept() -> None:
 
 def test_tasks_without_labels_are_refused_or_dropped() -> None:
     keys = dataset({"strategy": "unit", "test": {"unit_id": ["inner0", "normal0"]}})
-    facts = make_split(rig(), keys, "bench").facts
-    assert facts["supported"]["signal_prediction"] is None
-    assert facts["supported"]["anomaly_detection"] is None
+    summary = make_split(rig(), keys, "bench").summary
+    assert summary.supported["signal_prediction"] is None
+    assert summary.supported["anomaly_detection"] is None
     with pytest.raises(UserError, match="class outer in the train part, but not in the") as caught:
-        require(facts, ["classification", "signal_prediction"], "error")
+        require(summary, ["classification", "signal_prediction"], "error")
     assert "classes_absent_from_test: [outer]" in str(caught.value)
     assert "unsupported_tasks: drop" in str(caught.value)
-    kept, dropped = require(facts, ["classification", "signal_prediction"], "drop")
+    kept, dropped = require(summary, ["classification", "signal_prediction"], "drop")
     assert kept == ["signal_prediction"]
     assert list(dropped) == ["classification"]
-    kept, dropped = require(facts, ["rul_prediction"], "drop")  # nothing is left: a dash
+    kept, dropped = require(summary, ["rul_prediction"], "drop")  # nothing is left: a dash
     assert (kept, list(dropped)) == ([], ["rul_prediction"])
     allowed = dataset(
         {
@@ -400,7 +404,7 @@ def test_tasks_without_labels_are_refused_or_dropped() -> None:
             "classes_absent_from_test": ["outer"],
         }
     )
-    assert make_split(rig(), allowed, "b").facts["supported"]["classification"] is None
+    assert make_split(rig(), allowed, "b").summary.supported["classification"] is None
 
 
 def test_a_class_that_training_lacks_is_named() -> None:
@@ -415,11 +419,11 @@ def test_a_class_that_training_lacks_is_named() -> None:
     with pytest.raises(UserError):  # outer0 is not selected
         make_split(rig(), keys, "bench")
     keys = dataset({"strategy": "unit", "test": {"fault": ["inner"]}})
-    facts = make_split(rig(), keys, "bench").facts
-    reason = facts["supported"]["classification"]
+    summary = make_split(rig(), keys, "bench").summary
+    reason = summary.supported["classification"]
     assert reason == "class inner in the test part, but not in the train part"
-    assert "fault:" in facts["remedies"]["classification"]
-    assert facts["supported"]["anomaly_detection"] == (
+    assert "fault:" in summary.remedies["classification"]
+    assert summary.supported["anomaly_detection"] == (
         "no normal recording in the test part (labels: inner)"
     )
 
@@ -531,7 +535,7 @@ def test_a_split_is_read_as_it_was_written(tmp_path: Path) -> None:
     write_split(split, tmp_path / "bench")
     back = read_split(tmp_path / "bench")
     pd.testing.assert_frame_equal(back.rows.astype(split.rows.dtypes), split.rows)
-    assert back.facts == split.facts
+    assert back.summary.model_copy(update={"sha256": None}) == split.summary
     assert sorted(p.name for p in (tmp_path / "bench").iterdir()) == ["split.csv", "split.json"]
     lines = (tmp_path / "bench/split.csv").read_text().splitlines()
     (tmp_path / "bench/split.csv").write_text("\n".join(lines[:-3]))

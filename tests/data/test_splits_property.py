@@ -184,9 +184,9 @@ def require_complete(case: Case, split: SplitTable) -> None:
     it reaches into the gap at the end of a recording that is cut and that another of its run
     follows; or it lies in the gap around a block of shots.
     """
-    rows, span, gap = split.rows, case.span, split.facts["gap"]
+    rows, span, gap = split.rows, case.span, split.summary.gap
     lengths = dict(zip(case.table["recording_id"], case.table["length"], strict=True))
-    shots = split.facts.get("shots", {}).get("of") == "blocks"
+    shots = split.summary.shots is not None and split.summary.shots.of == "blocks"
     for run, in_run in rows.groupby("run_id"):
         alone = in_run["recording_id"].nunique() == 1
         for name, own in in_run.groupby("recording_id"):
@@ -207,11 +207,11 @@ def test_no_split_leaks_and_none_loses_a_recording_in_silence(case: Case) -> Non
     split = made(case)
     if split is None:
         return
-    rows, facts, table = split.rows, split.facts, case.table
-    assert nearest_of_two_parts(rows, table, case.span) >= facts["gap"]
+    rows, summary, table = split.rows, split.summary, case.table
+    assert nearest_of_two_parts(rows, table, case.span) >= summary.gap
     if (rows.groupby("run_id")["part"].nunique() > 1).any():  # a run that is cut
-        assert facts["gap"] >= case.span
-    assert rows["recording_id"].nunique() + sum(facts["excluded"].values()) == len(table)
+        assert summary.gap >= case.span
+    assert rows["recording_id"].nunique() + sum(summary.excluded.values()) == len(table)
     assert rows["recording_id"].isin(table["recording_id"]).all()
     lengths = rows["recording_id"].map(table.set_index("recording_id")["length"])
     assert ((rows["start"] >= 0) & (rows["start"] + case.span <= lengths)).all()
@@ -219,7 +219,7 @@ def test_no_split_leaks_and_none_loses_a_recording_in_silence(case: Case) -> Non
     is_test = rows["part"] == "test"
     shared = [c for c in COLUMN_OF.values() if set(rows[c][is_test]) & set(rows[c][~is_test])]
     strongest = next((s for s, column in COLUMN_OF.items() if column not in shared), "time_block")
-    assert facts["strength"] == strongest
+    assert summary.strength == strongest
     most = case.dataset.span.per_recording
     assert most is None or rows.groupby(["recording_id", "part"]).size().max() <= most
 
@@ -265,7 +265,7 @@ def test_a_rotation_tests_each_group_once(case: Case, folds: int, strategy: str)
         made_of_it = make_split(case.table, fold, name)
         held = set(made_of_it.rows[column][made_of_it.rows["part"] == "test"])
         tested += held
-        told = " ".join(made_of_it.facts["reasons"])
+        told = " ".join(made_of_it.summary.reasons)
         for fault in set(bearers.index) - {""}:
             assert (bearers[fault] <= held) == (f"training lacks {fault}," in told)
     assert sorted(tested) == groups
@@ -286,13 +286,13 @@ def test_shots_are_of_the_test_classes_and_absent_from_test(case: Case) -> None:
     held = set(without.rows["recording_id"][without.rows["part"] == "test"])
     tested = set(few.rows["recording_id"][few.rows["part"] == "test"])
     trained = set(few.rows["recording_id"][few.rows["part"] == "train"])
-    drawn = {k: {n.split(" ")[0] for n in v} for k, v in few.facts["shots"]["drawn"].items()}
+    drawn = {k: {n.split(" ")[0] for n in v} for k, v in few.summary.shots.drawn.items()}
     fault = dict(zip(case.table["recording_id"], case.table["fault"], strict=True))
     assert tested <= held
     assert set(drawn) == {fault[n] for n in held} - {""} == {fault[n] for n in tested} - {""}
     assert held & trained == set().union(*drawn.values())
     assert all(fault[n] == label for label, names in drawn.items() for n in names)
-    assert all(len(v) == shots.per_class for v in few.facts["shots"]["drawn"].values())
+    assert all(len(v) == shots.per_class for v in few.summary.shots.drawn.values())
     if shots.of == "recordings":
         run = dict(zip(case.table["recording_id"], case.table["run_id"], strict=True))
         assert not {run[n] for n in held & trained} & {run[n] for n in tested}

@@ -66,7 +66,7 @@ def shared(split: SplitTable, table: pd.DataFrame) -> int:
     begin = split.rows["recording_id"].map(window) * STEP + split.rows["start"]
     parts: dict[tuple[str, int], set[str]] = {}
     held = [
-        [(run, at) for at in range(first, first + split.facts["span"])]
+        [(run, at) for at in range(first, first + split.summary.span)]
         for run, first in zip(split.rows["run_id"], begin, strict=True)
     ]
     for samples, part in zip(held, split.rows["part"], strict=True):
@@ -148,7 +148,7 @@ def test_where_no_draw_is_possible_the_way_out_is_more_files(tmp_path: Path) -> 
 def test_windows_that_follow_each_other_are_cut_by_time(tmp_path: Path) -> None:
     table = store_of(files(tmp_path), stacked={"gaps": "none"})
     made = make_split(table, dataset(REFUSED[0]), "d")
-    assert made.facts["strength"] == "time_block"
+    assert made.summary.strength == "time_block"
 
 
 def test_the_guard_sees_for_itself_that_windows_are_divided(tmp_path: Path) -> None:
@@ -169,8 +169,8 @@ def test_a_leaky_split_does_not_claim_to_count_every_shared_window(tmp_path: Pat
     keys = {"strategy": "naive_windows", "allow_leakage": True}
     split = {**keys, "validation": {"strategy": "naive_windows"}}
     made = make_split(table, dataset(split), "d")
-    assert shared(made, table) > made.facts["leaky"]["sharing_samples"]
-    assert "at least" in made.facts["reasons"][0]
+    assert shared(made, table) > made.summary.leaky.sharing_samples
+    assert "at least" in made.summary.reasons[0]
 
 
 def test_a_field_of_the_name_that_marks_windows_is_refused(tmp_path: Path) -> None:

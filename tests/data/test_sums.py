@@ -16,6 +16,8 @@ from workflow_src.data.split_files import ROW_COLUMNS, SplitTable, read_split, w
 from workflow_src.data.store import Heading, Store, write_store
 from workflow_src.errors import BadData
 
+from ..split_summaries import split_summary
+
 FACTS = Heading("bench", "test")
 
 
@@ -65,28 +67,28 @@ def split(count: int = 8) -> SplitTable:
     rows = pd.DataFrame(dict.fromkeys(ROW_COLUMNS, ["x"] * count))
     rows["span"], rows["start"] = range(count), range(0, 7 * count, 7)
     rows["part"] = ["train"] * (count - 1) + ["test"]
-    spans = {"train": count - 1, "test": 1}
-    return SplitTable(rows, {"spans": spans, "strength": "run", "share": 0.1 + 0.2})
+    spans = {"train": count - 1, "val": 0, "test": 1}
+    return SplitTable(rows, split_summary(spans=spans, strength="run", rate_hz=0.1 + 0.2))
 
 
 def edited_rows(folder: Path) -> None:
     replaced(folder, "split.csv", "test", "train")
 
 
-def edited_facts(folder: Path) -> None:
+def edited_summary(folder: Path) -> None:
     replaced(folder, "split.json", '"run"', '"unit"')
 
 
 def mixed(folder: Path) -> None:
     before = (folder / "split.csv").read_bytes()
-    write_split(SplitTable(split().rows.assign(part="train"), split().facts), folder)
+    write_split(SplitTable(split().rows.assign(part="train"), split().summary), folder)
     (folder / "split.csv").write_bytes(before)
 
 
-@pytest.mark.parametrize("edit", [edited_rows, edited_facts, mixed])
+@pytest.mark.parametrize("edit", [edited_rows, edited_summary, mixed])
 def test_a_split_that_is_not_what_was_written(tmp_path: Path, edit: Callable[[Path], None]) -> None:
     write_split(split(), tmp_path)
-    assert read_split(tmp_path).facts == split().facts
+    assert read_split(tmp_path).summary.model_copy(update={"sha256": None}) == split().summary
     edit(tmp_path)
     with pytest.raises(BadData, match=r"cannot be read[\s\S]*SHA-256[\s\S]*rm .*split\.csv"):
         read_split(tmp_path)
@@ -94,5 +96,5 @@ def test_a_split_that_is_not_what_was_written(tmp_path: Path, edit: Callable[[Pa
 
 def test_a_split_of_before_there_were_sums(tmp_path: Path) -> None:
     write_split(split(), tmp_path)
-    (tmp_path / "split.json").write_text(json.dumps(split().facts))
-    assert read_split(tmp_path).facts == split().facts
+    split().summary.write(tmp_path / "split.json")
+    assert read_split(tmp_path).summary == split().summary

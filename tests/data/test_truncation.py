@@ -10,17 +10,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from workflow_src.artifacts.split_summary import ByPart
 from workflow_src.classic.run import run_classic
 from workflow_src.configuration import load
 from workflow_src.configuration.schema import Dataset
 from workflow_src.data.prepare import prepare_rig, prepare_split
-from workflow_src.data.split_files import read_split, truncation_facts
+from workflow_src.data.split_files import read_split
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store
 from workflow_src.data.truncation import read_truncation
 from workflow_src.errors import BadData, UserError
 from workflow_src.files import write_text
-from workflow_src.predictions import read_predictions
+from workflow_src.predictions import TruncatedRun, read_predictions
 from workflow_src.tasks.rul_prediction.score import score
 
 from ..recordings import RECORDINGS
@@ -60,29 +61,24 @@ def test_one_snapshot_a_run_and_all_its_windows(tmp_path: Path) -> None:
     test = split.rows[split.rows["part"] == "test"]
     assert set(test["recording_id"]) == {"b2_2", "b3_3"}  # at 20 s of 25, at 30 s of 30
     assert len(test) == 2 * 3
-    facts = split.facts
-    assert facts["truncation"] == {
-        "b2": {
-            "truncation_s": 25.0,
-            "snapshot_s": 20.0,
-            "official_rul_s": 10.0,
-            "full_run_rul_s": 25.0,
-        },
-        "b3": {
-            "truncation_s": 30.0,
-            "snapshot_s": 30.0,
-            "official_rul_s": 7.0,
-            "full_run_rul_s": 20.0,
-        },
+    summary = split.summary
+    assert summary.truncation == {
+        "b2": TruncatedRun(
+            truncation_s=25.0, snapshot_s=20.0, official_rul_s=10.0, full_run_rul_s=25.0
+        ),
+        "b3": TruncatedRun(
+            truncation_s=30.0, snapshot_s=30.0, official_rul_s=7.0, full_run_rul_s=20.0
+        ),
     }
-    assert facts["excluded"] == {"of truncated runs, not the last snapshot before": 10}
-    assert facts["recordings"] == {"train": 12, "val": 0, "test": 2}
-    told = "; ".join(facts["reasons"])
+    assert summary.excluded == {"of truncated runs, not the last snapshot before": 10}
+    assert summary.recordings == ByPart(12, 0, 2)
+    told = "; ".join(summary.reasons)
     assert "2 of the 3 test runs of cut.csv are there: not comparable" in told
     assert "up to 5 s before" in told
     assert "b2: official RUL 10 s, by its full run 25 s" in told
-    assert truncation_facts(facts)["longest_training_life_s"] == 50
-    assert truncation_facts({"spans": {}}) == {}
+    assert summary.score_facts().longest_training_life_s == 50
+    whole = summary.model_copy(update={"truncation": None}).score_facts()
+    assert whole.model_fields_set == {"classes", "strength"}
 
 
 def _untimed() -> pd.DataFrame:
@@ -153,11 +149,11 @@ def test_the_challenge_on_the_recordings(femto: Path, monkeypatch: pytest.Monkey
     monkeypatch.chdir(femto)
     configuration, name = _configuration(), "femto_phm2012"
     prepare_split(name, configuration.split_part(name), config_folder=CONFIG / "datasets")
-    facts = read_split(femto / "data" / name).facts
-    found = facts["truncation"]
-    full = {run: one["full_run_rul_s"] for run, one in found.items()}
+    summary = read_split(femto / "data" / name).summary
+    found = summary.truncation
+    full = {run: one.full_run_rul_s for run, one in found.items()}
     assert full == {"Bearing1_3": 5730.0, "Bearing1_4": 2890.0, "Bearing2_4": 1390.0}
-    assert found["Bearing1_4"]["official_rul_s"] == 339.0
+    assert found["Bearing1_4"].official_rul_s == 339.0
     table = read_truncation(CONFIG / "datasets" / "femto_phm2012.csv", "")
     assert len(table) == 11
     assert (table["truncation_s"] % 10 == 0).all()
@@ -168,15 +164,15 @@ def test_the_challenge_on_the_recordings(femto: Path, monkeypatch: pytest.Monkey
     predictions = read_predictions(cell.parent / "predictions.h5")
     assert (predictions.spans["part"] == "test").sum() == 3
     values = score(predictions, "clock").values
-    life = np.mean(list(facts["training_lives_s"].values()))
-    longest = max(facts["training_lives_s"].values())
+    life = np.mean(list(summary.training_lives_s.values()))
+    longest = max(summary.training_lives_s.values())
 
     def by_hand(key: str) -> float:
         scores = []
         for one in found.values():
-            left = min(max(life - one["snapshot_s"], 0.0), longest)
-            left = max(left - (one["truncation_s"] - one["snapshot_s"]), 0.0)
-            error = 100 * (one[key] - left) / one[key]
+            left = min(max(life - one.snapshot_s, 0.0), longest)
+            left = max(left - (one.truncation_s - one.snapshot_s), 0.0)
+            error = 100 * (getattr(one, key) - left) / getattr(one, key)
             scores.append(0.5 ** (-error / 5) if error <= 0 else 0.5 ** (error / 20))
         return float(np.mean(scores))
 

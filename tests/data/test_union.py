@@ -283,9 +283,9 @@ def test_a_rig_held_out_is_neither_trained_nor_validated_on(tmp_path, held_out, 
     assert held_out not in inside["train"] | inside["val"]
     assert inside["train"]
     assert inside["val"]
-    assert split.facts["strength"] == "rig"
-    assert split.facts["test_rigs"] == [held_out]
-    assert split.facts["validation"]["strategy"] == validation
+    assert split.summary.strength == "rig"
+    assert split.summary.test_rigs == (held_out,)
+    assert split.summary.validation.strategy == validation
     if validation == "rig":
         assert not inside["train"] & inside["val"]
 
@@ -293,16 +293,16 @@ def test_a_rig_held_out_is_neither_trained_nor_validated_on(tmp_path, held_out, 
 def test_a_rig_is_drawn_where_none_is_named(tmp_path):
     with Store(three_rigs(tmp_path)) as store:
         split = make_split(store.table, dataset(test_share=0.3), "d")
-    assert split.facts["strength"] == "rig"
-    assert len(split.facts["test_rigs"]) == 1
+    assert split.summary.strength == "rig"
+    assert len(split.summary.test_rigs) == 1
 
 
 def test_a_test_part_of_half_a_rig_is_no_split_by_rig(tmp_path):
     units = {"unit_id": ["one:normal0", "one:inner0"]}
     with Store(three_rigs(tmp_path)) as store:
-        facts = make_split(store.table, dataset(test=units), "d").facts
-    assert (facts["declared"], facts["strength"]) == ("rig", "unit")
-    assert "1 values of rig are on both sides, among them one" in facts["reasons"][0]
+        summary = make_split(store.table, dataset(test=units), "d").summary
+    assert (summary.declared, summary.strength) == ("rig", "unit")
+    assert "1 values of rig are on both sides, among them one" in summary.reasons[0]
 
 
 def test_validation_on_the_rig_held_out_is_no_split_by_rig(tmp_path):
@@ -314,8 +314,8 @@ def test_validation_on_the_rig_held_out_is_no_split_by_rig(tmp_path):
         listed = "\n".join(f"{n},{p}" for n, p in zip(names, parts, strict=True))
         (tmp_path / "mine.csv").write_text(f"recording_id,part\n{listed}\n")
         keys = dataset(strategy="fixed", file="mine.csv", gap=0)
-        facts = make_split(store.table, keys, "d", tmp_path).facts
-    assert facts["strength"] == "unit"
+        summary = make_split(store.table, keys, "d", tmp_path).summary
+    assert summary.strength == "unit"
 
 
 def test_one_rig_cannot_be_split_by_rig(tmp_path):
@@ -323,14 +323,14 @@ def test_one_rig_cannot_be_split_by_rig(tmp_path):
     own = [recording(f"{f}{i}", f) for f in ("normal", "inner") for i in range(3)]
     folder = stored(tmp_path, one=own)["one"]
     with Store(folder) as store:
-        facts = make_split(store.table, dataset(gap=0, validation=UNIT), "d").facts
-    assert facts["strength"] == "unit"
-    assert facts["reasons"][0] == "not by rig: there is only one rig"
-    assert "test_rigs" not in facts
+        summary = make_split(store.table, dataset(gap=0, validation=UNIT), "d").summary
+    assert summary.strength == "unit"
+    assert summary.reasons[0] == "not by rig: there is only one rig"
+    assert summary.test_rigs is None
     named = dataset(test={"unit_id": ["normal0_unit", "inner0_unit"]}, gap=0, validation=UNIT)
     with Store(folder) as store:
-        facts = make_split(store.table, named, "d").facts
-    assert facts["reasons"] == ["declared rig, proven unit: there is only one rig"]
+        summary = make_split(store.table, named, "d").summary
+    assert list(summary.reasons) == ["declared rig, proven unit: there is only one rig"]
 
 
 def test_blocks_nearer_than_the_filter_reaches_are_refused(tmp_path):
@@ -366,7 +366,7 @@ def test_a_rate_of_origin_that_predicts_the_class_is_said(tmp_path):
     with Store(tmp_path / "both") as store:
         assert rate_tells_class(store.table) == [expected]
         split = make_split(store.table, dataset(test={"rig": ["two"]}), "d")
-    assert split.facts["warnings"] == [expected]
+    assert split.summary.warnings == (expected,)
 
 
 def test_rates_that_differ_between_rigs_alone_say_nothing(tmp_path):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,27 +10,13 @@ from typing import Any
 import pytest
 
 from workflow_src import cells as paths
+from workflow_src.artifacts.audit_report import AuditReport
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
 from workflow_src.tables.plan import DatasetEntry, ModelEntry, TablePlan, TaskSetEntry
-from workflow_src.tasks import TASKS
 
-
-def facts(**changes: Any) -> dict[str, Any]:
-    """What split.json says; a split by unit with two classes."""
-    return {
-        "strength": "unit",
-        "declared": "unit",
-        "reasons": [],
-        "units_per_class": {
-            "normal": {"train": 3, "val": 1, "test": 2},
-            "inner": {"train": 3, "val": 1, "test": 2},
-        },
-        "training_lives_s": {"r1": 100.0, "r2": 300.0},
-        "warnings": [],
-        "supported": dict.fromkeys(TASKS),
-        **changes,
-    }
+from ..split_summaries import split_summary
 
 
 @dataclass
@@ -55,7 +40,7 @@ class Study:
     def dataset(
         self,
         name: str,
-        split: dict[str, Any] | None = None,
+        split: SplitSummary | None = None,
         shortcuts: dict[str, list[str]] | None = None,
         searched_from: int | None = 384,
         **entry: Any,
@@ -65,11 +50,19 @@ class Study:
         given = {"label": base, "note": "", "rig": base, "origin": "real", **entry}
         self.datasets[name] = DatasetEntry(**given)
         folder = paths.split_folder(name)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "split.json").write_text(json.dumps(split or facts()))
-        (folder / "audit.json").write_text(
-            json.dumps({"certain_from_samples": searched_from, "warnings": shortcuts or {}})
-        )
+        (split or split_summary()).write(folder / "split.json")
+        AuditReport(
+            dataset=name,
+            rig=given["rig"],
+            certain_from_samples=searched_from,
+            declared_leaky=False,
+            shared_pairs=0,
+            shared=(),
+            shared_spans={},
+            passed_over=0,
+            shortcuts=(),
+            warnings=shortcuts or {},
+        ).write(folder / "audit.json")
 
     @property
     def plan(self) -> TablePlan:
@@ -146,7 +139,7 @@ def one_class(study: Study) -> Study:
         "inner": {"train": 1, "val": 1, "test": 1},
     }
     study.dataset("bearing")
-    study.dataset("ir028", facts(units_per_class=units))
+    study.dataset("ir028", split_summary(units_per_class=units))
     for model, row, accuracy in (
         ("patchtst", "model", 0.02),
         ("fno", "model", 0.03),
@@ -157,9 +150,3 @@ def one_class(study: Study) -> Study:
             scores = {"macro_f1": "absent from test: ball", "accuracy": accuracy + 0.01 * i}
             study.score(Cell("ir028", model, "all", seed), {"classification": {row: scores}})
     return study
-
-
-@pytest.fixture
-def split_facts() -> Callable[..., dict[str, Any]]:
-    """Makes what split.json says, with some keys changed."""
-    return facts

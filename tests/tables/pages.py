@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import yaml
 
+from tests.split_summaries import split_summary
 from workflow_src.cells import rotation_of
 from workflow_src.configuration import load
 from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.tables.plan import TablePlan
-from workflow_src.tasks.registry import task_of
+from workflow_src.tasks.registry import label_of, task_of
 
 CONFIG = Path(__file__).parents[2] / "config"
 CLASSES = {"normal": 1, "inner": 2, "outer": 2, "ball": 1}
@@ -34,20 +35,21 @@ def plan_of(experiment: str, **changes: Any) -> TablePlan:
     return TablePlan.from_configuration(load({**run, "hardware": "local", **changes}, CONFIG))
 
 
-def fill(study: Any, plan: TablePlan, facts: Any) -> None:
+def fill(study: Any, plan: TablePlan) -> None:
     """Write what the workflow would: splits, and a score for every row, metric and cell."""
     rng = np.random.default_rng(1)
     study.name = plan.study
     for name in plan.datasets:
         base = rotation_of(name)[0]
         fails = "femto" in base or "life" in base
-        supported = dict.fromkeys(TASK_OPTIONS)
-        supported |= {
-            task: "no class is known" for task in TASK_OPTIONS if fails and "c" in task[:2]
-        }
-        supported |= {} if fails else {"rul_prediction": "no run to failure in train and test"}
+        supported: dict[str, str | None] = dict.fromkeys(TASK_OPTIONS)
+        if fails:
+            faults = [task for task in TASK_OPTIONS if label_of(task) in ("fault", "anomaly")]
+            supported |= dict.fromkeys(faults, "no class is known")
+        else:
+            supported["rul_prediction"] = "no run to failure in train and test"
         units = {fault: {"train": n, "val": 1, "test": n} for fault, n in CLASSES.items()}
-        study.dataset(name, facts(units_per_class=units, supported=supported))
+        study.dataset(name, split_summary(units_per_class=units, supported=supported))
     study.datasets = dict(plan.datasets)
     for cell in plan.cells:
         of_cell: dict[str, Any] = {}

@@ -7,14 +7,16 @@ from typing import Any
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.results import read_results
 
+from ..split_summaries import split_summary
+
 UNITS = {"normal": {"train": 1, "val": 1, "test": 1}, "inner": {"train": 2, "val": 2, "test": 1}}
 
 
-def test_each_rig_held_out_has_a_column_of_its_own_and_its_name(study: Any, split_facts: Any):
+def test_each_rig_held_out_has_a_column_of_its_own_and_its_name(study: Any):
     study.models.pop("fno")
     for fold, rig in enumerate(("uestc", "cwru")):
         facts = {"strength": "rig", "test_rigs": [rig], "units_per_class": UNITS}
-        study.dataset(f"cross.fold{fold}", split_facts(**facts))
+        study.dataset(f"cross.fold{fold}", split_summary(**facts))
         study.classify(f"cross.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
         study.classify(f"cross.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
     plan = study.plan
@@ -32,13 +34,13 @@ def test_each_rig_held_out_has_a_column_of_its_own_and_its_name(study: Any, spli
     assert not any("One specimen" in note for note in table.notes)
 
 
-def test_draws_of_shots_are_averaged_for_each_rig_alone(study: Any, split_facts: Any):
+def test_draws_of_shots_are_averaged_for_each_rig_alone(study: Any):
     """With a few of its recordings in training a rig is no longer held out, yet still another."""
     study.models.pop("fno")
     shots = {"per_class": 5, "of": "recordings", "draw": 0, "drawn": {}}
     for fold, rig in enumerate(("uestc", "uestc", "cwru", "cwru")):
         facts = {"strength": "run", "declared": "rig", "test_rigs": [rig], "shots": shots}
-        study.dataset(f"few.fold{fold}", split_facts(**facts))
+        study.dataset(f"few.fold{fold}", split_summary(**facts))
         study.classify(f"few.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
         study.classify(f"few.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
     plan = study.plan

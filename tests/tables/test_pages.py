@@ -20,9 +20,9 @@ SEEDS = {"seeds": [1, 2, 3]}
 
 
 @pytest.fixture
-def filled(study: Any, split_facts: Any, request: pytest.FixtureRequest) -> TablePlan:
+def filled(study: Any, request: pytest.FixtureRequest) -> TablePlan:
     plan = plan_of(*request.param[:1], **dict(request.param[1:]))
-    fill(study, plan, split_facts)
+    fill(study, plan)
     return plan
 
 

@@ -14,6 +14,8 @@ from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_
 from workflow_src.tables.results import read_results
 from workflow_src.tables.table import Entry, Paper, Table
 
+from ..split_summaries import split_summary
+
 TASKS = ("classification", "anomaly_detection", "signal_prediction", "rul_prediction")
 
 
@@ -115,10 +117,10 @@ def test_rotations_make_one_column_with_mean_and_range(study: Any) -> None:
     assert (row["n"], row["datasets"]) == (3, "uestc.fold0 uestc.fold1")
 
 
-def test_rotations_of_unlike_strength_are_never_averaged(study: Any, split_facts: Any) -> None:
+def test_rotations_of_unlike_strength_are_never_averaged(study: Any) -> None:
     study.models = {"patchtst": ModelEntry("PatchTST", "network")}
     study.dataset("uestc.fold0")
-    study.dataset("uestc.fold1", split_facts(strength="time_block"))
+    study.dataset("uestc.fold1", split_summary(strength="time_block"))
     study.classify("uestc.fold0", "patchtst", (0.5, 0.5, 0.5))
     study.classify("uestc.fold1", "patchtst", (0.9, 0.9, 0.9))
     table = only(study)
@@ -146,10 +148,10 @@ def test_a_seed_without_all_rotations_is_left_out_and_named(study: Any) -> None:
 # ------------------------------------------------------------------------------- what is missing
 
 
-def test_every_dash_has_a_note(study: Any, split_facts: Any) -> None:
+def test_every_dash_has_a_note(study: Any) -> None:
     supported = {**dict.fromkeys(TASKS), "classification": "fewer than two classes"}
     study.dataset("bearing")
-    study.dataset("femto", split_facts(supported=supported))
+    study.dataset("femto", split_summary(supported=supported))
     study.classify("bearing", "patchtst", ("one class",) * 3)
     study.classify("bearing", "fno", (0.7, 0.7, 0.7))
     study.classify("bearing", "trivial", (0.4, 0.4, 0.4), row="majority class")
@@ -283,11 +285,11 @@ def test_the_autoregression_stands_beneath_a_rule(study: Any) -> None:
 # ------------------------------------------------------------------------------- notes
 
 
-def test_one_specimen_a_class_is_said(study: Any, split_facts: Any) -> None:
+def test_one_specimen_a_class_is_said(study: Any) -> None:
     units = {"normal": {"train": 2, "val": 1, "test": 1}, "ball": {"train": 1, "val": 1, "test": 1}}
     study.dataset(
         "cwru",
-        split_facts(
+        split_summary(
             strength="time_block",
             units_per_class=units,
             reasons=["not by unit: only one unit bears ball"],
@@ -329,11 +331,11 @@ def test_two_specimens_apart_are_not_one(bearing: Any) -> None:
     assert "recognises" not in noted(only(bearing))
 
 
-def test_runs_to_failure_are_counted_on_both_sides(study: Any, split_facts: Any) -> None:
+def test_runs_to_failure_are_counted_on_both_sides(study: Any) -> None:
     study.task_sets = {"all": TaskSetEntry(("rul_prediction",), age=False)}
     for fold, (train, test) in enumerate([(5, 1), (4, 1)]):
         runs = {"train": train, "val": 1, "test": test}
-        study.dataset(f"femto.fold{fold}", split_facts(runs_to_failure=runs))
+        study.dataset(f"femto.fold{fold}", split_summary(runs_to_failure=runs))
     for cell in study.plan.cells:
         row = "clock" if cell.model == "trivial" else "model"
         study.score(cell, {"rul_prediction": {row: {"rmse": 0.2}}})

@@ -12,6 +12,10 @@ from workflow_src.tables.plan import TaskSetEntry
 from workflow_src.tables.results import read_results
 from workflow_src.tables.show import show
 
+from ..split_summaries import split_summary
+
+RUN = {"truncation_s": 300.0, "official_rul_s": 100.0, "full_run_rul_s": None}
+
 
 def rul(study: Any, dataset: str, metrics: dict[str, Any]) -> None:
     for seed in study.seeds:
@@ -19,10 +23,10 @@ def rul(study: Any, dataset: str, metrics: dict[str, Any]) -> None:
         study.score(cell, {"rul_prediction": {"model": {"rmse": 0.2, **metrics}}})
 
 
-def test_the_challenge_is_scored_under_its_own_column(study: Any, split_facts: Any) -> None:
+def test_the_challenge_is_scored_under_its_own_column(study: Any) -> None:
     study.task_sets = {"all": TaskSetEntry(("rul_prediction",), False)}
     study.models = {"patchtst": study.models["patchtst"]}
-    study.dataset("challenge", split_facts(truncation={"b1": {}}))
+    study.dataset("challenge", split_summary(truncation={"b1": RUN}))
     study.dataset("whole")
     rul(study, "challenge", {"phm2012": 0.25, "phm2012_full_run": 0.5})
     rul(study, "whole", {"phm2012": "only of test runs that are truncated"})
@@ -36,11 +40,11 @@ def test_the_challenge_is_scored_under_its_own_column(study: Any, split_facts: A
     assert told[0].endswith("PatchTST 0.250 (0.500).")
 
 
-def test_the_number_of_shots_stands_in_the_heading(study: Any, split_facts: Any) -> None:
+def test_the_number_of_shots_stands_in_the_heading(study: Any) -> None:
     shots = {"per_class": 5, "of": "recordings", "draw": 0, "drawn": {}}
     reasons = ["5-shot: 5 recordings of each class of the held-out group are in training"]
     for fold in range(2):
-        facts = split_facts(strength="run", declared="unit", shots=shots, reasons=reasons)
+        facts = split_summary(strength="run", declared="unit", shots=shots, reasons=reasons)
         study.dataset(f"few.fold{fold}", facts)
         for model in ("patchtst", "fno"):
             study.classify(f"few.fold{fold}", model, (0.5, 0.6, 0.7))

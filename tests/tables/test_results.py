@@ -290,7 +290,7 @@ def test_a_real_split_has_the_facts_that_tables_show(study: Any) -> None:
     )
     study.models = {"fno": ModelEntry("FNO", "network")}
     study.seeds = (1,)
-    study.dataset("bearing", make_split(table, dataset, "bearing").facts)
+    study.dataset("bearing", make_split(table, dataset, "bearing").summary)
     study.classify("bearing", "fno", (0.5,))
     written = write_tables(study.plan.to_json())
     text = next(path for path in written if path.name == "classification.md").read_text("utf-8")

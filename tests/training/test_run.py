@@ -148,7 +148,7 @@ def _other_recordings() -> None:
 def _another_split() -> None:
     split = read_split(Path("data/split"))
     rows = split.rows.iloc[[1, 0, *range(2, len(split.rows))]]
-    write_split(SplitTable(rows, split.facts), Path("data/split"))
+    write_split(SplitTable(rows, split.summary), Path("data/split"))
 
 
 @pytest.mark.parametrize("change", [_other_recordings, _another_split])

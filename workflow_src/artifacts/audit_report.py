@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from workflow_src.artifacts.data_file import DataFile
+from workflow_src.artifacts.data_file import DatasetFile
 
 _PART = ConfigDict(extra="forbid", frozen=True, strict=True, validate_by_name=True)
 
@@ -81,7 +80,7 @@ class FoundShortcut(ShortcutFigures):
     warns: bool
 
 
-class AuditReport(DataFile):
+class AuditReport(DatasetFile):
     """Of one dataset.
 
     Attributes:
@@ -93,10 +92,6 @@ class AuditReport(DataFile):
         warnings: that stand under the tables, by task.
     """
 
-    MADE_WITH: ClassVar[str] = "split.csv"
-
-    dataset: str
-    rig: str
     certain_from_samples: int | None
     declared_leaky: bool
     shared_pairs: int

@@ -29,3 +29,12 @@ class DataFile(JsonFile):
     def to_json(self) -> str:
         """The text of the file: equal contents are equal bytes."""
         return json.dumps(self.content(), indent=1)
+
+
+class DatasetFile(DataFile):
+    """Of the dataset of that name, whose recordings are those of `rig`."""
+
+    MADE_WITH: ClassVar[str] = "split.csv"
+
+    dataset: str
+    rig: str

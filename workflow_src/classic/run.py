@@ -15,10 +15,10 @@ from workflow_src.classic.trivial import predict_trivial
 from workflow_src.code_digest import require_planned_code
 from workflow_src.configuration import ResolvedCell
 from workflow_src.data.label_support import require
-from workflow_src.data.split_files import read_split, truncation_facts
+from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.limits import peak_rss_mb
-from workflow_src.predictions import ScoreFacts, write_predictions
+from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.journal import Journal
 
 
@@ -34,14 +34,9 @@ def _run(folder: Path, cell: ResolvedCell) -> None:
     begun, code = time.monotonic(), require_planned_code(cell.code, "classic")
     dataset = cell.dataset
     split = read_split(split_folder(cell.cell.dataset))
-    kept, _ = require(split.facts, cell.task_names, dataset.unsupported_tasks)
+    kept, _ = require(split.summary, cell.task_names, dataset.unsupported_tasks)
     with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
-        facts = ScoreFacts(
-            classes=reader.classes,
-            strength=split.facts["strength"],
-            **truncation_facts(split.facts),
-        )
-        predictions = predict_trivial(reader, kept, facts)
+        predictions = predict_trivial(reader, kept, split.summary.score_facts())
     write_predictions(folder / "predictions.h5", predictions)
     TrainingReport(
         cell=cell.cell,

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from functools import partial
 
 import numpy as np
 import pandas as pd
 
+from workflow_src.artifacts.split_summary import (
+    AnomalyCounts,
+    ByPart,
+    LabelCounts,
+    SpanFigures,
+    SplitSummary,
+    TaskSupport,
+)
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.schema import Dataset
 from workflow_src.configuration.task_options import Label
@@ -23,12 +31,10 @@ from workflow_src.errors import UserError
 PARTS = ("train", "val", "test")
 
 
-def label_facts(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """Classes, counts and lives of the parts of a split, as plain JSON.
+def label_counts(rows: pd.DataFrame, table: pd.DataFrame) -> LabelCounts:
+    """Classes, counts and lives of the parts of a split.
 
-    ``classes`` are those of the training part, normal first, then by name; ``lives`` are seconds
-    by run; ``runs_to_failure`` counts the runs of each part whose life is known. `rows` is a row
-    a span, `table` a row a recording.
+    `rows` is a row a span, `table` a row a recording.
     """
     spans = _labelled(rows, table)
     train = spans[spans["part"] == "train"]
@@ -42,30 +48,30 @@ def label_facts(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
     lives = {run: life for run, life in lives.items() if not math.isnan(life)}
     anomaly = known["fault"] != NORMAL
     failing = spans[spans["life_s"].notna()]
-    return {
-        "spans": {part: int((spans["part"] == part).sum()) for part in PARTS},
-        "recordings": {
-            part: int(spans["recording_id"][spans["part"] == part].nunique()) for part in PARTS
-        },
-        "classes": classes,
-        "units_per_class": {
-            fault: {part: int(units.get((fault, part), 0)) for part in PARTS}
-            for fault in everywhere
-        },
-        "training_class_counts": {c: int((train["fault"] == c).sum()) for c in classes},
-        "anomaly_counts": {
-            part: {
-                "positive": int((anomaly & (known["part"] == part)).sum()),
-                "negative": int((~anomaly & (known["part"] == part)).sum()),
-            }
-            for part in PARTS
-        },
-        "runs_to_failure": {
-            part: int(failing["run_id"][failing["part"] == part].nunique()) for part in PARTS
-        },
-        "training_lives_s": lives,
-        "mean_training_life_s": float(np.mean(list(lives.values()))) if lives else None,
-    }
+
+    def units_of(fault: str, part: str) -> int:
+        return int(units.get((fault, part), 0))
+
+    return LabelCounts(
+        spans=ByPart.of(lambda part: int((spans["part"] == part).sum())),
+        recordings=ByPart.of(
+            lambda part: int(spans["recording_id"][spans["part"] == part].nunique())
+        ),
+        classes=tuple(classes),
+        units_per_class={fault: ByPart.of(partial(units_of, fault)) for fault in everywhere},
+        training_class_counts={c: int((train["fault"] == c).sum()) for c in classes},
+        anomaly_counts=ByPart.of(
+            lambda part: AnomalyCounts(
+                positive=int((anomaly & (known["part"] == part)).sum()),
+                negative=int((~anomaly & (known["part"] == part)).sum()),
+            )
+        ),
+        runs_to_failure=ByPart.of(
+            lambda part: int(failing["run_id"][failing["part"] == part].nunique())
+        ),
+        training_lives_s=lives,
+        mean_training_life_s=float(np.mean(list(lives.values()))) if lives else None,
+    )
 
 
 def _labelled(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
@@ -75,7 +81,7 @@ def _labelled(rows: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
 
 def figures(
     used: pd.DataFrame, dataset: Dataset, blocks: bool, geometry: Geometry | None = None
-) -> dict[str, Any]:
+) -> SpanFigures:
     """The rate, what a span means in time, turns and fault periods, and warnings about them."""
     warnings: list[str] = []
     rates = sorted(set(used["rate_hz"].dropna()))
@@ -97,15 +103,15 @@ def figures(
         warnings.append(f"{found} less than one fault period ({', '.join(short)})")
     if blocks and used["life_s"].notna().any():
         warnings.append("runs to failure are cut by time: each life is known from the train part")
-    return {
-        "rate_hz": rate,
-        "window_ms": 1000 * dataset.span.window / rate if rate else None,
-        "horizon_ms": 1000 * dataset.span.horizon / rate if rate else None,
-        "revolutions_per_window": turns,
-        "fault_periods_per_window": periods,
-        "fault_periods_per_horizon": fault_periods(used, geometry, dataset.span.horizon),
-        "warnings": warnings,
-    }
+    return SpanFigures(
+        rate_hz=rate,
+        window_ms=1000 * dataset.span.window / rate if rate else None,
+        horizon_ms=1000 * dataset.span.horizon / rate if rate else None,
+        revolutions_per_window=turns,
+        fault_periods_per_window=periods,
+        fault_periods_per_horizon=fault_periods(used, geometry, dataset.span.horizon),
+        warnings=tuple(warnings),
+    )
 
 
 # ------------------------------------------------------------------------------- tasks
@@ -161,9 +167,9 @@ def _lacks_for_anomaly(faults: Mapping[str, set[str]]) -> tuple[str, str | None]
     return None
 
 
-def task_facts(
+def task_support(
     rows: pd.DataFrame, used: pd.DataFrame, dataset: Dataset, where: str
-) -> dict[str, Any]:
+) -> TaskSupport:
     """Which tasks the split supports: reasons against, and the YAML that would mend them."""
     absent, faults = dataset.split.classes_absent_from_test, sorted(set(used["fault"]) - {""})
     for name in absent:
@@ -174,32 +180,31 @@ def task_facts(
                 expected="one of " + ", ".join(faults),
             )
     lacks = support(rows, used, absent)
-    return {
-        "supported": {task: lack[0] if lack else None for task, lack in lacks.items()},
-        "remedies": {task: lack[1] for task, lack in lacks.items() if lack and lack[1]},
-    }
+    return TaskSupport(
+        supported={task: lack[0] if lack else None for task, lack in lacks.items()},
+        remedies={task: lack[1] for task, lack in lacks.items() if lack and lack[1]},
+    )
 
 
 def require(
-    facts: Mapping[str, Any], tasks: Sequence[str], policy: str
+    split: SplitSummary, tasks: Sequence[str], policy: str
 ) -> tuple[list[str], dict[str, str]]:
     """The tasks that a split supports, and those dropped with the reason.
 
-    `facts` are those of the split; `policy` is the dataset's ``unsupported_tasks``: ``drop`` may
-    leave no task. Raises ``UserError`` with the YAML to add where it is ``error``.
+    `policy` is the dataset's ``unsupported_tasks``: ``drop`` may leave no task. Raises
+    ``UserError`` with the YAML to add where it is ``error``.
     """
-    reasons: Mapping[str, str | None] = facts["supported"]
-    dropped = {task: reason for task in tasks if (reason := reasons[task]) is not None}
+    dropped = {task: reason for task in tasks if (reason := split.supported[task]) is not None}
     kept = [task for task in tasks if task not in dropped]
     if not dropped or policy == "drop":
         return kept, dropped
-    remedies = [r for task in dropped if (r := facts["remedies"].get(task))]
+    remedies = [r for task in dropped if (r := split.remedies.get(task))]
     remedies.append("unsupported_tasks: drop   # a dash in the tables")
     task, reason = next(iter(dropped.items()))
     more = f" ({len(dropped) - 1} more tasks like it)" if len(dropped) > 1 else ""
     raise UserError(
-        f"The task {task} has no support in the split of `{facts['dataset']}`.{more}",
-        where=f"config/datasets/{facts['dataset'].partition('.fold')[0]}.yaml",
+        f"The task {task} has no support in the split of `{split.dataset}`.{more}",
+        where=f"config/datasets/{split.dataset.partition('.fold')[0]}.yaml",
         found="\n".join(f"{task}: {reason}" for task, reason in dropped.items()),
         expected="labels of the task in the train and in the test part",
         remedy="\nor\n".join(remedies),

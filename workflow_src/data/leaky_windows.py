@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workflow_src.artifacts.split_summary import LeakyWindows
 from workflow_src.configuration.schema import Split
 
 LEAKY = "leaky"  # stands where a strength would
@@ -31,14 +31,14 @@ def draw_windows(rows: pd.DataFrame, split: Split) -> pd.DataFrame:
     return rows.assign(part=parts)
 
 
-def leak(rows: pd.DataFrame, span_length: int) -> dict[str, Any]:
-    """How many test windows there are, and how many share samples with training or validation."""
+def leak(rows: pd.DataFrame, span_length: int) -> LeakyWindows:
+    """The test windows that share samples with training or validation."""
     is_test = (rows["part"] == "test").to_numpy()
     sharing = 0
     for places in rows.groupby("recording_id", sort=False).indices.values():
         starts, test = rows["start"].to_numpy(np.int64)[places], is_test[places]
         sharing += int((_distance(starts[test], np.sort(starts[~test])) < span_length).sum())
-    return {"test_windows": int(is_test.sum()), "sharing_samples": sharing}
+    return LeakyWindows(test_windows=int(is_test.sum()), sharing_samples=sharing)
 
 
 def _distance(starts: NDArray[np.int64], others: NDArray[np.int64]) -> NDArray[np.float64]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.cells import rig_folder, split_folder
 from workflow_src.configuration import Dataset, Rig, digest
 from workflow_src.configuration.geometry import Geometry
@@ -94,7 +96,7 @@ def prepare_split(
     with Store(rig_folder(dataset.rig)) as store:
         split = make_split(store.table, dataset, name, config_folder, geometry)
         report = audited(name, split, store)
-    for line in summary(split.facts):
+    for line in in_words(split.summary):
         print(line)
     print(as_text(report))
     if (error := leak(report)) is not None:
@@ -114,25 +116,25 @@ def _require_same(folder: Path, table: str | None, expected: str | None) -> None
         )
 
 
-def summary(facts: Mapping[str, Any]) -> list[str]:
+def in_words(split: SplitSummary) -> list[str]:
     """What a span of a split holds in time and turns, its strength, and its warnings."""
-    window, horizon = facts["window"], facts["horizon"]
-    turns = facts["revolutions_per_window"]
-    lines = [f"split {facts['strength']}; spans: {facts['spans']}", *told(facts["shares"])]
-    if facts["window_ms"] is None:
-        lines.append(f"window {window} samples, horizon {horizon}; rate unknown or mixed")
+    lines = [f"split {split.strength}; spans: {asdict(split.spans)}", *told(split.shares)]
+    if split.window_ms is None:
+        lengths = f"window {split.window} samples, horizon {split.horizon}"
+        lines.append(f"{lengths}; rate unknown or mixed")
     else:
-        lines.append(f"window {facts['window_ms']:.1f} ms, horizon {facts['horizon_ms']:.2f} ms")
-    if turns is not None:
-        lines.append(f"at least {turns:.2f} revolutions a window")
-    for what in ("window", "horizon"):
-        counts = facts[f"fault_periods_per_{what}"]
+        lines.append(f"window {split.window_ms:.1f} ms, horizon {split.horizon_ms:.2f} ms")
+    if split.revolutions_per_window is not None:
+        lines.append(f"at least {split.revolutions_per_window:.2f} revolutions a window")
+    for what, counts in (
+        ("window", split.fault_periods_per_window),
+        ("horizon", split.fault_periods_per_horizon),
+    ):
         if counts:
             text = ", ".join(f"{count:.2f} of {order}" for order, count in counts.items())
             lines.append(f"at least so many fault periods a {what}: {text}")
-    validation = facts["validation"]
-    lines.append(f"validation by {validation['strategy']}: {validation['reason']}")
-    lines += [f"{count} recordings left out: {why}" for why, count in facts["excluded"].items()]
-    lines += [f"reason: {reason}" for reason in facts["reasons"]]
-    lines += [f"warning: {warning}" for warning in facts["warnings"]]
+    lines.append(f"validation by {split.validation.strategy}: {split.validation.reason}")
+    lines += [f"{count} recordings left out: {why}" for why, count in split.excluded.items()]
+    lines += [f"reason: {reason}" for reason in split.reasons]
+    lines += [f"warning: {warning}" for warning in split.warnings]
     return lines

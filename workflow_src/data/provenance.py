@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 
 from workflow_src.configuration.schema import Dataset
@@ -61,12 +59,12 @@ def _listed(rates: set[float]) -> str:
     return " and ".join(f"{rate:g}" for rate in sorted(rates)) + " Hz"
 
 
-def rigs_in_test(rows: pd.DataFrame, table: pd.DataFrame) -> dict[str, Any]:
-    """For the facts of a split: the rigs in its test part, where recordings name their rig."""
+def rigs_in_test(rows: pd.DataFrame, table: pd.DataFrame) -> tuple[str, ...] | None:
+    """The rigs in the test part of a split, where recordings name their rig."""
     if RIG not in table.columns:
-        return {}
+        return None
     names = rows["recording_id"][rows["part"] == "test"]
-    return {"test_rigs": sorted(set(table[RIG][table["recording_id"].isin(names)]))}
+    return tuple(sorted(set(table[RIG][table["recording_id"].isin(names)])))
 
 
 def require_gap(table: pd.DataFrame, dataset: Dataset, where: str) -> None:

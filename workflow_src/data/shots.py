@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
+from workflow_src.artifacts.split_summary import ShotSummary
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.schema import Dataset, Shots
 from workflow_src.configuration.validation_errors import as_yaml
@@ -22,7 +23,7 @@ class DrawnShots(NamedTuple):
 
     parts: dict[str, str]
     laid: dict[str, list[Block]]
-    facts: dict[str, Any]
+    summary: ShotSummary
     left_out: int  # recordings of the runs that shots come from: neither shot nor test
 
 
@@ -53,8 +54,8 @@ def draw_shots(
     return _blocks(test, parts, dataset, classes, rng, gap, where)
 
 
-def _facts(shots: Shots, drawn: dict[str, list[str]]) -> dict[str, Any]:
-    return {"per_class": shots.per_class, "of": shots.of, "draw": shots.draw or 0, "drawn": drawn}
+def _summary(shots: Shots, drawn: dict[str, tuple[str, ...]]) -> ShotSummary:
+    return ShotSummary(per_class=shots.per_class, of=shots.of, draw=shots.draw or 0, drawn=drawn)
 
 
 def _too_few(shots: Shots, label: str, most: int, what: str, where: str) -> UserError:
@@ -79,7 +80,7 @@ def _recordings(
     rng: np.random.Generator,
     where: str,
 ) -> DrawnShots:
-    drawn: dict[str, list[str]] = {}
+    drawn: dict[str, tuple[str, ...]] = {}
     taken: set[str] = set()  # runs
     for label in classes:
         own = test[(test["fault"] == label) & ~test["run_id"].isin(list(taken))]
@@ -95,7 +96,7 @@ def _recordings(
                 chosen += by_run[run][: shots.per_class - len(chosen)]
         if len(chosen) < shots.per_class:
             raise _too_few(shots, label, len(chosen), "recordings in other runs", where)
-        drawn[label] = sorted(chosen, key=natural_key)
+        drawn[label] = tuple(sorted(chosen, key=natural_key))
     names = {name for chosen in drawn.values() for name in chosen}
     gone = set(test["recording_id"][test["run_id"].isin(list(taken))]) - names
     left = test[~test["recording_id"].isin(list(names | gone))]
@@ -105,7 +106,7 @@ def _recordings(
     new = {n: "train" if n in names else part for n, part in parts.items() if n not in gone}
     lengths = dict(zip(test["recording_id"], test["length"], strict=True))
     laid = {name: [(0, int(lengths[name]), "train")] for name in sorted(names)}
-    return DrawnShots(new, laid, _facts(shots, drawn), len(gone))
+    return DrawnShots(new, laid, _summary(shots, drawn), len(gone))
 
 
 def _blocks(
@@ -123,7 +124,7 @@ def _blocks(
     block = span + (shots.spans - 1) * (dataset.span.stride or span)
     slot = block + 2 * gap
     lengths = dict(zip(test["recording_id"], test["length"], strict=True))
-    drawn: dict[str, list[str]] = {}
+    drawn: dict[str, tuple[str, ...]] = {}
     chosen: dict[str, list[int]] = {}
     for label in classes:
         own = sorted(test["recording_id"][test["fault"] == label], key=natural_key)
@@ -131,14 +132,14 @@ def _blocks(
         if len(slots) <= shots.per_class:  # one slot, which holds a span, stays in test
             raise _too_few(shots, label, max(len(slots) - 1, 0), "blocks", where)
         picked = sorted(rng.permutation(len(slots))[: shots.per_class].tolist())
-        drawn[label] = [f"{slots[i][0]} from sample {slots[i][1] + gap}" for i in picked]
+        drawn[label] = tuple(f"{slots[i][0]} from sample {slots[i][1] + gap}" for i in picked)
         for i in picked:
             chosen.setdefault(slots[i][0], []).append(slots[i][1])
     laid = {
         name: _around(int(lengths[name]), sorted(begins), block, gap, span)
         for name, begins in chosen.items()
     }
-    return DrawnShots(dict(parts), laid, _facts(shots, drawn), 0)
+    return DrawnShots(dict(parts), laid, _summary(shots, drawn), 0)
 
 
 def _around(length: int, slots: list[int], block: int, gap: int, span: int) -> list[Block]:

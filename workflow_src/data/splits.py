@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
+from workflow_src.artifacts.split_summary import (
+    SpanLayout,
+    SplitClaim,
+    SplitSummary,
+    ValidationClaim,
+)
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.schema import Dataset, Selector
 from workflow_src.configuration.validation_errors import as_yaml
@@ -18,7 +24,7 @@ from workflow_src.data.draws import (
     VALIDATION_DRAW,
     draw_strongest,
 )
-from workflow_src.data.label_support import PARTS, figures, label_facts, task_facts
+from workflow_src.data.label_support import PARTS, figures, label_counts, task_support
 from workflow_src.data.leaky_windows import LEAKY, draw_windows, leak
 from workflow_src.data.provenance import require_gap, rigs_in_test
 from workflow_src.data.rotations import held_out
@@ -32,6 +38,7 @@ from workflow_src.data.truncation import truncate
 from workflow_src.errors import UserError
 
 _CUT_EACH = "recordings of one run are cut each by itself, with a gap between one and the next"
+_AS_DECLARED = "as declared"
 
 
 class _SplitPlan(NamedTuple):
@@ -47,7 +54,7 @@ class _Parted(NamedTuple):
 
     rows: pd.DataFrame
     used: pd.DataFrame
-    facts: dict[str, Any]  # declared, strength, reasons, validation, and those of a protocol
+    claim: SplitClaim
     excluded: dict[str, int]  # recordings by reason
     gap: int  # samples left out at a border inside a recording
 
@@ -62,10 +69,10 @@ def make_split(
     """Split the recordings of `table` (a row a recording) as `dataset` says.
 
     The parts do not depend on the order of the rows. `folder` is where the file of a ``fixed``
-    split and the table of a ``truncation`` lie; `geometry` is the rig's, for the facts.
+    split and the table of a ``truncation`` lie; `geometry` is the rig's, for the figures.
 
     Raises ``UserError`` or ``BadData`` where a key does not fit the recordings; which tasks the
-    labels support is a fact, judged by ``support.require``.
+    labels support is stated, and judged by ``label_support.require``.
     """
     where = f"dataset `{name}`"
     used = table[select(table, dataset.select, f"{where}, key `select`")]
@@ -75,30 +82,26 @@ def make_split(
         used, dataset, where, folder
     )
     rows, used = parted.rows, parted.used
-    _require_parts(rows, parted.facts["validation"]["strategy"], where)
+    validation = parted.claim.validation.strategy
+    _require_parts(rows, validation, where)
     excluded |= parted.excluded
-    drawn = parted.facts["validation"]["strategy"] not in ("fixed", "select")
-    held = shares(rows, dataset.split, drawn)
+    held = shares(rows, dataset.split, drawn=validation not in ("fixed", "select"))
     known = figures(used, dataset, blocks=_in_blocks(rows), geometry=geometry)
-    facts = {
-        "dataset": name,
-        "rig": dataset.rig,
-        **parted.facts,
-        "excluded": {reason: count for reason, count in excluded.items() if count},
-        "window": dataset.span.window,
-        "horizon": dataset.span.horizon,
-        "span": dataset.span.window + dataset.span.horizon,
-        "gap": parted.gap,
-        "channels": len(channel_kinds),
-        "channel_kinds": channel_kinds,
-        **rigs_in_test(rows, used),
-        **label_facts(rows, used),
-        **task_facts(rows, used, dataset, where),
-        **known,
-        "shares": held,
-        "warnings": known["warnings"] + far_off(held),
-    }
-    return SplitTable(rows, facts)
+    layout = SpanLayout(
+        excluded={reason: count for reason, count in excluded.items() if count},
+        window=dataset.span.window,
+        horizon=dataset.span.horizon,
+        span=dataset.span.window + dataset.span.horizon,
+        gap=parted.gap,
+        channels=len(channel_kinds),
+        channel_kinds=tuple(channel_kinds),
+        test_rigs=rigs_in_test(rows, used),
+    )
+    labels, tasks = label_counts(rows, used), task_support(rows, used, dataset, where)
+    groups = (parted.claim, layout, labels, tasks, known)
+    found = {key: value for group in groups for key, value in group}
+    found["warnings"] = (*known.warnings, *far_off(held))
+    return SplitTable(rows, SplitSummary(dataset=name, rig=dataset.rig, **found, shares=held))
 
 
 def _in_blocks(rows: pd.DataFrame) -> bool:
@@ -111,16 +114,15 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     split, span = dataset.split, dataset.span.window + dataset.span.horizon
     plan = _plan_test(used, dataset, where, folder)
     excluded = {"in no part": len(used) - len(plan.parts)}
-    protocol: dict[str, Any] = {}
-    parts, reasons = plan.parts, list(plan.passed)
+    parts, reasons, truncation = plan.parts, list(plan.passed), None
     if split.truncation is not None:
         cut = truncate(used, parts, folder / split.truncation, where)
-        parts, protocol["truncation"] = cut.parts, cut.facts
+        parts, truncation = cut.parts, cut.runs
         excluded["of truncated runs, not the last snapshot before"] = cut.left_out
         reasons += cut.reasons
     used = used[used["recording_id"].isin(list(parts))]
     validation, parts = _plan_validation(used, dataset, parts, where)
-    strategies = (plan.strategy, validation["strategy"])
+    strategies = (plan.strategy, validation.strategy)
     in_blocks = "time_block" in strategies or (split.shots and split.shots.of == "blocks")
     gap = span + split.gap if in_blocks else 0
     require_whole(used, dataset, parts, strategies, where)
@@ -130,20 +132,28 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
         raise UserError(
             "The key `gap` has no effect: no recording is cut by time.",
             where=f"{where}, key `split.gap`",
-            found=f"strategy {plan.strategy}, validation by {validation['strategy']}",
+            found=f"strategy {plan.strategy}, validation by {validation.strategy}",
             remedy="remove the line `gap:`",
         )
     shots = _shots(used, parts, plan.strategy, dataset, gap, where)
     if shots is not None:
-        parts, protocol["shots"] = shots.parts, shots.facts
+        parts = shots.parts
         excluded["in a run that shots are of"] = shots.left_out
         reasons.append(_told(shots))
         used = used[used["recording_id"].isin(list(parts))]
     laid = shots.laid if shots is not None else {}
     rows = place_spans(used, dataset, parts, laid, strategies, where)
     require_disjoint(rows, used, span, gap)
-    claim = _claim(rows, used, dataset, plan._replace(passed=reasons))
-    return _Parted(rows, used, {**claim, **protocol, "validation": validation}, excluded, gap)
+    proven, reasons = _proven(rows, used, dataset, plan._replace(passed=reasons))
+    claim = SplitClaim(
+        declared=split.strategy,
+        strength=proven,
+        reasons=tuple(reasons),
+        truncation=truncation,
+        shots=None if shots is None else shots.summary,
+        validation=validation,
+    )
+    return _Parted(rows, used, claim, excluded, gap)
 
 
 def _shots(
@@ -162,9 +172,9 @@ def _shots(
 
 
 def _told(shots: DrawnShots) -> str:
-    facts = shots.facts
+    k, what = shots.summary.per_class, shots.summary.of
     return (
-        f"{facts['per_class']}-shot: {facts['per_class']} {facts['of']} of each class of the "
+        f"{k}-shot: {k} {what} of each class of the "
         "held-out group are in training, and absent from test"
     )
 
@@ -180,25 +190,24 @@ def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     found = leak(rows, span)
     least = "at least " if may_overlap(used).any() else ""  # samples of one recording are counted
     reason = (
-        f"{LEAKY}: windows drawn at random; {least}{found['sharing_samples']} of "
-        f"{found['test_windows']} "
+        f"{LEAKY}: windows drawn at random; {least}{found.sharing_samples} of "
+        f"{found.test_windows} "
         "test windows share samples with training"
     )
-    drawn = {"declared": split.validation.strategy, "strategy": split.validation.strategy}
-    facts = {
-        "declared": split.strategy,
-        "strength": LEAKY,
-        "reasons": [reason],
-        LEAKY: found,
-        "validation": {**drawn, "reason": "as declared"},
-    }
-    return _Parted(rows, used, facts, {}, gap=0)
+    claim = SplitClaim(
+        declared=split.strategy,
+        strength=LEAKY,
+        reasons=(reason,),
+        leaky=found,
+        validation=_as_declared(split.validation.strategy),
+    )
+    return _Parted(rows, used, claim, {}, gap=0)
 
 
-def _claim(
+def _proven(
     rows: pd.DataFrame, used: pd.DataFrame, dataset: Dataset, plan: _SplitPlan
-) -> dict[str, str | list[str]]:
-    """The declared and the proven strength, and why they differ."""
+) -> tuple[str, list[str]]:
+    """The proven strength, and why it is not the declared one."""
     declared, proven = dataset.split.strategy, strength(rows, used)
     reasons, by_design = list(plan.passed), dataset.split.shots is not None
     known = plan.strategy in STRENGTHS and not by_design
@@ -206,7 +215,7 @@ def _claim(
         reasons.append(f"declared {declared}, proven {proven}: {_shared(rows, used, plan)}")
     if plan.strategy == "time_block" and used["run_id"].duplicated().any():
         reasons.append(_CUT_EACH)
-    return {"declared": declared, "strength": proven, "reasons": reasons}
+    return proven, reasons
 
 
 def _shared(rows: pd.DataFrame, used: pd.DataFrame, plan: _SplitPlan) -> str:
@@ -313,12 +322,13 @@ def _fixed(used: pd.DataFrame, path: Path, where: str) -> dict[str, str]:
 
 def _plan_validation(
     used: pd.DataFrame, dataset: Dataset, parts: dict[str, str], where: str
-) -> tuple[dict[str, str], dict[str, str]]:
-    """What is held out of the training part: facts, and the part of each recording."""
+) -> tuple[ValidationClaim, dict[str, str]]:
+    """How the validation part is held out of training, and the part of each recording."""
     asked = dataset.split.validation
     train = used[used["recording_id"].map(parts) == "train"]
     if "val" in parts.values():
-        return {"declared": "fixed", "strategy": "fixed", "reason": "the file names it"}, parts
+        named = "the file names it"
+        return ValidationClaim(declared="fixed", strategy="fixed", reason=named), parts
     if asked.strategy == "none" or train.empty:
         if asked.select is not None:
             raise UserError(
@@ -326,20 +336,24 @@ def _plan_validation(
                 where=f"{where}, key `split.validation`",
                 remedy=as_yaml(("split", "validation"), {"strategy": "run"}),
             )
-        return {"declared": "none", "strategy": "none", "reason": "as declared"}, parts
+        return _as_declared("none"), parts
     if asked.select is not None:
         chosen = select(train, asked.select, f"{where}, key `split.validation.select`")
         held = set(train["recording_id"][chosen])
-        facts = {"declared": asked.strategy, "strategy": "select", "reason": "as declared"}
+        strategy, reason = "select", _AS_DECLARED
     else:
         strategy, held, passed = draw_strongest(
             train, dataset.span, asked.strategy, asked.share, (dataset.split.seed, VALIDATION_DRAW)
         )
         if strategy == "time_block" and train["run_id"].duplicated().any():
             passed.append(_CUT_EACH)
-        reason = "; ".join(passed) or "as declared"
-        facts = {"declared": asked.strategy, "strategy": strategy, "reason": reason}
-    return facts, {name: "val" if name in held else part for name, part in parts.items()}
+        reason = "; ".join(passed) or _AS_DECLARED
+    claim = ValidationClaim(declared=asked.strategy, strategy=strategy, reason=reason)
+    return claim, {name: "val" if name in held else part for name, part in parts.items()}
+
+
+def _as_declared(strategy: str) -> ValidationClaim:
+    return ValidationClaim(declared=strategy, strategy=strategy, reason=_AS_DECLARED)
 
 
 def _require_parts(rows: pd.DataFrame, validation: str, where: str) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.errors import BadData, UserError
+from workflow_src.predictions import TruncatedRun
 
 COLUMNS = ("run_id", "truncation_s", "official_rul_s")
 
@@ -19,7 +20,7 @@ class Truncated(NamedTuple):
     """The parts that are left, what is known of each run at its truncation, and how many went."""
 
     parts: dict[str, str]
-    facts: dict[str, Any]
+    runs: dict[str, TruncatedRun]
     reasons: list[str]
     left_out: int
 
@@ -28,17 +29,16 @@ def truncate(used: pd.DataFrame, parts: Mapping[str, str], path: Path, where: st
     """Keep of each test run the last recording that begins at or before its truncation.
 
     `path` is a CSV with the columns COLUMNS, times in seconds in life: ``truncation_s`` is when
-    the last snapshot that may be seen begins. Facts, by run: ``truncation_s``, ``snapshot_s``
-    (when the one that is there begins), ``official_rul_s`` and ``full_run_rul_s`` (the run's life
-    less its truncation, None where the life is unknown). Raises ``UserError`` or ``BadData`` where
-    table and runs do not fit.
+    the last snapshot that may be seen begins. Of each run, ``snapshot_s`` is when the one that is
+    there begins, ``full_run_rul_s`` its life less its truncation, None where the life is unknown.
+    Raises ``UserError`` or ``BadData`` where table and runs do not fit.
     """
     table = read_truncation(path, where)
     where = f"{where}, key `split.truncation`, file {path}"
     part_of = used["recording_id"].map(dict(parts))
     test = used[part_of == "test"]
     kept: set[str] = set()
-    facts: dict[str, Any] = {}
+    runs: dict[str, TruncatedRun] = {}
     for run in sorted(set(test["run_id"]), key=natural_key):
         if run not in table.index:
             raise UserError(
@@ -51,15 +51,15 @@ def truncate(used: pd.DataFrame, parts: Mapping[str, str], path: Path, where: st
         last = _last(test[test["run_id"] == run], run, at, where)
         kept.add(str(last["recording_id"]))
         life = float(last["life_s"])
-        facts[str(run)] = {
-            "truncation_s": at,
-            "snapshot_s": float(last["time_s"]),
-            "official_rul_s": float(table["official_rul_s"][run]),
-            "full_run_rul_s": None if math.isnan(life) else life - at,
-        }
+        runs[str(run)] = TruncatedRun(
+            truncation_s=at,
+            snapshot_s=float(last["time_s"]),
+            official_rul_s=float(table["official_rul_s"][run]),
+            full_run_rul_s=None if math.isnan(life) else life - at,
+        )
     _require_no_training(used[part_of.isin(["train", "val"])], table, where)
     left = {name: p for name, p in parts.items() if p != "test" or name in kept}
-    return Truncated(left, facts, _reasons(facts, table, path), len(parts) - len(left))
+    return Truncated(left, runs, _reasons(runs, table, path), len(parts) - len(left))
 
 
 def read_truncation(path: Path, where: str) -> pd.DataFrame:
@@ -85,7 +85,7 @@ def read_truncation(path: Path, where: str) -> pd.DataFrame:
     return table.set_index("run_id")
 
 
-def _last(run: pd.DataFrame, name: str, at: float, where: str) -> pd.Series[Any]:
+def _last(run: pd.DataFrame, name: str, at: float, where: str) -> pd.Series:
     if run["time_s"].isna().any():
         raise BadData(
             f"The run {name} cannot be truncated: a recording of it has no time.",
@@ -119,22 +119,23 @@ def _require_no_training(trained: pd.DataFrame, table: pd.DataFrame, where: str)
         )
 
 
-def _reasons(facts: Mapping[str, Any], table: pd.DataFrame, path: Path) -> list[str]:
+def _reasons(runs: Mapping[str, TruncatedRun], table: pd.DataFrame, path: Path) -> list[str]:
     reasons = ["each test run is seen up to a given time and gives one prediction there"]
-    absent = len(table) - len(facts)
+    absent = len(table) - len(runs)
     if absent:
         reasons.append(
-            f"{len(facts)} of the {len(table)} test runs of {path.name} are there: not comparable "
+            f"{len(runs)} of the {len(table)} test runs of {path.name} are there: not comparable "
             "with published scores"
         )
-    late = max((one["truncation_s"] - one["snapshot_s"] for one in facts.values()), default=0)
+    begins = [(one.truncation_s, one.snapshot_s) for one in runs.values()]
+    late = max((at - begin for at, begin in begins if begin is not None), default=0)
     if late > 0:
         reasons.append(f"the last snapshot that is there lies up to {late:g} s before it")
-    for run, one in facts.items():
-        full = one["full_run_rul_s"]
-        if full is not None and abs(full - one["official_rul_s"]) > 1:
+    for run, one in runs.items():
+        full, official = one.full_run_rul_s, one.official_rul_s
+        if full is not None and official is not None and abs(full - official) > 1:
             reasons.append(
-                f"{run}: official RUL {one['official_rul_s']:g} s, by its full run {full:g} s; "
+                f"{run}: official RUL {official:g} s, by its full run {full:g} s; "
                 "scores are given for both"
             )
     return reasons

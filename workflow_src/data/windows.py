@@ -65,9 +65,8 @@ class SpanReader:
         self._store = Store(store_folder)
         self._noise_db = dataset.test_noise_db
         self._amplitude = dataset.amplitude
-        self._facts = split.facts
-        self._length = int(split.facts["window"])
-        self._span = int(split.facts["span"])
+        self._rig, self._mean_life_s = split.summary.rig, split.summary.mean_training_life_s
+        self._length, self._span = split.summary.window, split.summary.span
         # Nine bytes a span, (spans,) each: of a large rig there are millions.
         self._starts = compact(split.rows["start"].to_numpy(np.int64))
         self._parts = pd.Categorical(split.rows["part"], categories=PARTS).codes  # int8
@@ -81,9 +80,9 @@ class SpanReader:
             for kinds in self._recordings["channel_kinds"]
         ]
         self._whole = np.array([chosen is None for chosen in self._channels])
-        self.channels: int = split.facts["channels"]
+        self.channels = split.summary.channels
         self._bytes = 4 * self.channels * self._recordings["length"].to_numpy(np.int64)
-        self.classes: tuple[str, ...] = tuple(split.facts["classes"])
+        self.classes = split.summary.classes
         self._label()
         self._capacity = cache_mb * 2**20
         self._cache: dict[int, Floats] = {}
@@ -144,7 +143,7 @@ class SpanReader:
             anomaly=self._anomaly[which],
             rul=np.clip(1 - time_s / self._lives[which], 0, 1).astype(np.float32),
             log_amplitude=self._log_amplitude(index, window),
-            age=(time_s / (self._facts["mean_training_life_s"] or np.nan)).astype(np.float32),
+            age=(time_s / (self._mean_life_s or np.nan)).astype(np.float32),
             time_s=time_s,
             index=index,
         )
@@ -156,7 +155,7 @@ class SpanReader:
         kept = self._recordings.columns.intersection(list(SPAN_COLUMNS))
         frame = self._recordings[kept].iloc[which].reset_index(drop=True)
         frame = frame.assign(
-            rig=frame.get("rig", self._facts["rig"]),  # of a union: where it comes from
+            rig=frame.get("rig", self._rig),  # of a union: where it comes from
             part=np.array(PARTS)[self._parts[index]],
             start=starts,
             time_s=self._time_s(which, starts),

@@ -129,9 +129,9 @@ class ScoreBook:
             return "not part of this study"
         if cell in self.results.missing:
             return f"no result: {self.results.missing[cell].words}"
-        supported = self.results.splits.get(cell.dataset, {}).get("supported", {})
-        if supported.get(task):
-            return f"{_DROPPED}{supported[task]}"
+        split = self.results.splits.get(cell.dataset)
+        if split is not None and (reason := split.supported.get(task)):
+            return f"{_DROPPED}{reason}"
         return "not given by this model"
 
 

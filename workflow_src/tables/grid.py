@@ -116,6 +116,6 @@ def _tested_classes(results: Results, column: DataColumn) -> list[str]:
     splits = [results.splits[name] for name in column.datasets if name in results.splits]
     return list(
         dict.fromkeys(
-            fault for s in splits for fault, units in s["units_per_class"].items() if units["test"]
+            fault for s in splits for fault, units in s.units_per_class.items() if units.test
         )
     )

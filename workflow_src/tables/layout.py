@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import pandas as pd
 
+from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.cells import rotation_of
 from workflow_src.predictions import MODEL_ROW
 from workflow_src.tables.plan import TablePlan
@@ -18,6 +18,7 @@ from workflow_src.tasks.registry import label_of, task_of
 from workflow_src.tasks.scores import Metric
 
 _UNKNOWN = "strength not proven yet"
+_NONE = ByPart(0, 0, 0)
 
 
 @dataclass(frozen=True)
@@ -89,8 +90,7 @@ def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> lis
     for base, names in groups.items():
         label = plan.datasets[names[0]].label
         label = f"{label} ({base})" if labels[label] > 1 else label
-        strengths = {name: results.splits.get(name, {}).get("strength") for name in names}
-        known = {s for s in strengths.values() if s is not None}
+        known = {results.splits[name].strength for name in names if name in results.splits}
         if len(known) > 1 or known == {"rig"}:
             columns += [
                 _column(plan, results, task, f"{label}, {_part_of(name, results)}", [name])
@@ -111,18 +111,18 @@ def _by_rig(names: list[str], results: Results) -> dict[str, list[str]]:
     """
     found: dict[str, list[str]] = {}
     for name in names:
-        split = results.splits.get(name, {})
-        held = split.get("declared") == "rig" and "test_rigs" in split
-        tested_on = f", test on {' and '.join(split['test_rigs'])}" if held else ""
+        split = results.splits.get(name)
+        rigs = split.test_rigs if split is not None and split.declared == "rig" else None
+        tested_on = "" if rigs is None else f", test on {' and '.join(rigs)}"
         found.setdefault(tested_on, []).append(name)
     return found if len(found) > 1 else {"": names}
 
 
 def _part_of(dataset: str, results: Results) -> str:
     """A rotation in words: the rigs held out, where it holds out whole rigs, or its number."""
-    split = results.splits.get(dataset, {})
-    if split.get("strength") == "rig":
-        return f"{' and '.join(split['test_rigs'])} held out"
+    split = results.splits.get(dataset)
+    if split is not None and split.strength == "rig" and split.test_rigs is not None:
+        return f"{' and '.join(split.test_rigs)} held out"
     return f"fold {rotation_of(dataset)[1]}"
 
 
@@ -130,7 +130,7 @@ def _column(
     plan: TablePlan, results: Results, task: str, label: str, names: list[str]
 ) -> DataColumn:
     splits = [results.splits[name] for name in names if name in results.splits]
-    strength = str(splits[0]["strength"]) if splits else _UNKNOWN
+    strength = splits[0].strength if splits else _UNKNOWN
     return DataColumn(
         label=heading(label, splits),
         datasets=tuple(names),
@@ -142,25 +142,26 @@ def _column(
     )
 
 
-def _units(splits: list[dict[str, Any]], task: str) -> str:
+def _units(splits: list[SplitSummary], task: str) -> str:
     """Units per class in train/test; for RUL the runs to failure in train/test."""
     if not splits:
         return ""
     if label_of(task) == "rul":
-        runs = [s["runs_to_failure"] for s in splits if "runs_to_failure" in s]
+        runs = [s.runs_to_failure for s in splits if s.runs_to_failure is not None]
         if len(runs) == len(splits):
-            return "/".join(_span(r[part] for r in runs) for part in ("train", "test"))
-        return f"{_span(len(s['training_lives_s']) for s in splits)} in training"
+            return _in_train_and_test(runs)
+        return f"{_span(len(s.training_lives_s) for s in splits)} in training"
     counts = {
-        fault: "/".join(
-            _span(s["units_per_class"].get(fault, {}).get(part, 0) for s in splits)
-            for part in ("train", "test")
-        )
-        for fault in dict.fromkeys(f for s in splits for f in s["units_per_class"])
+        fault: _in_train_and_test([s.units_per_class.get(fault, _NONE) for s in splits])
+        for fault in dict.fromkeys(f for s in splits for f in s.units_per_class)
     }
     if len(set(counts.values())) == 1:
         return f"{next(iter(counts.values()))} per class"
     return ", ".join(f"{fault} {count}" for fault, count in counts.items())
+
+
+def _in_train_and_test(counts: list[ByPart[int]]) -> str:
+    return f"{_span(c.train for c in counts)}/{_span(c.test for c in counts)}"
 
 
 def _span(values: Iterable[int]) -> str:

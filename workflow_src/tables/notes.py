@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.scheduling.other_code import WORDS, is_of_other_code, listed, retraining
 from workflow_src.tables.grid import Grid
 from workflow_src.tables.layout import DataColumn
@@ -136,12 +136,12 @@ def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> s
     """What was said of a column's splits when they were made and searched."""
     splits = [results.splits[name] for name in column.datasets if name in results.splits]
     told = [plan.datasets[column.datasets[0]].note]
-    told += [text for split in splits for text in split.get("reasons", [])]
-    told += [f"warning: {text}" for split in splits for text in split.get("warnings", [])]
+    told += [text for split in splits for text in split.reasons]
+    told += [f"warning: {text}" for split in splits for text in split.warnings]
     audits = [results.audits[name] for name in column.datasets if name in results.audits]
-    shortcuts = [text for a in audits for text in a["warnings"].get(task, [])]
+    shortcuts = [text for a in audits for text in a.warnings.get(task, [])]
     told += [f"warning: {text}" for text in shortcuts]
-    if any(a.get("certain_from_samples", 0) is None for a in audits):
+    if any(a.certain_from_samples is None for a in audits):
         told.append(_NOT_SEARCHED)
     return "; ".join(text.rstrip(".") for text in dict.fromkeys(told) if text)
 
@@ -171,17 +171,17 @@ def _one_specimen(results: Results, grid: Grid) -> list[str]:
     ]
 
 
-def single_units(split: dict[str, Any]) -> list[str]:
+def single_units(split: SplitSummary) -> list[str]:
     """Classes of which the split has one unit in all.
 
     Parts of a `rig` or `unit` split share no unit with the test part; parts of any other may hold
     the same one.
     """
     alone = []
-    for fault, units in split["units_per_class"].items():
-        seen = max(units["train"], units["val"])
-        apart = split["strength"] in ("rig", "unit")
-        total = seen + units["test"] if apart else max(seen, units["test"])
+    for fault, units in split.units_per_class.items():
+        seen = max(units.train, units.val)
+        apart = split.strength in ("rig", "unit")
+        total = seen + units.test if apart else max(seen, units.test)
         if total <= 1:
             alone.append(fault)
     return alone

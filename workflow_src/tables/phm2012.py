@@ -17,7 +17,8 @@ def phm2012_notes(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
         return []
     book, notes = ScoreBook(plan, results), []
     for column in grid.columns:
-        if not any("truncation" in results.splits.get(name, {}) for name in column.datasets):
+        splits = [results.splits[name] for name in column.datasets if name in results.splits]
+        if all(split.truncation is None for split in splits):
             continue
         told = []
         for row in grid.rows:

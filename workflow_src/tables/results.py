@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import pandas as pd
 
 from workflow_src import cells as paths
+from workflow_src.artifacts.audit_report import AuditReport
 from workflow_src.artifacts.cell_metrics import CellMetrics
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell
-from workflow_src.data.split_files import whole_facts
 from workflow_src.errors import BadData
 from workflow_src.files import write_text
+from workflow_src.json_files import JsonFile
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
@@ -37,6 +38,7 @@ COLUMNS = (
 )
 KEY = list(COLUMNS[:-2])
 _Row = dict[str, str | int | float | None]  # by column
+F = TypeVar("F", bound=JsonFile)
 _STALE = "trained with other settings; not run since"
 
 
@@ -59,8 +61,8 @@ class Results:
     frame: pd.DataFrame
     missing: dict[Cell, Missing]
     training: dict[Cell, TrainingReport]
-    splits: dict[str, dict[str, Any]]
-    audits: dict[str, dict[str, Any]]
+    splits: dict[str, SplitSummary]
+    audits: dict[str, AuditReport]
 
 
 def read_results(
@@ -95,11 +97,11 @@ def read_results(
         else:
             raise _lacking(folder / "metrics.json", _STALE)
     for dataset in sorted({cell.dataset for cell in cells}):
-        for file, kept in (("split.json", found.splits), ("audit.json", found.audits)):
-            path = paths.split_folder(dataset) / file
-            content = _read_json(path, optional=partial)
-            if content is not None:
-                kept[dataset] = _facts(content, path) if file == "split.json" else content
+        folder = paths.split_folder(dataset)
+        if (split := _read(SplitSummary, folder / "split.json", optional=partial)) is not None:
+            found.splits[dataset] = split
+        if (audit := _read(AuditReport, folder / "audit.json", optional=partial)) is not None:
+            found.audits[dataset] = audit
     frame = pd.DataFrame(rows, columns=list(COLUMNS)).astype({"fold": "Int64", "value": "float64"})
     found.frame = frame.sort_values(KEY, ignore_index=True)
     return found
@@ -127,25 +129,13 @@ def collect(
     return found
 
 
-def _facts(content: dict[str, Any], path: Path) -> dict[str, Any]:
+def _read(kind: type[F], path: Path, *, optional: bool) -> F | None:
     try:
-        return whole_facts(content)
-    except ValueError as error:
-        raise _damaged(path, str(error)) from error
-
-
-def _read_json(path: Path, *, optional: bool) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        return kind.read(path)
     except FileNotFoundError:
         if optional:
             return None
         raise _lacking(path, None) from None
-    except (ValueError, UnicodeDecodeError) as error:
-        raise _damaged(path, str(error)) from error
-    if not isinstance(content, dict):
-        raise _damaged(path, type(content).__name__)
-    return content
 
 
 def _lacking(path: Path, found: str | None) -> BadData:
@@ -158,24 +148,15 @@ def _lacking(path: Path, found: str | None) -> BadData:
     )
 
 
-def _damaged(path: Path, found: str) -> BadData:
-    return BadData(
-        "A result cannot be read.",
-        where=str(path),
-        found=found,
-        remedy=f"rm {path}   # the next run writes it again",
-    )
-
-
 def _metrics(cell: Cell, path: Path, *, optional: bool) -> CellMetrics | None:
-    try:
-        metrics = CellMetrics.read(path)
-    except FileNotFoundError:
-        if optional:
-            return None
-        raise _lacking(path, None) from None
-    if metrics.cell != cell:
-        raise _damaged(path, f"those of {metrics.cell.name}")
+    metrics = _read(CellMetrics, path, optional=optional)
+    if metrics is not None and metrics.cell != cell:
+        raise BadData(
+            "A result cannot be read.",
+            where=str(path),
+            found=f"those of {metrics.cell.name}",
+            remedy=CellMetrics.remedy(path),
+        )
     return metrics
 
 

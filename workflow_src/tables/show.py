@@ -14,7 +14,6 @@ from rich.text import Text
 
 from workflow_src.cells import Cell
 from workflow_src.data.draws import STRENGTHS
-from workflow_src.data.leaky_windows import LEAKY
 from workflow_src.tables.notes import NOT_SHOWN
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.plan import (
@@ -78,14 +77,13 @@ def show(
 def _weakened(plan: TablePlan, results: Results) -> list[str]:
     """A line for each split that leaks, or could not be had as it was asked for."""
     lines = []
-    for name, facts in results.splits.items():
-        asked, proven = facts.get("declared"), facts["strength"]
-        if LEAKY in facts:
-            lines.append(f"  NOTE {name}: {'; '.join(facts['reasons'])}")
-        if not {asked, proven} <= set(STRENGTHS) or "shots" in facts:  # as it was asked for
+    for name, split in results.splits.items():
+        asked, proven, why = split.declared, split.strength, "; ".join(split.reasons)
+        if split.leaky is not None:
+            lines.append(f"  NOTE {name}: {why}")
+        if not {asked, proven} <= set(STRENGTHS) or split.shots is not None:  # as was asked for
             continue
         if STRENGTHS.index(asked) < STRENGTHS.index(proven):
-            why = "; ".join(facts.get("reasons", []))
             lines.append(f"  NOTE {name}: split by {asked} was asked for, {proven} is it: {why}")
     return lines
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.configuration import NetworkCell
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.data.windows import SpanReader
@@ -31,25 +31,25 @@ def usable_tasks(cell: NetworkCell, kept: Sequence[str]) -> TaskSet:
 
 
 def build_network(
-    cell: NetworkCell, kept: Sequence[str], reader: SpanReader, facts: Mapping[str, Any]
+    cell: NetworkCell, kept: Sequence[str], reader: SpanReader, split: SplitSummary
 ) -> MultiTaskNetwork:
     """The network of a cell, initialised from the cell's seed.
 
-    ``facts`` are the split's; ``kept`` the tasks that the split supports.
+    ``kept`` are the tasks that the split supports.
     """
     torch.manual_seed(cell.cell.seed)
     span, model = cell.dataset.span, cell.model
-    channels, counts = reader.channels, facts["anomaly_counts"]["train"]
+    channels, counts = reader.channels, split.anomaly_counts.train
     objectives = build_objectives(
         usable_tasks(cell, kept),
         facts=ObjectiveFacts(
             classes=reader.classes,
-            positives=counts["positive"],
-            negatives=counts["negative"],
+            positives=counts.positive,
+            negatives=counts.negative,
         ),
     )
     sizes = model.model_dump(exclude_none=True)
-    trunk = build_trunk(sizes, span.window, channels, facts["rate_hz"])
+    trunk = build_trunk(sizes, span.window, channels, split.rate_hz)
     shape = HeadShape(
         tokens=model.patch_count,
         width=model.width,

@@ -7,24 +7,23 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.artifacts.store_manifest import StoreManifest
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
 from workflow_src.code_digest import UNKNOWN, code_digest, joined, require_planned_code
 from workflow_src.configuration import NetworkCell, identity
 from workflow_src.data.label_support import require
-from workflow_src.data.split_files import read_split, truncation_facts
+from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
-from workflow_src.predictions import ScoreFacts, write_predictions
+from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Measured, Shrank
 from workflow_src.scheduling.journal import Journal
@@ -152,16 +151,16 @@ def _finish(
     """Write what is missing in `folder` of weights, report and predictions."""
     torch.set_num_threads(cell.training.torch_threads)
     turn_tf32_off()
-    # Only the facts are kept of the split: its table is the reader's, in few bytes a span.
-    facts_of_split, reader = _reader(cell, request.cache_mb)
-    kept, dropped = require(facts_of_split, cell.task_names, cell.dataset.unsupported_tasks)
+    # Only the summary is kept of the split: its table is the reader's, in few bytes a span.
+    split, reader = _reader(cell, request.cache_mb)
+    kept, dropped = require(split, cell.task_names, cell.dataset.unsupported_tasks)
     with contextlib.closing(reader):
         if not kept:
             if ranks.first:
                 places = (folder / WEIGHTS, folder / PREDICTIONS, folder / REPORT)
                 write_nothing_learned(cell, whole, dropped, reader, places)
             return
-        network = build_network(cell, kept, reader, facts_of_split)
+        network = build_network(cell, kept, reader, split)
         recovery = Recovery(
             network,
             request.spans_at_once(cell.training.batch_size, ranks.count),
@@ -180,7 +179,7 @@ def _finish(
         elif ranks.first:
             _add_code(folder / REPORT)
         if ranks.first:
-            _predict(cell, recovery, reader, facts_of_split, folder, request, watch)
+            _predict(cell, recovery, reader, split, folder, request, watch)
 
 
 def _add_code(report: Path) -> None:
@@ -191,13 +190,13 @@ def _add_code(report: Path) -> None:
         content.model_copy(update={"code": code}).write(report)
 
 
-def _reader(cell: NetworkCell, cache_mb: int) -> tuple[dict[str, Any], SpanReader]:
+def _reader(cell: NetworkCell, cache_mb: int) -> tuple[SplitSummary, SpanReader]:
     split = read_split(split_folder(cell.cell.dataset))
-    store, facts = rig_folder(cell.dataset.rig), split.facts
+    store, summary = rig_folder(cell.dataset.rig), split.summary
     reader = SpanReader(store, split, cell.dataset, cache_mb)
     del split
     trim()  # what reading a table of millions of spans took would stay beside what follows
-    return facts, reader
+    return summary, reader
 
 
 def _silent(event: Shrank) -> None:
@@ -208,18 +207,14 @@ def _predict(
     cell: NetworkCell,
     recovery: Recovery,
     reader: SpanReader,
-    facts_of_split: Mapping[str, Any],
+    split: SplitSummary,
     folder: Path,
     request: AttemptRequest,
     watch: Watch,
 ) -> None:
     load_weights(recovery.network, folder / WEIGHTS)
-    facts = ScoreFacts(
-        classes=reader.classes,
-        strength=facts_of_split["strength"],
-        mean_training_life_s=facts_of_split.get("mean_training_life_s"),
-        **truncation_facts(facts_of_split),
-    )
+    life_s = {"mean_training_life_s": split.mean_training_life_s}
+    facts = split.score_facts().model_copy(update=life_s)
     alone = Recovery(recovery.network, recovery.size, tell=recovery.tell)
     device, size = Ranks().device(request.accelerator), cell.training.batch_size
     predictions = predict(alone, reader, facts, size, device, watch.mark)

@@ -240,7 +240,7 @@ def classes_absent_from_test(world: Any) -> None:
     split = {"strategy": "unit", "test": {"unit_id": ["normal0", "b0"]}}
     for absent, supported in (([], False), (["inner"], True)):
         keys = {"split": {**split, "classes_absent_from_test": absent}}
-        reason = world.split(keys, new=True).facts["supported"]["classification"]
+        reason = world.split(keys, new=True).summary.supported["classification"]
         assert (reason is None) == supported
 
 
@@ -294,8 +294,8 @@ def note(world: Any) -> None:
 
 
 def span(world: Any) -> None:
-    facts = world.split({"span": {"window": 60, "horizon": 4}}).facts
-    assert (facts["window"], facts["horizon"]) == (60, 4)
+    summary = world.split({"span": {"window": 60, "horizon": 4}}).summary
+    assert (summary.window, summary.horizon) == (60, 4)
 
 
 def channel_kinds(world: Any) -> None:
@@ -333,13 +333,13 @@ def test_noise_db(world: Any) -> None:
 
 
 def unsupported_tasks(world: Any) -> None:
-    facts = world.split({"split": {"test": {"unit_id": ["normal0", "inner0"]}}}).facts
+    summary = world.split({"split": {"test": {"unit_id": ["normal0", "inner0"]}}}).summary
     tasks = ["classification", "rul_prediction"]
     drop = world.load(datasets__d={"unsupported_tasks": "drop"}).datasets["d"]
-    kept, dropped = require(facts, tasks, drop.unsupported_tasks)
+    kept, dropped = require(summary, tasks, drop.unsupported_tasks)
     assert (kept, list(dropped)) == (["classification"], ["rul_prediction"])
     with pytest.raises(UserError, match="unsupported_tasks: drop"):
-        require(facts, tasks, world.load().datasets["d"].unsupported_tasks)
+        require(summary, tasks, world.load().datasets["d"].unsupported_tasks)
 
 
 PROBES = {

@@ -1,4 +1,4 @@
-"""Keys of a rig's geometry, seen in the orders and in the facts of a split."""
+"""Keys of a rig's geometry, seen in the orders and in the summary of a split."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.loading import page_part
 from workflow_src.data.fault_orders import fault_orders
-from workflow_src.data.prepare import summary
+from workflow_src.data.prepare import in_words
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store
 
@@ -22,7 +22,7 @@ def orders(**keys: Any) -> dict[str, float]:
 
 
 def geometry(world: Any) -> None:
-    """It reaches the split's facts and what is printed, but not the recordings' param."""
+    """It reaches the split's summary and what is printed, but not the recordings' param."""
     folder = {"path": "x", "files": "{u}.csv", "rate_hz": 1, "fields": dict.fromkeys(FIELDS, "{u}")}
     files = {"source": "folder", "simulated": None, "folder": folder}
     without = world.load(rigs__bench=files)
@@ -33,12 +33,12 @@ def geometry(world: Any) -> None:
     with Store(world.store) as store:
         table = store.table.assign(speed_rpm="600")
     dataset = given.datasets["d"]
-    facts = make_split(table, dataset, "d", world.folder, known).facts
+    summary = make_split(table, dataset, "d", world.folder, known).summary
     # 40 samples at 100 Hz and 10 turns a second
-    assert facts["fault_periods_per_window"] == pytest.approx({"BPFO": 12.0, "BPFI": 20.0})
-    assert any("12.00 of BPFO" in line for line in summary(facts))
-    facts = make_split(table, dataset, "d", world.folder).facts
-    assert facts["fault_periods_per_window"] == {}
+    assert summary.fault_periods_per_window == pytest.approx({"BPFO": 12.0, "BPFI": 20.0})
+    assert any("12.00 of BPFO" in line for line in in_words(summary))
+    summary = make_split(table, dataset, "d", world.folder).summary
+    assert summary.fault_periods_per_window == {}
 
 
 FIELDS = ("unit_id", "condition", "run_id")

@@ -74,7 +74,7 @@ def shots_per_class(world: Any) -> None:
     for count in (1, 2):
         split = {**BY_SPEED, "shots": {"per_class": count}}
         assert len(tested(world, split, "recording_id")) == 6 - 2 * count
-        drawn = made(world, split).facts["shots"]["drawn"]
+        drawn = made(world, split).summary.shots.drawn
         assert {label: len(names) for label, names in drawn.items()} == {
             "normal": count,
             "inner": count,
@@ -86,7 +86,7 @@ def shots_of(world: Any) -> None:
         made(world, {**BY_SPEED, "shots": {"per_class": 1, "of": of}})
         for of in ("recordings", "blocks")
     )
-    assert (whole.facts["strength"], blocks.facts["strength"]) == ("run", "time_block")
+    assert (whole.summary.strength, blocks.summary.strength) == ("run", "time_block")
 
 
 def shots_spans(world: Any) -> None:
@@ -103,7 +103,7 @@ def shots_draws(world: Any) -> None:
 
 def shots_draw(world: Any) -> None:
     drawn = {
-        str(made(world, {**BY_SPEED, "shots": {"per_class": 1, "draw": i}}).facts["shots"]["drawn"])
+        str(made(world, {**BY_SPEED, "shots": {"per_class": 1, "draw": i}}).summary.shots.drawn)
         for i in range(5)
     }
     assert len(drawn) > 1
@@ -121,8 +121,8 @@ def allow_leakage(world: Any) -> None:
     with pytest.raises(UserError, match="allow_leakage: true"):
         names(world, NAIVE)
     assert names(world, {**NAIVE, "allow_leakage": True}) == ["alone"]
-    facts = made(world, {**NAIVE, "allow_leakage": True}, span={"stride": 8}).facts
-    assert facts["leaky"]["sharing_samples"] > 0
+    summary = made(world, {**NAIVE, "allow_leakage": True}, span={"stride": 8}).summary
+    assert summary.leaky.sharing_samples > 0
 
 
 PROBES = {

@@ -205,9 +205,9 @@ def network(world: Any, model: str = "net", task_set: str = "all", **files: Any)
     name = f"d/{model}/{task_set}/1"
     run = {"models": [model], "task_sets": [task_set]}
     reader = world.reader(files.get("datasets__d"))
-    facts = world.split(files.get("datasets__d")).facts
+    summary = world.split(files.get("datasets__d")).summary
     cell = NetworkCell.model_validate_json(json.dumps(world.cell(run, name, **files)))
-    return build_network(cell, cell.task_names, reader, facts)
+    return build_network(cell, cell.task_names, reader, summary)
 
 
 def batch(world: Any) -> Batch:

@@ -20,6 +20,7 @@ from workflow_src.data.split_files import SplitTable
 from workflow_src.data.store import Heading, Store, write_store
 
 from ...recordings import RECORDINGS
+from ...split_summaries import split_summary
 
 REPOSITORY = Path(__file__).parents[3]
 CONFIG = REPOSITORY / "config"
@@ -77,14 +78,11 @@ def by_hand(
     frame = pd.DataFrame(made)
     frame.insert(0, "span", np.arange(len(frame)))
     counts = frame["part"].value_counts()
-    facts = {
-        "dataset": "bench",
-        "rig": "bench",
-        "span": span,
-        "channel_kinds": list(kinds),
-        "spans": {part: int(counts.get(part, 0)) for part in ("train", "val", "test")},
-    }
-    return SplitTable(frame, facts)
+    spans = {part: int(counts.get(part, 0)) for part in ("train", "val", "test")}
+    summary = split_summary(
+        dataset="bench", rig="bench", span=span, channel_kinds=list(kinds), spans=spans
+    )
+    return SplitTable(frame, summary)
 
 
 def stored(folder: Path, rig: str) -> Store:

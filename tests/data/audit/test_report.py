@@ -109,9 +109,8 @@ def test_a_split_that_declares_its_leak_is_told_and_no_error(
               for start in rng.integers(0, 29_000, 30)]  # fmt: skip
     split = by_hand([(row, *one) for one in starts], ["vibration"])
     for strength, declared in (("time_block", False), ("leaky", True)):
-        write_split(
-            SplitTable(split.rows, split.facts | {"strength": strength}), Path("data/bench")
-        )
+        summary = split.summary.model_copy(update={"strength": strength})
+        write_split(SplitTable(split.rows, summary), Path("data/bench"))
         told = audit("bench")
         assert (leak(told) is None) == declared
         assert told.declared_leaky == declared

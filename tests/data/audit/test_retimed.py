@@ -130,7 +130,6 @@ def test_the_report_says_how_a_copy_is_played(tmp_path: Path) -> None:
     signals = pair(original, retimed(original, Fraction(-2)))
     signals = {**signals, "c": ("test", original[::-1, None])}
     store, split = bench(tmp_path, signals)
-    split.facts["strength"] = "unit"
     with store:
         text = as_text(report_of("bench", split, search(store, split), []))
     assert "'c' 0..20000 is train 'a' 0..20000: 20000 samples, backwards\n" in text

@@ -22,7 +22,7 @@ def pieces(store: Store, split: SplitTable) -> pd.DataFrame:
     recording) and, for each channel in use, ``RMS``, the log of the deviation of what the part
     uses, and ``offset``, its mean in the rig's unit. One recording is in memory at a time.
     """
-    reader = Reader(store, split.facts["channel_kinds"])
+    reader = Reader(store, split.summary.channel_kinds)
     table = store.table.set_index("recording_id", drop=False)
     sums: dict[tuple[str, str], list[NDArray[np.float64]]] = {}
     for segment in sorted(segments(split)):

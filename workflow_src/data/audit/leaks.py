@@ -78,10 +78,10 @@ class Search:
 
 def search(store: Store, split: SplitTable) -> Search:
     """All content that two parts share, found by what the samples are."""
-    reach = reach_of(int(split.facts["span"]))
+    reach = reach_of(split.summary.span)
     if reach is None:
         return Search([], None, 0)
-    reader = Reader(store, split.facts["channel_kinds"])
+    reader = Reader(store, split.summary.channel_kinds)
     wanted = segments(split)
     held = _Held(reader, [s for s in wanted if s.part != ORDER[0]], reach)
     found: list[Shared] = []

@@ -44,7 +44,7 @@ def audit(dataset: str) -> AuditReport:
             "as well; with the --configfile that names the dataset",
         )
     split = read_split(folder)
-    with Store(rig_folder(split.facts["rig"])) as store:
+    with Store(rig_folder(split.summary.rig)) as store:
         report = audited(dataset, split, store)
     write_report(report, folder)
     return report
@@ -73,9 +73,9 @@ def report_of(
             warnings.setdefault(task, []).append(shortcut.text)
     return AuditReport(
         dataset=dataset,
-        rig=split.facts["rig"],
+        rig=split.summary.rig,
         certain_from_samples=found.least,
-        declared_leaky=split.facts.get("strength") == LEAKY,
+        declared_leaky=split.summary.strength == LEAKY,
         shared_pairs=len(pairs),
         shared=tuple(pairs[:_MOST_PAIRS]),
         shared_spans=_shared_spans(split, found.found),
@@ -128,7 +128,7 @@ def _union(intervals: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _shared_spans(split: SplitTable, found: Sequence[Shared]) -> dict[str, SharedSpans]:
     """For val and test: spans that hold a shared sample, and all spans."""
-    span = int(split.facts["span"])
+    span = split.summary.span
     counts = {}
     for part in ORDER[1:]:
         held: dict[str, list[tuple[int, int]]] = {}

@@ -26,7 +26,7 @@ class Segment(NamedTuple):
 
 def segments(split: SplitTable) -> list[Segment]:
     """What each part covers of each recording, by part in ``ORDER``, then as in the split."""
-    span = int(split.facts["span"])
+    span = split.summary.span
     rows = split.rows[["recording_id", "part", "start"]]
     found = []
     for part in ORDER:
