@@ -27,7 +27,7 @@ _MAKERS: dict[Kind, tuple[str, ...]] = {
 }
 # Of tasks: the keys, which are in a cell.json, and what scores predictions, which can be scored
 # again without a training.
-_NOT_MAKERS = ("options.py", "registry.py", "score.py", "scores.py", "phm2012.py")
+_NOT_MAKERS = ("curves.py", "options.py", "registry.py", "score.py", "scores.py", "phm2012.py")
 
 
 @functools.cache

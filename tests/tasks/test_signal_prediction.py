@@ -65,6 +65,7 @@ def test_scores_from_statistics_equal_those_of_the_signals(predictions, seed):
         "mae": average(abs(p - y)),
         "mase": average(abs(p - y)) / average(abs(last - y)),
         "r2": sk.r2_score(y.ravel(), p.ravel(), sample_weight=flat),
+        "explained_variance": sk.explained_variance_score(y.ravel(), p.ravel(), sample_weight=flat),
         "pearson": moments[0, 1] / np.sqrt(moments[0, 0] * moments[1, 1]),
     }
     assert set(expected) == {metric.name for metric in METRICS}

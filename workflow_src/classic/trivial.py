@@ -21,7 +21,7 @@ from workflow_src.predictions import (
     TaskPredictions,
     targets_of,
 )
-from workflow_src.tasks.anomaly_detection.score import roc_curve
+from workflow_src.tasks.curves import roc_curve
 from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.rul_prediction.score import clock
 from workflow_src.tasks.scores import group_ids, recording_weights

@@ -20,9 +20,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workflow_src.tasks.anomaly_detection.score import area, average_precision, roc_curve
 from workflow_src.tasks.batch import Batch
 from workflow_src.tasks.classification.score import class_f1, class_recall, matthews
+from workflow_src.tasks.curves import area, average_precision, roc_curve
 from workflow_src.tasks.objective import Scale
 from workflow_src.tasks.scores import UndefinedError
 

@@ -6,6 +6,7 @@ lies in the training conditions: nothing of the test part enters it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.predictions import Predictions
+from workflow_src.tasks.curves import area, average_precision, partial_area, roc_curve
 from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
@@ -25,7 +27,7 @@ from workflow_src.tasks.scores import (
 
 _NAME = "anomaly_detection"
 _QUANTILE = 0.95
-_MAX_FPR = 0.1
+_ALARMS = 3  # in a row, that are believed
 _ROUNDING = 1e-9  # shares that differ by less are equal: sums of weights round
 
 
@@ -55,6 +57,14 @@ class Detected:
             float(weights @ (alarm & faulty) / (weights @ faulty)),
             float(weights @ (alarm & ~faulty) / (weights @ ~faulty)),
         )
+
+    @property
+    def shares(self) -> tuple[float, float, float, float]:
+        """Of the total weight: true alarms, false alarms, missed faults, rightly quiet spans."""
+        recall, false_alarms = self.rates
+        share = float(self.test.weights @ self.faulty)
+        found, false = recall * share, false_alarms * (1 - share)
+        return found, false, share - found, 1 - share - false
 
 
 def _detected(predictions: Predictions, row: str) -> Detected:
@@ -96,6 +106,43 @@ def f1(of: Detected) -> float:
     return 2 * recall * share / (recall * share + false_alarms * (1 - share) + share)
 
 
+@METRICS.add("F2", higher_is_better=True)
+def f2(of: Detected) -> float:
+    """5 P R / (4 P + R) of the alarms: recall counts twice as much as precision."""
+    found, false, missed, _ = of.shares
+    return 5 * found / (5 * found + 4 * missed + false)
+
+
+@METRICS.add("accuracy", higher_is_better=True)
+def accuracy(of: Detected) -> float:
+    """Share of spans that rightly alarm or rightly do not."""
+    found, _, _, quiet = of.shares
+    return found + quiet
+
+
+@METRICS.add("precision", higher_is_better=True)
+def precision(of: Detected) -> float:
+    """Share of alarms on faulty spans; undefined where nothing alarms."""
+    found, false, _, _ = of.shares
+    return ratio(found, found + false, "nothing alarms")
+
+
+@METRICS.add("specificity", higher_is_better=True)
+def specificity(of: Detected) -> float:
+    """Share of healthy spans that do not alarm."""
+    return 1 - of.rates[1]
+
+
+@METRICS.add("Matthews", higher_is_better=True, low=-1)
+def matthews(of: Detected) -> float:
+    """Correlation of alarm and fault (Matthews 1975); undefined where all or nothing alarms."""
+    found, false, missed, quiet = of.shares
+    spread = (found + false) * (missed + quiet) * (found + missed) * (false + quiet)
+    if spread <= _ROUNDING**2:
+        raise UndefinedError("all spans alarm, or none does")
+    return float((found * quiet - false * missed) / np.sqrt(spread))
+
+
 @METRICS.add("balanced accuracy", higher_is_better=True)
 def balanced_accuracy(of: Detected) -> float:
     """Mean of recall and specificity."""
@@ -121,6 +168,53 @@ def fpr_at_95_tpr(of: Detected) -> float:
     return float(false[true >= 0.95 - _ROUNDING].min())
 
 
+@METRICS.add("equal error rate", higher_is_better=False)
+def equal_error_rate(of: Detected) -> float:
+    """Where the curve, straight between its points, has as many false alarms as missed faults."""
+    false, true = of.curve
+    excess = false + true - 1  # from -1 to 1, never falling
+    after = int((excess >= 0).argmax())
+    share = -excess[after - 1] / (excess[after] - excess[after - 1])
+    return float(false[after - 1] + share * (false[after] - false[after - 1]))
+
+
+@METRICS.add("log loss", higher_is_better=False, high=math.inf, unit="nat")
+def log_loss(of: Detected) -> float:
+    """Mean of -log p of the kind that a span is of, with p the logistic function of its output."""
+    away = np.where(of.faulty, -of.test.output, of.test.output)
+    return float(of.test.weights @ np.logaddexp(0, away))
+
+
+@METRICS.add("Brier", higher_is_better=False, high=2)
+def brier(of: Detected) -> float:
+    """Mean of the squared distance of p from the kind of a span, summed over both (Brier 1950)."""
+    away = np.where(of.faulty, -of.test.output, of.test.output)
+    wrong = np.exp(-np.logaddexp(0, -away))  # (n,) probability of the other kind
+    return float(2 * of.test.weights @ wrong**2)
+
+
+@METRICS.add("detection delay", higher_is_better=False, high=math.inf, unit="s")
+def detection_delay(of: Detected) -> float:
+    """Time from the onset of a fault to the third alarm in a row, averaged over runs.
+
+    The outputs of a recording are averaged before the threshold. Undefined where no onset is known,
+    or a run has no three alarms in a row after its own.
+    """
+    spans = of.test.spans.assign(output=of.test.output)
+    spans = spans[spans["onset_s"].notna() & (spans["time_s"] >= spans["onset_s"])]
+    if spans.empty:
+        raise UndefinedError("no onset of a fault is known")
+    limit, delays = threshold(of.validation), []
+    for (_, run), own in spans.groupby(["rig", "run_id"]):
+        shown = own.groupby("recording_id")[["time_s", "onset_s", "output"]].mean()
+        shown = shown.sort_values("time_s")
+        in_a_row = (shown["output"] > limit).rolling(_ALARMS).sum() == _ALARMS
+        if not in_a_row.any():
+            raise UndefinedError(f"run {run} has no {_ALARMS} alarms in a row after its onset")
+        delays.append(float((shown["time_s"] - shown["onset_s"])[in_a_row].iloc[0]))
+    return float(np.mean(delays))
+
+
 def threshold(validation: Scored) -> float:
     """Score above which a span alarms: the weighted 95th percentile of healthy validation spans.
 
@@ -135,43 +229,6 @@ def threshold(validation: Scored) -> float:
     order = np.argsort(healthy.output, kind="stable")
     reached = healthy.weights[order].cumsum() >= _QUANTILE - _ROUNDING
     return float(healthy.output[order][reached.argmax()])
-
-
-def _by_threshold(
-    output: Floats, faulty: NDArray[np.bool_], weights: Floats
-) -> tuple[Floats, Floats]:
-    """Weight of false and of true alarms, for each distinct threshold from the highest down."""
-    distinct, which = np.unique(-output, return_inverse=True)
-    false = np.bincount(which, weights * ~faulty, minlength=len(distinct)).cumsum()
-    true = np.bincount(which, weights * faulty, minlength=len(distinct)).cumsum()
-    return false, true
-
-
-def roc_curve(output: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple[Floats, Floats]:
-    """False and true positive rates, (0, 0) first; equal scores are one step."""
-    false, true = _by_threshold(output, faulty, weights)
-    return np.append(0.0, false / false[-1]), np.append(0.0, true / true[-1])
-
-
-def area(fpr: Floats, tpr: Floats) -> float:
-    """Area under the curve by trapezia, ties counting one half."""
-    return float(np.diff(fpr) @ (tpr[1:] + tpr[:-1]) / 2)
-
-
-def partial_area(fpr: Floats, tpr: Floats, limit: float = _MAX_FPR) -> float:
-    """Area for false positive rates up to `limit`, standardised to 0.5 at chance (McClish 1989)."""
-    inside = fpr <= limit
-    height = np.interp(limit, fpr, tpr)  # the last of equal abscissae
-    part = area(np.append(fpr[inside], limit), np.append(tpr[inside], height))
-    chance = limit**2 / 2
-    return float((1 + (part - chance) / (limit - chance)) / 2)
-
-
-def average_precision(output: Floats, faulty: NDArray[np.bool_], weights: Floats) -> float:
-    """Precision at each distinct threshold, weighted by the recall that it adds."""
-    false, true = _by_threshold(output, faulty, weights)
-    gained = np.diff(true, prepend=0.0)
-    return ratio(float(gained @ (true / (true + false))), float(true[-1]), "no faulty span in test")
 
 
 score = METRICS.score

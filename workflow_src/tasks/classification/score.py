@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from workflow_src.predictions import Predictions
+from workflow_src.tasks.curves import area, average_precision, roc_curve
 from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
@@ -21,6 +23,7 @@ from workflow_src.tasks.scores import (
 )
 
 _BINS = 15
+_ROUNDING = 1e-12  # of sums of weights
 
 
 @dataclass(frozen=True)
@@ -82,6 +85,95 @@ def recording_accuracy(of: Classified) -> float:
     truth[ids] = of.target
     hits = float((totals.argmax(1) == truth).sum())
     return ratio(hits, len(totals), "no recording in test")
+
+
+@METRICS.add("top-2 accuracy", higher_is_better=True)
+def top_2_accuracy(of: Classified) -> float:
+    """Share of spans whose class is among the two of largest logit, the first of equal ones first.
+
+    Undefined for two classes, of which it would always be.
+    """
+    if len(of.classes) < 3:
+        raise UndefinedError("fewer than three classes")
+    logits = of.test.output  # (n, K)
+    own = np.take_along_axis(logits, of.target[:, None], 1)  # (n, 1)
+    earlier = np.arange(logits.shape[1]) < of.target[:, None]  # (n, K)
+    before = (logits > own) | ((logits == own) & earlier)
+    return float(of.test.weights @ (before.sum(1) < 2))
+
+
+@METRICS.add("macro precision", higher_is_better=True)
+def macro_precision(of: Classified) -> float:
+    """Mean over classes of the share of what is predicted as a class that is of it.
+
+    Undefined where a class is absent from test or never predicted.
+    """
+    confusion = of.every_class()
+    predicted = confusion.sum(0)  # (K,)
+    never = [name for name, share in zip(of.classes, predicted, strict=True) if not share]
+    if never:
+        raise UndefinedError("never predicted: " + ", ".join(never))
+    return float((np.diag(confusion) / predicted).mean())
+
+
+@METRICS.add("weighted F1", higher_is_better=True)
+def weighted_f1(of: Classified) -> float:
+    """Mean of 2 P R / (P + R) over the classes in test, each by its share."""
+    shares = of.confusion.sum(1)  # (K,)
+    there = shares > 0
+    f1 = 2 * np.diag(of.confusion)[there] / (shares + of.confusion.sum(0))[there]
+    return float(shares[there] @ f1 / shares.sum())
+
+
+@METRICS.add("macro Jaccard", higher_is_better=True)
+def macro_jaccard(of: Classified) -> float:
+    """Mean over classes of TP / (TP + FP + FN); undefined where a class is absent from test."""
+    confusion = of.every_class()
+    found = np.diag(confusion)
+    return float((found / (confusion.sum(0) + confusion.sum(1) - found)).mean())
+
+
+@METRICS.add("Cohen's kappa", higher_is_better=True, low=-1)
+def cohens_kappa(of: Classified) -> float:
+    """(p_o - p_e) / (1 - p_e) of the agreement and that by chance (Cohen 1960).
+
+    Undefined where only one class occurs and is predicted.
+    """
+    total = of.confusion.sum()
+    chance = float(of.confusion.sum(0) @ of.confusion.sum(1) / total**2)
+    agreement = float(np.trace(of.confusion) / total)
+    if 1 - chance <= _ROUNDING:
+        raise UndefinedError("only one class in test and in what is predicted")
+    return (agreement - chance) / (1 - chance)
+
+
+@METRICS.add("macro AUROC", higher_is_better=True)
+def macro_auroc(of: Classified) -> float:
+    """Mean over classes of the AUROC of one against the rest (Hand & Till 2001, by class).
+
+    Undefined where a class is absent from test or alone in it.
+    """
+    return _over_classes(of, lambda *ranked: area(*roc_curve(*ranked)))
+
+
+@METRICS.add("macro average precision", higher_is_better=True)
+def macro_average_precision(of: Classified) -> float:
+    """Mean over classes of the average precision of one against the rest.
+
+    Undefined where a class is absent from test or alone in it.
+    """
+    return _over_classes(of, average_precision)
+
+
+def _over_classes(
+    of: Classified, metric: Callable[[Floats, NDArray[np.bool_], Floats], float]
+) -> float:
+    """Mean over classes of a metric of its log-odds, which keep the order of saturated spans."""
+    of.every_class()
+    if len(of.classes) < 2:
+        raise UndefinedError("only one class in test")
+    columns = enumerate(log_odds(of.test.output).T)
+    return float(np.mean([metric(odds, of.target == k, of.test.weights) for k, odds in columns]))
 
 
 @METRICS.add("worst recall", higher_is_better=True)
@@ -153,6 +245,16 @@ def softmax(logits: Floats) -> Floats:
     exponential = np.exp(logits - logits.max(1, keepdims=True))
     probability: Floats = exponential / exponential.sum(1, keepdims=True)
     return probability
+
+
+def log_odds(logits: Floats) -> Floats:
+    """(n, K) log of p / (1 - p) of each class: ordered as p, and finite where p rounds to 1."""
+    odds = np.empty_like(logits)
+    for k in range(logits.shape[1]):
+        # Sorted differences: spans of equal probabilities get equal odds, to the bit.
+        above = np.sort(np.delete(logits, k, 1) - logits[:, [k]], 1)  # (n, K - 1)
+        odds[:, k] = -np.logaddexp.reduce(above, 1)
+    return odds
 
 
 def calibration_error(

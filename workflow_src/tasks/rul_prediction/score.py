@@ -26,6 +26,10 @@ from workflow_src.tasks.scores import (
     ratio,
 )
 
+_ALPHA = 0.2  # of the truth, or of a life: an error up to it is near
+_LAMBDA = 0.5  # share of life left at which it is looked at
+_CONSTANT = 1e-9  # values that differ by less are one: means of equal numbers round
+
 
 @dataclass(frozen=True)
 class Lives:
@@ -92,6 +96,66 @@ def late_share(of: Lives) -> float:
     return of.mean(lambda run: float((run["error"] > 0).mean()))
 
 
+@METRICS.add("R2", higher_is_better=True, low=-math.inf)
+def r2(of: Lives) -> float:
+    """1 - squared error / squared deviation of the truth of a run, averaged over runs.
+
+    Undefined where the truth of a run does not vary: it has one snapshot.
+    """
+    return of.mean(_r2)
+
+
+@METRICS.add("Pearson", higher_is_better=True, low=-1)
+def pearson(of: Lives) -> float:
+    """Correlation of prediction and truth of a run, averaged over runs.
+
+    Undefined where either does not vary in a run.
+    """
+    return of.mean(_correlation)
+
+
+@METRICS.add("Spearman", higher_is_better=True, low=-1)
+def spearman(of: Lives) -> float:
+    """Correlation of the ranks of prediction and truth of a run, ties sharing theirs (Spearman
+    1904), averaged over runs; undefined where either does not vary in a run.
+    """
+    return of.mean(lambda run: _correlation(run, ranked=True))
+
+
+@METRICS.add("alpha-lambda accuracy", higher_is_better=True)
+def alpha_lambda_accuracy(of: Lives) -> float:
+    """Share of runs of which, half-way through life, the prediction is within 20 % of the truth.
+
+    Saxena et al. 2010, alpha 0.2 and lambda 0.5, at the first snapshot from there on. Undefined
+    where a run has none before its end.
+    """
+    return of.mean(_is_near)
+
+
+@METRICS.add("relative accuracy", higher_is_better=True, low=-math.inf)
+def relative_accuracy(of: Lives) -> float:
+    """1 - |error| / truth at the same snapshot (Saxena et al. 2010), averaged over runs."""
+    return of.mean(_relative_accuracy)
+
+
+@METRICS.add("cumulative relative accuracy", higher_is_better=True, low=-math.inf)
+def cumulative_relative_accuracy(of: Lives) -> float:
+    """Mean of 1 - |error| / truth over the snapshots of a run before its end, averaged over runs.
+
+    Saxena et al. 2010 with uniform weights. Undefined where a run has no such snapshot.
+    """
+    return of.mean(_cumulative_accuracy)
+
+
+@METRICS.add("prognostic horizon", higher_is_better=True, unit="life")
+def prognostic_horizon(of: Lives) -> float:
+    """Share of life left when the error is first at most 20 % of a life, averaged over runs.
+
+    Saxena et al. 2010, alpha 0.2. 0 for a run whose error never is: it ends without a warning.
+    """
+    return of.mean(_first_within)
+
+
 @METRICS.add("skill against clock", higher_is_better=True, low=-math.inf)
 def skill_clock(of: Lives) -> float:
     """1 - RMSE / RMSE of `clock`; undefined without the mean training life or times in life."""
@@ -115,12 +179,13 @@ def phm2012_full_run(of: Lives) -> float:
 
 
 def snapshots(test: Scored) -> list[tuple[int, pd.DataFrame]]:
-    """For each run its table of snapshots: ``true``, ``error`` (fractions) and ``time_s``."""
+    """For each run its table of snapshots: ``true``, ``predicted``, ``error`` and ``time_s``."""
     spans = pd.DataFrame(
         {
             "run": group_ids(test.spans, "run_id"),
             "recording": group_ids(test.spans, "recording_id"),
             "true": test.target,
+            "predicted": test.output,
             "error": test.output - test.target,
             "time_s": test.spans["time_s"].to_numpy(np.float64),
         }
@@ -143,6 +208,54 @@ def _rmse_last_30(run: pd.DataFrame) -> float:
     if not len(last):
         raise UndefinedError("a test run has no snapshot in the last 30 % of its life")
     return _rms(last)
+
+
+def _r2(run: pd.DataFrame) -> float:
+    spread = float(((run["true"] - run["true"].mean()) ** 2).sum())
+    if spread <= _CONSTANT**2 * len(run):
+        raise UndefinedError("a test run has the same life left at all of its snapshots")
+    return 1 - float((run["error"] ** 2).sum()) / spread
+
+
+def _correlation(run: pd.DataFrame, *, ranked: bool = False) -> float:
+    pair = run[["true", "predicted"]]
+    if ((pair.max() - pair.min()) <= _CONSTANT).any():
+        raise UndefinedError("prediction or truth of a test run does not vary")
+    values = (pair.rank() if ranked else pair).to_numpy()
+    centred = values - values.mean(0)  # (n, 2)
+    product, spread = centred[:, 0] @ centred[:, 1], np.sqrt((centred**2).sum(0).prod())
+    return float(product / spread)
+
+
+def _at_half_life(run: pd.DataFrame) -> tuple[float, float]:
+    """Error and truth at the first snapshot with half of the life left or less, but some."""
+    later = run[(run["true"] <= _LAMBDA) & (run["true"] > 0)]
+    if later.empty:
+        raise UndefinedError("a test run has no snapshot between half of its life and its end")
+    first = int(later["true"].to_numpy().argmax())
+    return float(later["error"].iloc[first]), float(later["true"].iloc[first])
+
+
+def _is_near(run: pd.DataFrame) -> float:
+    error, truth = _at_half_life(run)
+    return float(abs(error) <= _ALPHA * truth)
+
+
+def _relative_accuracy(run: pd.DataFrame) -> float:
+    error, truth = _at_half_life(run)
+    return 1 - abs(error) / truth
+
+
+def _cumulative_accuracy(run: pd.DataFrame) -> float:
+    before = run[run["true"] > 0]
+    if before.empty:
+        raise UndefinedError("a test run has no snapshot before its end")
+    return float((1 - before["error"].abs() / before["true"]).mean())
+
+
+def _first_within(run: pd.DataFrame) -> float:
+    near = run["true"][run["error"].abs() <= _ALPHA]
+    return float(near.max()) if len(near) else 0.0
 
 
 score = METRICS.score

@@ -41,6 +41,7 @@ STATISTICS = (
     "product",
 )
 _SKILL_GROUPS = ("step_1", "steps_2_8", "steps_9_32")
+_CONSTANT = 1e-9  # a variance below this share of the mean square is rounding
 _STILL = 1e-6  # a deviation below this share of the mean is rounding of a constant
 
 
@@ -106,7 +107,7 @@ class Forecasts:
         """Share of the variance of all horizons that is explained."""
         variance = self("truth_squared") - self("truth") ** 2
         error = self.per_value("squared", tuple(GROUPS), short=True)
-        if variance <= 1e-9 * self("truth_squared"):
+        if variance <= _CONSTANT * self("truth_squared"):
             raise UndefinedError("the horizons are constant")
         return 1 - error / variance
 
@@ -114,7 +115,8 @@ class Forecasts:
         """Correlation of forecast and truth over all horizons."""
         truth = self("truth_squared") - self("truth") ** 2
         forecast = self("forecast_squared") - self("forecast") ** 2
-        if truth <= 1e-9 * self("truth_squared") or forecast <= 1e-9 * self("forecast_squared"):
+        still = truth <= _CONSTANT * self("truth_squared")
+        if still or forecast <= _CONSTANT * self("forecast_squared"):
             raise UndefinedError("the forecasts or the horizons are constant")
         product = self("product") - self("truth") * self("forecast")
         return float(product / np.sqrt(truth * forecast))
@@ -177,6 +179,19 @@ def mase(of: Forecasts) -> float:
 def _r2(of: Forecasts) -> float:
     """See `Forecasts.r2`."""
     return of.r2()
+
+
+@METRICS.add("explained variance", higher_is_better=True, low=-math.inf)
+def explained_variance(of: Forecasts) -> float:
+    """1 - Var(error) / Var(truth) over all horizons: as R2, but a constant offset costs nothing.
+
+    Undefined where the horizons are constant.
+    """
+    variance = of("truth_squared") - of("truth") ** 2
+    if variance <= _CONSTANT * of("truth_squared"):
+        raise UndefinedError("the horizons are constant")
+    offset = of("forecast") - of("truth")
+    return 1 - (nmse(of) - offset**2) / variance
 
 
 @METRICS.add("Pearson", higher_is_better=True, low=-1, name="pearson")
