@@ -57,10 +57,14 @@ def _declaring(section: type[BaseModel], key: str) -> type[BaseModel]:
 
 
 PROBES, KEYS = _probes(), _keys()
-# These train whole cells.
-TRAINS = re.compile(r"(Training\..*|Augmentation\.(noise_db|scale)|Request\.cache_mb)")
+# These train whole cells, build many networks or divide a rig many times.
+SLOW = re.compile(
+    r"(Training|Augmentation|Model|Architecture|Shots)\..*|Request\.cache_mb|Rotation\.folds?"
+    r"|Dataset\.(amplitude|test_noise_db)|Split\.(seed|strategy)|RulKeys\.inputs"
+)
+FAST = {"Model.kernel", "Architecture.width", "Augmentation.shift", "Shots.per_class"}
 CASES = [
-    pytest.param(key, marks=pytest.mark.slow) if TRAINS.fullmatch(key) else key
+    pytest.param(key, marks=pytest.mark.slow) if SLOW.fullmatch(key) and key not in FAST else key
     for key in sorted(PROBES)
 ]
 

@@ -76,6 +76,7 @@ def assert_all_marked(drafts):
 # -- the reference rigs ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_femto(data_root, tmp_path):
     drafts, rig, table = built(data_root / "FEMTO", tmp_path, data_root)
     assert_all_marked(drafts)
@@ -125,6 +126,7 @@ def test_hit_sm(data_root, tmp_path):
     assert set(table["speed_rpm"]) == {"600", "1200"}
 
 
+@pytest.mark.slow
 def test_gfd(data_root, tmp_path):
     drafts, _, table = built(data_root / "GFD_gearbox", tmp_path, data_root)
     assert_all_marked(drafts)

@@ -393,6 +393,7 @@ def test_the_spacing_survives_records_that_are_left_out(tmp_path: Path) -> None:
     assert {r.life_s for r in found} == {2400.0}
 
 
+@pytest.mark.slow
 def test_the_life_is_that_of_the_simulated_run(tmp_path: Path) -> None:
     options = SimulatedOptions(kind="run_to_failure", units_per_class=3, samples=256)
     simulated = list(simulate(options))

@@ -386,6 +386,7 @@ def test_a_rig_that_is_no_union_may_tell_its_native_rate(tmp_path):
 # ------------------------------------------------------------------------------- real rigs
 
 
+@pytest.mark.slow
 def test_the_three_bearing_rigs_become_one_at_12_khz(data_root, tmp_path):
     rigs = REPOSITORY / "config" / "rigs"
 

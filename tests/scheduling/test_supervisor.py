@@ -313,6 +313,7 @@ def pid_of_child(tmp_path: Path) -> int:
     return int((tmp_path / "pid").read_text())
 
 
+@pytest.mark.fast_cases("15")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_and_waited_for(
     supervisor: Callable[..., subprocess.Popen[str]],

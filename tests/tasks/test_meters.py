@@ -154,7 +154,7 @@ def two_kinds(size, share, healthy, faulty, seed=0):
     return fault.astype(np.float32), logit.astype(np.float32)
 
 
-@pytest.mark.fast_cases("usual", "saturated at both ends", "few spans")
+@pytest.mark.fast_cases("usual", "few spans")
 @pytest.mark.parametrize(
     ("drawn", "auroc", "precision"),
     [
