@@ -117,6 +117,7 @@ def test_cwru_says_that_its_rates_are_mixed(data_root, tmp_path):
     assert rig.folder.array == "X*_DE_time"
 
 
+@pytest.mark.slow
 def test_hit_sm(data_root, tmp_path):
     drafts, _, table = built(data_root / "HIT_SM", tmp_path, data_root)
     assert_all_marked(drafts)

@@ -69,6 +69,7 @@ def read(root: Path, recordings: list[Recording], *defects: str, **options: Any)
 # -- arrays and table ------------------------------------------------------------------------------
 
 
+@pytest.mark.fast_cases("*float32", "*int16")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int16", "uint8", "int64"])
 @pytest.mark.parametrize("shape", files.SHAPES)
 def test_any_shape_and_type_of_array(tmp_path: Path, shape: str, dtype: str) -> None:
@@ -193,6 +194,7 @@ LINES_OF_LIVES = {
 }
 
 
+@pytest.mark.fast_cases("[a-l]*")
 @pytest.mark.parametrize("defect", sorted(LINES))
 def test_a_defect_gives_its_line(tmp_path: Path, defect: str) -> None:
     found, made = read(tmp_path, FAULTS, defect)

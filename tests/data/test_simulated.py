@@ -81,7 +81,7 @@ def test_any_options_give_well_formed_recordings(kind, seed, units, speeds, samp
         assert all(r.run_id == r.recording_id for r in rig)
 
 
-@pytest.mark.fast_cases("bearing", "gearbox")
+@pytest.mark.fast_cases("bearing")
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_seed_same_bytes_other_seed_other_bytes(kind):
     first, again = recordings(kind=kind, samples=512), recordings(kind=kind, samples=512)
@@ -124,7 +124,7 @@ def test_wrong_options_are_refused(wrong):
         SimulatedOptions.model_validate({"kind": "bearing"} | wrong)
 
 
-@pytest.mark.fast_cases("*-bearing", "key0-*")
+@pytest.mark.fast_cases("*-bearing", "key0-gearbox")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "key", [{"seed": 5}, {"speeds_rpm": (1000.0,)}, {"rate_hz": 16000.0}, {"snr_db": 20.0}]

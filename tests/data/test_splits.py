@@ -130,7 +130,8 @@ def test_no_two_parts_share_a_sample(
     reach = 64 + gap  # a span, and what a filter smears over a border
     for run in set(rows["run_id"]):
         owner = np.full(at.max() + 64 + reach, "", dtype=object)  # of each sample of the run
-        for begin, part in zip(at[rows["run_id"] == run], rows["part"][rows["run_id"] == run]):
+        own = (rows["run_id"] == run).to_numpy()
+        for begin, part in zip(at[own], rows["part"][own], strict=True):
             assert set(owner[begin : begin + 64]) <= {"", part}
             owner[begin : begin + 64] = part
         one, other = owner[:-reach], owner[reach:]

@@ -206,7 +206,7 @@ def highest(example):
     return f[inside][a[inside].argmax()] / example.shaft_hz
 
 
-@pytest.mark.fast_cases("bearing_sim", "life_sim")
+@pytest.mark.fast_cases("bearing_sim")
 @pytest.mark.parametrize("name", ["bearing_sim", "life_sim", "hit_sm"])
 def test_each_fault_has_the_highest_line_at_its_own_order(name, prepared):
     examples = {e.title: e for e in seen(prepared(name)).examples}

@@ -244,6 +244,7 @@ def test_show_counts_what_failed(bearing: Any) -> None:
     assert "2 of 3 seeds; no result: ended by an error (seed 43)" in text
 
 
+@pytest.mark.slow
 def test_planning_imports_nothing_heavy() -> None:
     heavy = "('torch', 'matplotlib', 'rich', 'workflow_src.tables.results')"
     code = f"import sys, workflow_src.tables.plan; print([m for m in {heavy} if m in sys.modules])"

@@ -93,7 +93,7 @@ def interrupt_after_save(cell: Path, saves: int, minutes: float) -> bool:
     return False
 
 
-@pytest.mark.fast_cases("2")
+@pytest.mark.slow
 @pytest.mark.parametrize("epoch", [1, 2, 3])
 def test_stopped_at_the_end_of_an_epoch(write_cell: WriteCell, epoch: int) -> None:
     expected = undisturbed(write_cell, **BATCH)
@@ -104,7 +104,7 @@ def test_stopped_at_the_end_of_an_epoch(write_cell: WriteCell, epoch: int) -> No
     assert expected["steps"] == 3 * STEPS
 
 
-@pytest.mark.fast_cases("7")
+@pytest.mark.slow
 @pytest.mark.parametrize("step", range(1, 2 * STEPS + 1))
 def test_stopped_after_any_step(write_cell: WriteCell, step: int) -> None:
     expected = undisturbed(write_cell, epochs=2, **BATCH)
@@ -181,6 +181,7 @@ def test_the_weights_of_the_best_epoch_are_kept(write_cell: WriteCell) -> None:
     assert outcome(whole)["weights"] == outcome(stopped)["weights"]
 
 
+@pytest.mark.slow
 def test_a_resumed_epoch_counts_the_seconds_before(write_cell: WriteCell) -> None:
     cell = write_cell("a", epochs=1, **BATCH)
     assert interrupt_after_save(cell, 2, EVERY_BATCH)
@@ -199,7 +200,7 @@ def test_a_checkpoint_holds_nothing_that_runs_code(write_cell: WriteCell) -> Non
     assert (checkpoint["cell"]["epoch"], checkpoint["cell"]["position"]) == (0, 3)
 
 
-@pytest.mark.fast_cases("7-flipped", "7-lost", "1-cut")
+@pytest.mark.fast_cases("7-flipped")
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "lost"])
 @pytest.mark.parametrize("saves", [1, 7])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(

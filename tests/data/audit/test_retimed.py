@@ -199,7 +199,7 @@ def click(at: int, seed: int, level: float) -> NDArray:
     return signal
 
 
-@pytest.mark.fast_cases("two tones*", "pulses at half*")
+@pytest.mark.fast_cases("two tones*")
 @pytest.mark.parametrize(
     ("one", "other"),
     [
