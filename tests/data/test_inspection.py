@@ -186,7 +186,7 @@ WRITERS = {
 STATED = {".csv", ".npz", ".mat", ".h5", ".wav", ".tdms"}
 
 
-@pytest.mark.fast_cases(".csv", ".npy", ".mat", ".h5", ".wav", ".tdms", ".parquet")
+@pytest.mark.fast_cases(".csv", ".h5")
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_folder_of_each_format(tmp_path, ending):
     folder = tmp_path / "My bench"

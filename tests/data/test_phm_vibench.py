@@ -340,6 +340,7 @@ def test_what_is_no_finite_number_is_none(text: str) -> None:
     assert number(text) is None
 
 
+@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from([-2, -1, 0, 1, 2, None]), st.booleans(), st.booleans()),

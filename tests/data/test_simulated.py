@@ -212,7 +212,7 @@ def test_lives_are_labelled_consistently():
     assert {parts[0].attributes["growth"] for parts in runs.values()} == set(ONSETS)
 
 
-@pytest.mark.fast_cases("1")
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_lives_spread_five_fold_and_amplitude_carries_the_damage(seed):
     runs = defaultdict(list)

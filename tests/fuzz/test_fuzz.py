@@ -89,6 +89,7 @@ def test_an_honest_reader_is_not_blamed(executor: Executor, kind: str) -> None:
     assert result.verdict is Verdict.EQUAL, result.detail
 
 
+@pytest.mark.fast_cases("a row is cut", "the rate is off", "another error")
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_reader_is_seen(
     executor: Executor, monkeypatch: pytest.MonkeyPatch, fault: str

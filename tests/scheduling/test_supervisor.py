@@ -343,6 +343,7 @@ def test_who_is_told_and_says_nothing_is_tried_again(
     assert events(runs)[-1]["cause"] == "terminated"
 
 
+@pytest.mark.slow
 def test_a_child_that_ignores_the_first_signal_is_killed_after_the_second(
     supervisor: Callable[..., subprocess.Popen[str]], runs: Path, tmp_path: Path
 ) -> None:

@@ -209,6 +209,7 @@ def test_show(bearing: Any) -> None:
     assert "\x1b[1m0.850" in show(bearing.plan.to_json(), styled=True)
 
 
+@pytest.mark.fast_cases("30")
 @pytest.mark.parametrize("length", [4, 30])
 def test_a_wide_table_goes_on_beneath(study: Any, length: int) -> None:
     study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}

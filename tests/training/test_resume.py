@@ -170,6 +170,7 @@ def test_early_stopping_and_best_weights_are_resumed(write_cell: WriteCell, stop
         assert outcome(cell) == expected, f"stopped after epoch {epoch} of {epochs}"
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_best_epoch_are_kept(write_cell: WriteCell) -> None:
     """They are those of an undisturbed run of just so many epochs (at a constant rate)."""
     constant = {"schedule": "constant", "warmup_share": 0.0}
@@ -222,6 +223,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert resumed == (["previous.ckpt"] if saves > 1 else [])
 
 
+@pytest.mark.slow
 def test_a_kill_inside_a_save_leaves_nothing_behind(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_finished_cell_has_its_outputs_and_no_optimizer_state(write_cell: Writ
     assert report["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_the_micro_batch_changes_nothing_but_rounding(write_cell: WriteCell) -> None:
     one, other = write_cell("one"), write_cell("other")
     attempt(one)

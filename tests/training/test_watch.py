@@ -165,6 +165,7 @@ with Watch(print, every_s=1000) as watch:
     assert found["host_mb"] - base == pytest.approx(90, abs=4)
 
 
+@pytest.mark.slow
 def test_memory_of_workers_counts() -> None:
     code = """
 import subprocess, time

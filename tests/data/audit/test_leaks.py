@@ -157,6 +157,7 @@ def test_a_copy_of_few_levels_is_found_all_the_same(levels: int, seed: int, shif
     assert -shift in {one.shift for one in result.found}
 
 
+@pytest.mark.fast_cases("constant", "ramp", "short tone")
 @pytest.mark.parametrize(
     "constant",
     [

@@ -97,6 +97,7 @@ def test_a_ratio_near_one_on_trial_is_measured(ratio: float, drift: float) -> No
     assert one.ratio == pytest.approx(float(exact), rel=1e-4)
 
 
+@pytest.mark.fast_cases("chebyshev")
 @pytest.mark.parametrize(
     "resampled",
     [
@@ -271,7 +272,7 @@ def test_halves_of_every_simulated_gearbox_recording_are_no_copies(tmp_path: Pat
         assert search(store, whole(store.table, parts, ["vibration"])).found == []
 
 
-@pytest.mark.fast_cases("hit_sm*")
+@pytest.mark.slow
 @pytest.mark.parametrize(("rig", "name"), [("uestc", "I_1200_5"), ("hit_sm", "IR2_1200")])
 def test_an_even_machine_measured_again_at_another_rate_is_no_copy(
     tmp_path: Path, rig: str, name: str
