@@ -340,7 +340,6 @@ def test_what_is_no_finite_number_is_none(text: str) -> None:
     assert number(text) is None
 
 
-@pytest.mark.slow
 @given(
     st.lists(
         st.tuples(st.sampled_from([-2, -1, 0, 1, 2, None]), st.booleans(), st.booleans()),
@@ -351,10 +350,10 @@ def test_what_is_no_finite_number_is_none(text: str) -> None:
 def test_a_class_needs_a_label_and_a_flag(rows: list[tuple[int | None, bool, bool]]) -> None:
     from workflow_src.data.report import DataReport
     from workflow_src.data.sources.phm_vibench.labels import faults
-    from workflow_src.data.sources.phm_vibench.table import Row
+    from workflow_src.data.sources.phm_vibench.table import MetadataRow
 
     made = [
-        Row(
+        MetadataRow(
             id=str(k),
             cells={"Label": "" if label is None else str(label)},
             label=label,
