@@ -1,7 +1,7 @@
 # make run        the environment if it is not there, then the default run and its tables
 # make test       the same environment, then the fast tests
 # make test-slow  tests that run the real workflow, train for long or provoke real failures; every
-#                 example of the properties, of which `make test` tries a fifth
+#                 example of the properties, of which `make test` tries a tenth
 # make test-slurm tests on a real Slurm that they start on this host (root; Debian's packages)
 # make test-gpu   tests on the GPU of this machine
 # make test-all   every test

@@ -1,4 +1,4 @@
-"""How many examples a property is tried on: all of them, or a fifth in the profile `fast`."""
+"""How many examples a property is tried on: all of them, or a tenth in the profile `fast`."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Any
 
 from hypothesis import settings
 
-LEAST = 5
+LEAST = 3
 
 
 def register_profiles() -> None:
     """`fast` by default; `pytest --hypothesis-profile full` tries every example."""
     settings.register_profile("full", settings.default, max_examples=100, deadline=None)
-    settings.register_profile("fast", settings.get_profile("full"), max_examples=20)
+    settings.register_profile("fast", settings.get_profile("full"), max_examples=10)
     settings.load_profile("fast")
 
 

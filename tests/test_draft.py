@@ -40,6 +40,7 @@ def test_an_unknown_name_is_answered_by_the_nearest_and_the_list() -> None:
     assert "bearing-datasets list" in str(caught.value)
 
 
+@pytest.mark.fast_cases("cwru", "paderborn", "xjtu_sy", "ims", "vbl_va001", "hust*", "subf*")
 @pytest.mark.parametrize("name", names())
 def test_a_draft_is_taken_by_the_configuration(name: str) -> None:
     texts = made(name)

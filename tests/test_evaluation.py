@@ -103,6 +103,7 @@ def test_a_failure_keeps_the_metrics_before(tmp_path, predictions):
     assert path.read_text() == "before"
 
 
+@pytest.mark.slow
 def test_evaluation_and_baselines_import_neither_torch_nor_sklearn():
     code = (
         "import sys; import workflow_src.evaluation, workflow_src.classic.trivial;"

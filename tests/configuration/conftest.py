@@ -103,6 +103,17 @@ def bench_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+_TEXTS: dict[str, str] = {}
+
+
+def _as_text(keys: Mapping[str, Any]) -> str:
+    """The YAML of `keys`, made once: most files of most worlds are alike."""
+    known = repr(keys)
+    if known not in _TEXTS:
+        _TEXTS[known] = yaml.safe_dump(keys, sort_keys=False)
+    return _TEXTS[known]
+
+
 class World:
     """The study above; every call takes the keys that are other than there."""
 
@@ -129,7 +140,7 @@ class World:
                 path.write_text(keys)
             else:
                 own = merged(FILES.get(name, {}), keys)
-                path.write_text(yaml.safe_dump(own, sort_keys=False))
+                path.write_text(_as_text(own))
 
     def load(self, run: Mapping[str, Any] | None = None, **files: Any) -> Configuration:
         """The configuration; `models__net={...}` changes config/models/net.yaml."""

@@ -13,7 +13,9 @@ RUN: dict[str, Any] = {"models": ["net", "pt", "tr"]}
 
 
 def identities(world: Any, run: dict[str, Any] | None = None, **files: Any) -> dict[str, str]:
-    return {name: world.cell({**RUN, **(run or {})}, name, **files)["identity"] for name in CELLS}
+    loaded = world.load({**RUN, **(run or {})}, **files)
+    cells = {name: name.split("/") for name in CELLS}
+    return {name: loaded.resolve(*of, int(seed)).identity for name, (*of, seed) in cells.items()}
 
 
 def changed(world: Any, run: dict[str, Any] | None = None, **files: Any) -> set[str]:

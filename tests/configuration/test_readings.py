@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from workflow_src.configuration.command_line import over_files, typed
 from workflow_src.configuration.lines import COMMAND_LINE
-from workflow_src.configuration.loading import _datasets, _one, load
+from workflow_src.configuration.loading import _datasets, _one
 from workflow_src.configuration.reading import read
 from workflow_src.configuration.schema import Rig
 from workflow_src.configuration.strict_yaml import TextPlace, parse
@@ -382,10 +382,3 @@ def test_every_shipped_file_is_accepted_and_means_the_same(path: Path) -> None:
 def test_every_block_of_the_documentation_is_accepted(block: str) -> None:
     for document in re.split(r"^# ---- .*\n", block, flags=re.MULTILINE):
         assert parse(document, FILE) == yaml.safe_load(document)
-
-
-def test_every_shipped_run_loads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPOSITORY)
-    default = read(REPOSITORY / "config/config.yaml")
-    for path in sorted((REPOSITORY / "config/experiments").glob("*.yaml")):
-        load({**default, **read(path), "hardware": "local"}, REPOSITORY / "config", [path])

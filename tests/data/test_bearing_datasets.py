@@ -273,6 +273,7 @@ def test_a_channel_that_no_recording_has_is_an_error(rig: Rig) -> None:
         rig.recordings(channels={"x": "vibration", "yy": "vibration"})
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_recordings(rig: Rig) -> None:
     def peak(count: int, name: str) -> int:
         for i in range(count):

@@ -407,6 +407,7 @@ SHAPES = {
 }
 
 
+@pytest.mark.fast_cases("uestc", "cwru", "hit_sm", "gfd")
 @pytest.mark.parametrize("name", SHAPES)
 def test_a_rig_is_what_its_publisher_lists(rig, name):
     store, options, listed = rig(name)
@@ -441,6 +442,7 @@ def direct(path, row):
     return np.loadtxt(path, delimiter=sep, usecols=(4, 5))
 
 
+@pytest.mark.fast_cases("uestc", "cwru", "hit_sm")
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_samples_of_a_rig_are_those_of_its_files(rig, data_root, name):
     store, _, listed = rig(name)
@@ -452,6 +454,7 @@ def test_the_samples_of_a_rig_are_those_of_its_files(rig, data_root, name):
         np.testing.assert_array_equal(read, expected)
 
 
+@pytest.mark.slow
 def test_femto_lives(rig):
     store, _, listed = rig("femto")
     table = store.table

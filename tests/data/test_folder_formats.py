@@ -221,6 +221,7 @@ def test_a_file_of_another_kind_is_named(tmp_path, ending):
         only(tmp_path, ending)
 
 
+@pytest.mark.fast_cases(".npy", ".h5", "73.mat", ".tdms", ".wav")
 @pytest.mark.parametrize("ending", [".npy", ".h5", "73.mat", ".parquet", ".tdms", ".wav"])
 def test_a_large_file_is_never_held_twice(tmp_path, ending):
     samples = np.zeros((1_000_000, 1), np.float64)  # 8 MB, of which 4 MB as float32

@@ -76,6 +76,7 @@ def assert_all_marked(drafts):
 # -- the reference rigs ---------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_femto(data_root, tmp_path):
     drafts, rig, table = built(data_root / "FEMTO", tmp_path, data_root)
     assert_all_marked(drafts)
@@ -116,6 +117,7 @@ def test_cwru_says_that_its_rates_are_mixed(data_root, tmp_path):
     assert rig.folder.array == "X*_DE_time"
 
 
+@pytest.mark.slow
 def test_hit_sm(data_root, tmp_path):
     drafts, _, table = built(data_root / "HIT_SM", tmp_path, data_root)
     assert_all_marked(drafts)
@@ -125,6 +127,7 @@ def test_hit_sm(data_root, tmp_path):
     assert set(table["speed_rpm"]) == {"600", "1200"}
 
 
+@pytest.mark.slow
 def test_gfd(data_root, tmp_path):
     drafts, _, table = built(data_root / "GFD_gearbox", tmp_path, data_root)
     assert_all_marked(drafts)
@@ -183,7 +186,7 @@ WRITERS = {
 STATED = {".csv", ".npz", ".mat", ".h5", ".wav", ".tdms"}
 
 
-@pytest.mark.fast_cases(".csv", ".npy", ".mat", ".h5", ".wav", ".tdms", ".parquet")
+@pytest.mark.fast_cases(".csv", ".h5")
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_folder_of_each_format(tmp_path, ending):
     folder = tmp_path / "My bench"

@@ -126,6 +126,7 @@ def test_without_leave_the_error_shows_the_yaml(tmp_path: Path) -> None:
         load(_run(), tmp_path)
 
 
+@pytest.mark.slow
 def test_every_table_says_leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shipped dataset on the recordings, from its split to CSV, Markdown, LaTeX and screen."""
     if not (RECORDINGS / "CWRU").is_dir():

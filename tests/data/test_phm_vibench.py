@@ -69,6 +69,7 @@ def read(root: Path, recordings: list[Recording], *defects: str, **options: Any)
 # -- arrays and table ------------------------------------------------------------------------------
 
 
+@pytest.mark.fast_cases("*float32", "*int16")
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int16", "uint8", "int64"])
 @pytest.mark.parametrize("shape", files.SHAPES)
 def test_any_shape_and_type_of_array(tmp_path: Path, shape: str, dtype: str) -> None:
@@ -193,6 +194,7 @@ LINES_OF_LIVES = {
 }
 
 
+@pytest.mark.fast_cases("[a-l]*")
 @pytest.mark.parametrize("defect", sorted(LINES))
 def test_a_defect_gives_its_line(tmp_path: Path, defect: str) -> None:
     found, made = read(tmp_path, FAULTS, defect)
@@ -348,10 +350,10 @@ def test_what_is_no_finite_number_is_none(text: str) -> None:
 def test_a_class_needs_a_label_and_a_flag(rows: list[tuple[int | None, bool, bool]]) -> None:
     from workflow_src.data.report import DataReport
     from workflow_src.data.sources.phm_vibench.labels import faults
-    from workflow_src.data.sources.phm_vibench.table import Row
+    from workflow_src.data.sources.phm_vibench.table import MetadataRow
 
     made = [
-        Row(
+        MetadataRow(
             id=str(k),
             cells={"Label": "" if label is None else str(label)},
             label=label,
@@ -393,6 +395,7 @@ def test_the_spacing_survives_records_that_are_left_out(tmp_path: Path) -> None:
     assert {r.life_s for r in found} == {2400.0}
 
 
+@pytest.mark.slow
 def test_the_life_is_that_of_the_simulated_run(tmp_path: Path) -> None:
     options = SimulatedOptions(kind="run_to_failure", units_per_class=3, samples=256)
     simulated = list(simulate(options))

@@ -130,6 +130,7 @@ def test_the_users_files_are_left_as_they_are(tmp_path: Path) -> None:
     assert written.path.stat().st_mtime_ns == times
 
 
+@pytest.mark.slow
 def test_a_file_that_somebody_has_locked_is_read(tmp_path: Path) -> None:
     """Shared file systems: a lock of another program, or none to be had, must not stop it."""
     written, _ = made(tmp_path)

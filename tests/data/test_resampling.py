@@ -40,6 +40,7 @@ def inside(signal: np.ndarray) -> np.ndarray:
     return signal[SUPPORT:-SUPPORT]
 
 
+@pytest.mark.fast_cases("0.1-*", "0.9*-51200-12000")
 @pytest.mark.parametrize(("native", "common"), RATES)
 @pytest.mark.parametrize("share", [0.002, 0.1, 0.5, 1 - TRANSITION])
 def test_a_tone_in_the_passband_comes_out_as_it_would_have_been_recorded(native, common, share):
@@ -52,6 +53,7 @@ def test_a_tone_in_the_passband_comes_out_as_it_would_have_been_recorded(native,
     np.testing.assert_allclose(inside(made), inside(expected), atol=1e-3)
 
 
+@pytest.mark.fast_cases("0.0-*", "0.99-51200-12000")
 @pytest.mark.parametrize(("native", "common"), [pair for pair in RATES if pair[0] > pair[1]])
 @pytest.mark.parametrize("place", [0.0, 0.25, 0.5, 0.99])
 def test_a_tone_above_the_new_nyquist_frequency_is_gone(native, common, place):
@@ -174,7 +176,7 @@ def test_blocks_change_no_bit(length, block, terms):
         np.testing.assert_array_equal(resampled(signal, Fraction(*terms)), whole)
 
 
-@pytest.mark.fast_cases("48*")
+@pytest.mark.fast_cases("48000-*")
 @pytest.mark.parametrize(("native", "common"), [(48828, 12000), (20000, 11999), (48000, 12000)])
 def test_memory_does_not_grow_with_the_terms_or_the_length(native, common):
     signal = np.zeros((2_000_000, 2), np.float32)

@@ -81,6 +81,7 @@ def test_any_options_give_well_formed_recordings(kind, seed, units, speeds, samp
         assert all(r.run_id == r.recording_id for r in rig)
 
 
+@pytest.mark.fast_cases("bearing")
 @pytest.mark.parametrize("kind", KINDS)
 def test_same_seed_same_bytes_other_seed_other_bytes(kind):
     first, again = recordings(kind=kind, samples=512), recordings(kind=kind, samples=512)
@@ -89,6 +90,7 @@ def test_same_seed_same_bytes_other_seed_other_bytes(kind):
     assert digest(first) != digest(recordings(kind=kind, samples=512, seed=2))
 
 
+@pytest.mark.fast_cases("bearing")
 @pytest.mark.parametrize("kind", ["bearing", "gearbox"])
 def test_another_speed_leaves_the_other_recordings_as_they_were(kind):
     few = {r.recording_id: r for r in recordings(kind=kind, speeds_rpm=[1500], samples=512)}
@@ -103,6 +105,7 @@ def test_bytes_do_not_hang_on_the_last_digit():
     np.testing.assert_array_equal(signal * STEPS_PER_G, np.round(signal * STEPS_PER_G))
 
 
+@pytest.mark.slow
 def test_all_three_rigs_are_small():
     assert sum(r.signal.nbytes for kind in KINDS for r in recordings(kind=kind)) < 30e6
 
@@ -121,7 +124,7 @@ def test_wrong_options_are_refused(wrong):
         SimulatedOptions.model_validate({"kind": "bearing"} | wrong)
 
 
-@pytest.mark.fast_cases("*-bearing", "*-gearbox", "key0-run_to_failure")
+@pytest.mark.fast_cases("*-bearing", "key0-gearbox")
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize(
     "key", [{"seed": 5}, {"speeds_rpm": (1000.0,)}, {"rate_hz": 16000.0}, {"snr_db": 20.0}]
@@ -209,6 +212,7 @@ def test_lives_are_labelled_consistently():
     assert {parts[0].attributes["growth"] for parts in runs.values()} == set(ONSETS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_lives_spread_five_fold_and_amplitude_carries_the_damage(seed):
     runs = defaultdict(list)

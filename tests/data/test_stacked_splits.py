@@ -56,6 +56,18 @@ def store_of(root: Path, **keys: Any) -> pd.DataFrame:
     return Store(folder).table
 
 
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The table of three files a class."""
+    return store_of(files(tmp_path_factory.mktemp("three")))
+
+
+@pytest.fixture(scope="module")
+def six(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
+    """The table of six files a class."""
+    return store_of(files(tmp_path_factory.mktemp("six"), units=6))
+
+
 def dataset(split: dict[str, Any]) -> Dataset:
     return Dataset.model_validate({"rig": "bench", "span": SPAN, "split": split})
 
@@ -92,19 +104,20 @@ REFUSED = [
 ]
 
 
+@pytest.mark.fast_cases("split[026]")
 @pytest.mark.parametrize("split", REFUSED)
 def test_blocks_of_windows_that_may_overlap_are_refused_and_the_remedy_works(
-    tmp_path: Path, split: dict[str, Any]
+    three: pd.DataFrame, split: dict[str, Any]
 ) -> None:
-    table = store_of(files(tmp_path))
     if "rotation" in split:
         split = {**split, "rotation": {"folds": 3, "fold": 0}}
     with pytest.raises(UserError, match="may overlap") as caught:
-        make_split(table, dataset(split), "d")
-    made = make_split(table, dataset(remedied(caught.value, split)), "d")
-    assert shared(made, table) == 0
+        make_split(three, dataset(split), "d")
+    made = make_split(three, dataset(remedied(caught.value, split)), "d")
+    assert shared(made, three) == 0
 
 
+@pytest.mark.fast_cases("split0")
 @pytest.mark.parametrize(
     "split",
     [
@@ -117,13 +130,11 @@ def test_blocks_of_windows_that_may_overlap_are_refused_and_the_remedy_works(
         },
     ],
 )
-def test_whole_files_in_parts_share_nothing(tmp_path: Path, split: dict[str, Any]) -> None:
-    table = store_of(files(tmp_path, units=6))
-    assert shared(make_split(table, dataset({"test_share": 0.4, **split}), "d"), table) == 0
+def test_whole_files_in_parts_share_nothing(six: pd.DataFrame, split: dict[str, Any]) -> None:
+    assert shared(make_split(six, dataset({"test_share": 0.4, **split}), "d"), six) == 0
 
 
-def test_shots_of_blocks_are_refused_and_the_remedy_works(tmp_path: Path) -> None:
-    table = store_of(files(tmp_path, units=6))
+def test_shots_of_blocks_are_refused_and_the_remedy_works(six: pd.DataFrame) -> None:
     split = {
         "strategy": "unit",
         "test_share": 0.4,
@@ -131,8 +142,8 @@ def test_shots_of_blocks_are_refused_and_the_remedy_works(tmp_path: Path) -> Non
         "shots": {"per_class": 2, "of": "blocks"},
     }
     with pytest.raises(UserError, match="may overlap") as caught:
-        make_split(table, dataset(split), "d")
-    assert shared(make_split(table, dataset(remedied(caught.value, split)), "d"), table) == 0
+        make_split(six, dataset(split), "d")
+    assert shared(make_split(six, dataset(remedied(caught.value, split)), "d"), six) == 0
 
 
 def test_where_no_draw_is_possible_the_way_out_is_more_files(tmp_path: Path) -> None:
@@ -164,12 +175,11 @@ def test_the_guard_sees_for_itself_that_windows_are_divided(tmp_path: Path) -> N
     require_disjoint(rows.assign(part="train"), table, 64)
 
 
-def test_a_leaky_split_does_not_claim_to_count_every_shared_window(tmp_path: Path) -> None:
-    table = store_of(files(tmp_path))
+def test_a_leaky_split_does_not_claim_to_count_every_shared_window(three: pd.DataFrame) -> None:
     keys = {"strategy": "naive_windows", "allow_leakage": True}
     split = {**keys, "validation": {"strategy": "naive_windows"}}
-    made = make_split(table, dataset(split), "d")
-    assert shared(made, table) > made.summary.leaky.sharing_samples
+    made = make_split(three, dataset(split), "d")
+    assert shared(made, three) > made.summary.leaky.sharing_samples
     assert "at least" in made.summary.reasons[0]
 
 
@@ -180,6 +190,7 @@ def test_a_field_of_the_name_that_marks_windows_is_refused(tmp_path: Path) -> No
             store_of(tmp_path, fields={**FIELDS, name: "{unit}"})
 
 
+@pytest.mark.fast_cases("256-[12]")
 @pytest.mark.parametrize("units", [1, 2, 3, 4])
 @pytest.mark.parametrize("length", [LENGTH, 1024, 4096])
 def test_inspect_drafts_a_split_that_is_allowed(tmp_path: Path, units: int, length: int) -> None:

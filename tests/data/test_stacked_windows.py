@@ -67,6 +67,7 @@ def remedies(error: BaseException) -> list[dict[str, Any]]:
     return [yaml.safe_load(line) for line in re.findall(r"^ +(\w+: .+?)(?: +#.*)?$", text, re.M)]
 
 
+@pytest.mark.fast_cases("*[!x]")
 @pytest.mark.parametrize("ending", [*ARRAYS, *TABLES])
 @pytest.mark.parametrize("chosen", [None, [0]])
 def test_windows_never_become_channels_in_silence(
@@ -187,6 +188,7 @@ def test_inspect_drafts_windows_as_windows(tmp_path: Path, ending: str) -> None:
     assert "tried: the first 3 recordings are read by this draft" in text
 
 
+@pytest.mark.fast_cases("*[!x]")
 @pytest.mark.parametrize("ending", TABLES)
 @pytest.mark.parametrize("stem", ["", "x", "sample_"])
 def test_a_label_among_numbered_samples_is_asked_about(tmp_path, ending, stem):

@@ -144,6 +144,7 @@ def _configuration() -> Any:
     return load(run, CONFIG)
 
 
+@pytest.mark.slow
 def test_the_challenge_on_the_recordings(femto: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Times and lives against the recordings; the score of the clock against one by hand."""
     monkeypatch.chdir(femto)
@@ -180,6 +181,7 @@ def test_the_challenge_on_the_recordings(femto: Path, monkeypatch: pytest.Monkey
     assert values["phm2012_full_run"] == pytest.approx(by_hand("full_run_rul_s"), rel=1e-3)
 
 
+@pytest.mark.slow
 def test_leave_one_bearing_out_needs_no_list(femto: Path) -> None:
     with Store(femto / "data" / "femto") as store:
         table = store.table

@@ -267,7 +267,7 @@ def dataset(**split: Any) -> Dataset:
     )
 
 
-@pytest.mark.fast_cases("*-two")
+@pytest.mark.fast_cases("rig-two")
 @pytest.mark.parametrize("held_out", ["one", "two", "three"])
 @pytest.mark.parametrize("validation", ["time_block", "unit", "rig"])
 def test_a_rig_held_out_is_neither_trained_nor_validated_on(tmp_path, held_out, validation):
@@ -386,6 +386,7 @@ def test_a_rig_that_is_no_union_may_tell_its_native_rate(tmp_path):
 # ------------------------------------------------------------------------------- real rigs
 
 
+@pytest.mark.slow
 def test_the_three_bearing_rigs_become_one_at_12_khz(data_root, tmp_path):
     rigs = REPOSITORY / "config" / "rigs"
 

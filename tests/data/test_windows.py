@@ -180,7 +180,7 @@ def test_the_cache_stays_within_its_bound(store: Path, monkeypatch: pytest.Monke
     assert reader.kept_bytes == 2 * 4 * LENGTH * 2
 
 
-@pytest.mark.fast_cases("2")
+@pytest.mark.slow
 @pytest.mark.parametrize("recordings_kept", [0, 2, 21])
 def test_spans_of_all_channels_are_the_same_kept_or_not(store: Path, recordings_kept: int) -> None:
     room = recordings_kept * 4 * LENGTH * 3 / 2**20

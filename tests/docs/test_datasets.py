@@ -28,6 +28,7 @@ def test_the_page_is_what_its_command_prints() -> None:
     assert len(rows) == 2 + 69 + 18
 
 
+@pytest.mark.slow
 def test_the_snakefile_imports_nothing_of_the_package() -> None:
     code = "import sys, workflow_src.targets; print([m for m in sys.modules if 'bearing_d' in m])"
     done = subprocess.run(

@@ -44,7 +44,7 @@ CONFIG = Path(__file__).parents[2] / "config"
 SIMULATED = ("bearing_sim", "gearbox_sim", "life_sim")
 REAL = ("cwru", "hit_sm", "uestc", "gfd", "femto")
 SHOWN = [
-    pytest.param(name, marks=() if name in ("bearing_sim", "hit_sm") else pytest.mark.slow)
+    pytest.param(name, marks=() if name == "bearing_sim" else pytest.mark.slow)
     for name in (*SIMULATED, *REAL)
 ]
 OWN = {"inner": "BPFI", "outer": "BPFO", "ball": "2 BSF"}
@@ -165,7 +165,7 @@ def test_marks_stand_at_the_harmonics_of_each_order(prepared):
     assert max(expected.values()) < example.top
 
 
-@pytest.mark.fast_cases("bearing_sim", "gearbox_sim")
+@pytest.mark.fast_cases("bearing_sim")
 @pytest.mark.parametrize("name", SIMULATED)
 def test_classes_share_every_scale(name, prepared):
     rig = seen(prepared(name))
@@ -206,6 +206,7 @@ def highest(example):
     return f[inside][a[inside].argmax()] / example.shaft_hz
 
 
+@pytest.mark.fast_cases("bearing_sim")
 @pytest.mark.parametrize("name", ["bearing_sim", "life_sim", "hit_sm"])
 def test_each_fault_has_the_highest_line_at_its_own_order(name, prepared):
     examples = {e.title: e for e in seen(prepared(name)).examples}
@@ -218,6 +219,7 @@ def test_each_fault_has_the_highest_line_at_its_own_order(name, prepared):
     assert place == pytest.approx(round(place), abs=0.04)
 
 
+@pytest.mark.slow
 def test_cwru_shows_its_races_at_the_speed_of_the_recording(prepared):
     examples = {e.title: e for e in seen(prepared("cwru")).examples}
     assert {e.rate_hz for e in examples.values()} == {48000.0}  # one that all classes share
@@ -226,6 +228,7 @@ def test_cwru_shows_its_races_at_the_speed_of_the_recording(prepared):
         assert place == pytest.approx(round(place), abs=0.02), fault
 
 
+@pytest.mark.slow
 def test_a_damaged_tooth_strikes_once_a_turn(prepared):
     examples = {e.title: e for e in seen(prepared("gearbox_sim")).examples}
     broken, normal = examples["broken"], examples["normal"]

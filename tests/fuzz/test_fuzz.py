@@ -82,12 +82,14 @@ PLANTED: dict[str, tuple[Change, Verdict]] = {
 }
 
 
+@pytest.mark.fast_cases(*list(valid.KINDS)[:3])
 @pytest.mark.parametrize("kind", valid.KINDS)
 def test_an_honest_reader_is_not_blamed(executor: Executor, kind: str) -> None:
     result = executor.run(seed_of(kind))
     assert result.verdict is Verdict.EQUAL, result.detail
 
 
+@pytest.mark.fast_cases("a row is cut", "the rate is off", "another error")
 @pytest.mark.parametrize("fault", PLANTED)
 def test_a_planted_reader_is_seen(
     executor: Executor, monkeypatch: pytest.MonkeyPatch, fault: str
@@ -107,6 +109,7 @@ def test_a_recording_that_is_lost_is_seen(
     assert executor.run(seed).verdict is Verdict.SILENT
 
 
+@pytest.mark.slow
 def test_memory_is_measured(executor: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
     seed = VALID[0].seed
     held = executor.run(seed).peak_mb

@@ -166,7 +166,7 @@ def test_lower_precision_runs_and_stays_close(backbone: str, embedding: str) -> 
     assert (lower - exact).abs().mean() < 0.05 * exact.abs().max()
 
 
-@pytest.mark.fast_cases("dlinear", "fno")
+@pytest.mark.fast_cases("dlinear")
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_a_few_steps_lower_the_loss(backbone: str) -> None:
     """Tones of two pitches in noise, to be told apart from a head that averages the tokens."""

@@ -113,13 +113,17 @@ def race(folder: Path, processes: int, rounds: int, how: str) -> None:
 
 
 @pytest.mark.parametrize("how", ["releases", "dies"])
-@pytest.mark.parametrize("rounds", [8, pytest.param(60, marks=pytest.mark.slow)])
-def test_racing_processes_hold_it_one_at_a_time(tmp_path: Path, how: str, rounds: int) -> None:
+@pytest.mark.parametrize(
+    ("processes", "rounds"), [(4, 8), pytest.param(8, 60, marks=pytest.mark.slow)]
+)
+def test_racing_processes_hold_it_one_at_a_time(
+    tmp_path: Path, how: str, processes: int, rounds: int
+) -> None:
     folder = tmp_path / "runs"
     folder.mkdir()
-    race(folder, 8, rounds, how)
+    race(folder, processes, rounds, how)
     number, last = newest(folder)
-    assert number == 8 * rounds  # each hold had a number of its own
+    assert number == processes * rounds  # each hold had a number of its own
     assert names(folder) == {f"lock.{each}" for each in range(1, number + 1)}
     assert last is not None
     assert ("released" in last) == (how == "releases")

@@ -313,6 +313,7 @@ def test_the_table_shows_first_what_is_to_be_looked_at() -> None:
     assert "1 h 02 min" in rows[0]
 
 
+@pytest.mark.slow
 def test_watch_shows_the_grid_again_until_ctrl_c(folder: Path) -> None:
     file = paths.results(STUDY, CELL) / "cell.json"
     file.parent.mkdir(parents=True)

@@ -313,6 +313,7 @@ def pid_of_child(tmp_path: Path) -> int:
     return int((tmp_path / "pid").read_text())
 
 
+@pytest.mark.fast_cases("15")
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_and_waited_for(
     supervisor: Callable[..., subprocess.Popen[str]],
@@ -331,6 +332,7 @@ def test_a_signal_is_passed_on_and_waited_for(
     assert log == ""
 
 
+@pytest.mark.slow
 def test_who_is_told_and_says_nothing_is_tried_again(
     supervisor: Callable[..., subprocess.Popen[str]], runs: Path, tmp_path: Path
 ) -> None:
@@ -341,6 +343,7 @@ def test_who_is_told_and_says_nothing_is_tried_again(
     assert events(runs)[-1]["cause"] == "terminated"
 
 
+@pytest.mark.slow
 def test_a_child_that_ignores_the_first_signal_is_killed_after_the_second(
     supervisor: Callable[..., subprocess.Popen[str]], runs: Path, tmp_path: Path
 ) -> None:
@@ -385,6 +388,7 @@ def test_a_killed_supervisor_takes_its_child_along_and_the_next_writes_the_end(
     assert len(events(runs)) == 6  # it is written once
 
 
+@pytest.mark.slow
 def test_a_child_whose_supervisor_died_before_its_first_line_dies(tmp_path: Path) -> None:
     done = subprocess.run(
         [*child(*PARENTED), "--report", "1"],
@@ -443,6 +447,7 @@ def test_a_second_supervisor_says_for_whom_it_waits_and_then_runs(
     assert started == [first.pid, second.pid]
 
 
+@pytest.mark.slow
 def test_who_waits_and_is_told_to_end_leaves_no_trace(
     supervisor: Callable[..., subprocess.Popen[str]], runs: Path, tmp_path: Path
 ) -> None:
@@ -483,6 +488,7 @@ def test_a_journal_that_cannot_be_written_is_told_and_the_lock_let_go(
     (small_disk / "filler").unlink()
 
 
+@pytest.mark.slow
 def test_an_end_that_does_not_fit_is_written_by_the_next(
     small_disk: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

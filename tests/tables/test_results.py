@@ -208,6 +208,7 @@ def test_show(bearing: Any) -> None:
     assert "\x1b[1m0.850" in show(bearing.plan.to_json(), styled=True)
 
 
+@pytest.mark.fast_cases("12")
 @pytest.mark.parametrize("length", [4, 12])
 def test_a_wide_table_goes_on_beneath(study: Any, length: int) -> None:
     study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}
@@ -244,6 +245,7 @@ def test_show_counts_what_failed(bearing: Any) -> None:
     assert "2 of 3 seeds; no result: ended by an error (seed 43)" in text
 
 
+@pytest.mark.slow
 def test_planning_imports_nothing_heavy() -> None:
     heavy = "('torch', 'matplotlib', 'rich', 'workflow_src.tables.results')"
     code = f"import sys, workflow_src.tables.plan; print([m for m in {heavy} if m in sys.modules])"

@@ -56,6 +56,7 @@ def network(backbone: str = "patchtst", **changes: Any) -> MultiTaskNetwork:
     return MultiTaskNetwork(trunk, objectives, HeadShape(TOKENS, WIDTH, 6, CHANNELS, 2))
 
 
+@pytest.mark.fast_cases("dlinear*", "*-patch-window")
 @pytest.mark.parametrize("normalisation", ["window", "none"])
 @pytest.mark.parametrize("embedding", ["patch", "hse"])
 @pytest.mark.parametrize("backbone", BACKBONES)

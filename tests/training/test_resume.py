@@ -93,17 +93,18 @@ def interrupt_after_save(cell: Path, saves: int, minutes: float) -> bool:
     return False
 
 
-def test_stopped_at_the_end_of_an_epoch(write_cell: WriteCell) -> None:
+@pytest.mark.slow
+@pytest.mark.parametrize("epoch", [1, 2, 3])
+def test_stopped_at_the_end_of_an_epoch(write_cell: WriteCell, epoch: int) -> None:
     expected = undisturbed(write_cell, **BATCH)
-    for epoch in (1, 2, 3):
-        cell = write_cell(f"stopped{epoch}", **BATCH)
-        assert interrupt_after_save(cell, epoch, NEVER_INSIDE)
-        attempt(cell, told())
-        assert outcome(cell) == expected
+    cell = write_cell("stopped", **BATCH)
+    assert interrupt_after_save(cell, epoch, NEVER_INSIDE)
+    attempt(cell, told())
+    assert outcome(cell) == expected
     assert expected["steps"] == 3 * STEPS
 
 
-@pytest.mark.fast_cases("5", "7")
+@pytest.mark.slow
 @pytest.mark.parametrize("step", range(1, 2 * STEPS + 1))
 def test_stopped_after_any_step(write_cell: WriteCell, step: int) -> None:
     expected = undisturbed(write_cell, epochs=2, **BATCH)
@@ -152,20 +153,24 @@ def test_stopped_between_two_checkpoints(
 STOPS_EARLY = {"epochs": 40, "learning_rate": 0.3, "early_stopping_patience": 2, **BATCH}
 
 
-def test_early_stopping_and_best_weights_are_resumed(write_cell: WriteCell) -> None:
+@pytest.mark.fast_cases("after the last")
+@pytest.mark.parametrize("stops", ["after the last", "after each"])
+def test_early_stopping_and_best_weights_are_resumed(write_cell: WriteCell, stops: str) -> None:
     expected = undisturbed(write_cell, **STOPS_EARLY)
     epochs, best = expected["epochs"], expected["best_epoch"]
     assert epochs < 40, "the case needs a run that stops early"
     assert best == epochs - 2
     losses = [float(row["val_loss"]) for row in expected["history"]]
     assert min(losses) == losses[best - 1]
-    for epoch in range(1, epochs + 1):  # the last: stopped, but its weights not written yet
+    first = epochs if stops == "after the last" else 1
+    for epoch in range(first, epochs + 1):  # the last: stopped, but its weights not written yet
         cell = write_cell(f"stopped{epoch}", **STOPS_EARLY)
         assert interrupt_after_save(cell, epoch, NEVER_INSIDE)
         attempt(cell, told())
         assert outcome(cell) == expected, f"stopped after epoch {epoch} of {epochs}"
 
 
+@pytest.mark.slow
 def test_the_weights_of_the_best_epoch_are_kept(write_cell: WriteCell) -> None:
     """They are those of an undisturbed run of just so many epochs (at a constant rate)."""
     constant = {"schedule": "constant", "warmup_share": 0.0}
@@ -177,6 +182,7 @@ def test_the_weights_of_the_best_epoch_are_kept(write_cell: WriteCell) -> None:
     assert outcome(whole)["weights"] == outcome(stopped)["weights"]
 
 
+@pytest.mark.slow
 def test_a_resumed_epoch_counts_the_seconds_before(write_cell: WriteCell) -> None:
     cell = write_cell("a", epochs=1, **BATCH)
     assert interrupt_after_save(cell, 2, EVERY_BATCH)
@@ -195,7 +201,7 @@ def test_a_checkpoint_holds_nothing_that_runs_code(write_cell: WriteCell) -> Non
     assert (checkpoint["cell"]["epoch"], checkpoint["cell"]["position"]) == (0, 3)
 
 
-@pytest.mark.fast_cases("7-*", "1-cut")
+@pytest.mark.fast_cases("7-flipped")
 @pytest.mark.parametrize("damage", ["cut", "flipped", "emptied", "lost"])
 @pytest.mark.parametrize("saves", [1, 7])
 def test_a_damaged_checkpoint_falls_back_to_the_one_before(
@@ -217,6 +223,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(
     assert resumed == (["previous.ckpt"] if saves > 1 else [])
 
 
+@pytest.mark.slow
 def test_a_kill_inside_a_save_leaves_nothing_behind(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -282,6 +289,7 @@ def test_a_signal_ends_with_try_again_and_loses_nothing(
     assert outcome(cell) == undisturbed(write_cell, **LONG)
 
 
+@pytest.mark.fast_cases("validation_step")
 @pytest.mark.parametrize("where", ["validation_step", "on_train_epoch_end"])
 def test_a_signal_at_the_end_of_an_epoch_saves_it(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch, where: str

@@ -57,6 +57,7 @@ def test_a_finished_cell_has_its_outputs_and_no_optimizer_state(write_cell: Writ
     assert report["attempts"] == 1
 
 
+@pytest.mark.slow
 def test_the_micro_batch_changes_nothing_but_rounding(write_cell: WriteCell) -> None:
     one, other = write_cell("one"), write_cell("other")
     attempt(one)
@@ -69,6 +70,7 @@ def test_the_micro_batch_changes_nothing_but_rounding(write_cell: WriteCell) -> 
         np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_the_same_cell_in_two_studies_is_the_same_bytes(write_cell: WriteCell) -> None:
     one, other = write_cell("one"), write_cell("other")
     attempt(one)
@@ -151,6 +153,7 @@ def _another_split() -> None:
     write_split(SplitTable(rows, split.summary), Path("data/split"))
 
 
+@pytest.mark.fast_cases("_other_recordings")
 @pytest.mark.parametrize("change", [_other_recordings, _another_split])
 def test_other_recordings_or_another_split_start_anew(
     write_cell: WriteCell, change: Callable[[], None]
@@ -194,6 +197,7 @@ def test_a_kill_while_moving_aside_leaves_nothing_to_go_on_from(
         assert (folder / "identity").exists()
 
 
+@pytest.mark.slow
 def test_early_stopping_without_validation_is_refused(write_cell: WriteCell) -> None:
     from workflow_src.data.prepare import prepare_split
 

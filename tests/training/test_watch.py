@@ -122,6 +122,7 @@ print(json.dumps([first, second, third, watch.peaks()]))
     assert attempt["host_mb"] >= first["host_mb"]
 
 
+@pytest.mark.slow
 def test_without_a_probe_samples_attribute_what_lasts() -> None:
     code = """
 with Watch(print, every_s=0.005) as watch:
@@ -136,6 +137,7 @@ print(json.dumps(found))
     check(run(STEP + code))
 
 
+@pytest.mark.slow
 def test_where_peaks_cannot_be_reset_the_end_of_a_phase_counts() -> None:
     code = """
 import builtins
@@ -163,6 +165,7 @@ with Watch(print, every_s=1000) as watch:
     assert found["host_mb"] - base == pytest.approx(90, abs=4)
 
 
+@pytest.mark.slow
 def test_memory_of_workers_counts() -> None:
     code = """
 import subprocess, time
@@ -181,6 +184,7 @@ print(json.dumps([alone, both]))
     assert 55 < both - alone < 90
 
 
+@pytest.mark.slow
 def test_the_thread_ends_with_the_block_and_the_process_does_not_wait_for_it() -> None:
     with Watch(silent, host=Fake(), every_s=0.01):
         assert "memory watch" in {thread.name for thread in threading.enumerate()}
@@ -347,6 +351,7 @@ def test_show_of_no_process_is_a_clear_error() -> None:
     assert "remedy" in str(raised.value)
 
 
+@pytest.mark.slow
 def test_the_watch_needs_no_torch_on_a_cpu() -> None:
     code = "with Watch(print): pass\nprint(json.dumps('torch' in sys.modules))"
     assert run(STEP + code) is False

@@ -9,7 +9,6 @@ from fractions import Fraction
 import numpy as np
 import scipy
 from numpy.typing import NDArray
-from scipy.signal import firwin, kaiser_beta, upfirdn
 
 FILTER = {"scipy": scipy.__version__}  # what makes resampled samples
 MOST = 20_000  # of either term of a ratio: the filter's 102 taps for each of them stay in memory
@@ -61,6 +60,8 @@ def resampled(signal: NDArray[np.float32], rates: Fraction) -> NDArray[np.float3
     Beyond its ends a recording counts as its mean; SUPPORT samples are the reach of the filter.
     Beside input and result a block is in memory.
     """
+    from scipy.signal import upfirdn  # slow to import, and every reader of a split imports this
+
     up, down = rates.numerator, rates.denominator
     mean, taps = signal.mean(0, dtype=np.float64), _taps(up, down)  # (C,), (2 HALF down + 1,)
     made = np.empty((-(-len(signal) * up // down), signal.shape[1]), np.float32)
@@ -80,6 +81,8 @@ def resampled(signal: NDArray[np.float32], rates: Fraction) -> NDArray[np.float3
 @functools.lru_cache(maxsize=4)  # of up to 16 MB each
 def _taps(up: int, down: int) -> NDArray[np.float64]:
     """The filter at `up` times the native rate, (2 HALF down + 1,), its sum `up`."""
+    from scipy.signal import firwin, kaiser_beta
+
     cutoff = (1 - TRANSITION / 2) / down  # of the Nyquist frequency at that rate: the -6 dB point
     window = ("kaiser", kaiser_beta(STOPBAND_DB))
     taps: NDArray[np.float64] = up * firwin(2 * HALF * down + 1, cutoff, window=window)

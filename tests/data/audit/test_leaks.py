@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.signal import lfilter
 
 from workflow_src.data.audit.leaks import Search, search
 from workflow_src.data.audit.report import report_of
@@ -126,10 +127,7 @@ def test_spans_too_short_to_be_searched_are_said(tmp_path: Path) -> None:
 def quantised(length: int, levels: int, memory: float, seed: int) -> np.ndarray:
     """A signal of few levels, as of a converter of low resolution; `memory` makes it dwell."""
     drawn = np.random.default_rng(seed).standard_normal(length)
-    state = np.empty(length)
-    last = 0.0
-    for i, value in enumerate(drawn):
-        last = state[i] = memory * last + np.sqrt(1 - memory**2) * value
+    state = lfilter([np.sqrt(1 - memory**2)], [1, -memory], drawn)
     return np.clip(np.round(state * levels / 4), -(levels // 2), levels // 2).astype(np.float32)
 
 
@@ -159,6 +157,7 @@ def test_a_copy_of_few_levels_is_found_all_the_same(levels: int, seed: int, shif
     assert -shift in {one.shift for one in result.found}
 
 
+@pytest.mark.fast_cases("constant", "ramp", "short tone")
 @pytest.mark.parametrize(
     "constant",
     [
@@ -186,6 +185,7 @@ def test_silence_and_saturation_within_noise_are_no_leak() -> None:
     assert found_in(signals).found == []
 
 
+@pytest.mark.slow
 @examples(15)
 @given(seed=st.integers(0, 10**6), level=st.sampled_from([0.1, 0.01, 1e-3]))
 def test_a_common_tone_is_no_leak(seed: int, level: float) -> None:
@@ -214,6 +214,7 @@ def test_naive_windows_of_one_recording_are_told_by_their_content(tmp_path: Path
     assert len(told) > 0.8 * len(truth)  # overlaps below LEAST may be missed
 
 
+@pytest.mark.slow
 def test_naive_windows_over_cwru_share_what_most_test_windows_hold(tmp_path: Path) -> None:
     with stored(tmp_path, "cwru") as store:
         split = naive(store, ["vibration"], spans=1000)
@@ -307,6 +308,7 @@ def _with(store: Store, name: str, like: str, signal: np.ndarray) -> list[Record
 # --------------------------------------------------------------------------- memory
 
 
+@pytest.mark.slow
 def test_memory_is_two_recordings_and_the_anchors_of_what_is_held_out(tmp_path: Path) -> None:
     peaks = {}
     for count in (4, 24):

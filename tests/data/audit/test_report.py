@@ -154,6 +154,7 @@ def read(folder: Path, split: SplitTable, part: str, keys: dict[str, Any]) -> Sp
     return arrays
 
 
+@pytest.mark.fast_cases("relative")
 @pytest.mark.parametrize("amplitude", ["absolute", "relative"])
 def test_no_statistic_of_test_is_in_training(tmp_path: Path, amplitude: str) -> None:
     keys = {**KEYS, "amplitude": amplitude}
@@ -175,6 +176,7 @@ def test_no_statistic_of_test_is_in_training(tmp_path: Path, amplitude: str) -> 
     assert not np.array_equal(seen[1][2].window, seen[1000][2].window)
 
 
+@pytest.mark.fast_cases("none")
 @pytest.mark.fast_cases("none")
 @pytest.mark.parametrize("amplitude", ["absolute", "none"])
 def test_rank_count_and_spacing_of_snapshots_are_no_input(tmp_path: Path, amplitude: str) -> None:

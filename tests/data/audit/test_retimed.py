@@ -70,7 +70,7 @@ def test_a_stretch_played_backwards_is_found_to_the_sample(
     assert abs(one.length - length) <= 2 * slack
 
 
-@pytest.mark.fast_cases("2", "1/2", "-1", "4/3", "3/4", "16/25", "25/16", "16/15")
+@pytest.mark.fast_cases("2", "-1", "3/4", "16/25")
 @pytest.mark.parametrize("ratio", [r for r in RATIOS if r != 1], ids=str)
 def test_a_copy_at_each_trial_ratio_is_found(ratio: Fraction) -> None:
     size = 12_000
@@ -87,7 +87,7 @@ def test_a_copy_at_each_trial_ratio_is_found(ratio: Fraction) -> None:
     assert spread == pytest.approx(one.length * ratio, rel=1e-3)
 
 
-@pytest.mark.fast_cases("2.0-0.9985", "1.28-1.0015", "-0.75-1.0005")
+@pytest.mark.fast_cases("1.28-1.0015")
 @pytest.mark.parametrize("drift", [0.9985, 0.9995, 1.0005, 1.0015])
 @pytest.mark.parametrize("ratio", [2.0, 1.28, -0.75])
 def test_a_ratio_near_one_on_trial_is_measured(ratio: float, drift: float) -> None:
@@ -97,6 +97,7 @@ def test_a_ratio_near_one_on_trial_is_measured(ratio: float, drift: float) -> No
     assert one.ratio == pytest.approx(float(exact), rel=1e-4)
 
 
+@pytest.mark.fast_cases("chebyshev")
 @pytest.mark.parametrize(
     "resampled",
     [
@@ -136,7 +137,7 @@ def test_the_report_says_how_a_copy_is_played(tmp_path: Path) -> None:
     assert "backwards, at 0.5 of its rate, times" in text
 
 
-@pytest.mark.fast_cases("cwru*", "bearing_sim*")
+@pytest.mark.fast_cases("cwru*")
 @pytest.mark.parametrize(
     ("rig", "name", "keys"),
     [
@@ -198,7 +199,7 @@ def click(at: int, seed: int, level: float) -> NDArray:
     return signal
 
 
-@pytest.mark.fast_cases("two tones*", "60 harmonics*", "clicks in noise", "pulses at half*")
+@pytest.mark.fast_cases("two tones*")
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -270,7 +271,7 @@ def test_halves_of_every_simulated_gearbox_recording_are_no_copies(tmp_path: Pat
         assert search(store, whole(store.table, parts, ["vibration"])).found == []
 
 
-@pytest.mark.fast_cases("hit_sm*")
+@pytest.mark.slow
 @pytest.mark.parametrize(("rig", "name"), [("uestc", "I_1200_5"), ("hit_sm", "IR2_1200")])
 def test_an_even_machine_measured_again_at_another_rate_is_no_copy(
     tmp_path: Path, rig: str, name: str
