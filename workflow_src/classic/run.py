@@ -1,9 +1,10 @@
-"""A classic cell: a baseline's predictions and report, as a network's, without torch."""
+"""A classic cell: the predictions and report of a classic model, as a network's, no torch."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 import time
 from pathlib import Path
 
@@ -11,9 +12,10 @@ import numpy as np
 
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
-from workflow_src.classic.trivial import predict_trivial
+from workflow_src.classic.models import predict
+from workflow_src.classic.problem import Problem
 from workflow_src.code_digest import require_planned_code
-from workflow_src.configuration import ResolvedCell
+from workflow_src.configuration.resolved_cell import ClassicModel, ResolvedCell
 from workflow_src.data.label_support import require
 from workflow_src.data.split_files import read_split, truncation_facts
 from workflow_src.data.windows import SpanReader
@@ -32,7 +34,8 @@ def run_classic(cell_file: Path) -> None:
 
 def _run(folder: Path, cell: ResolvedCell) -> None:
     begun, code = time.monotonic(), require_planned_code(cell.code, "classic")
-    dataset = cell.dataset
+    dataset, model = cell.dataset, cell.model
+    assert isinstance(model, ClassicModel)  # the rule's models are
     split = read_split(split_folder(cell.cell.dataset))
     kept, _ = require(split.facts, cell.task_names, dataset.unsupported_tasks)
     with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
@@ -41,7 +44,7 @@ def _run(folder: Path, cell: ResolvedCell) -> None:
             strength=split.facts["strength"],
             **truncation_facts(split.facts),
         )
-        predictions = predict_trivial(reader, kept, facts)
+        predictions = predict(model, Problem(reader, kept, facts, cell.cell.seed))
     write_predictions(folder / "predictions.h5", predictions)
     TrainingReport(
         cell=cell.cell,
@@ -49,5 +52,12 @@ def _run(folder: Path, cell: ResolvedCell) -> None:
         code=code,
         seconds=round(time.monotonic() - begun, 3),
         peak_rss_mb=peak_rss_mb(),
-        versions={"python": platform.python_version(), "numpy": np.__version__},
+        versions=_versions(),
     ).write(folder / "training.json")
+
+
+def _versions() -> dict[str, str]:
+    """Of what the numbers may depend on: what the model has imported."""
+    found = {"python": platform.python_version(), "numpy": np.__version__}
+    learn = sys.modules.get("sklearn")
+    return found if learn is None else {**found, "scikit-learn": learn.__version__}

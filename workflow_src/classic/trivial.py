@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any, Protocol
+from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.classic.autoregression import Autoregression, forecast
+from workflow_src.classic.problem import Measured, Problem, Signals
+from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.errors import BadData
-from workflow_src.predictions import (
-    Labels,
-    Predictions,
-    ScoreFacts,
-    TaskPredictions,
-    task_labels,
-)
+from workflow_src.predictions import Predictions, TaskPredictions, task_labels
 from workflow_src.tasks.anomaly_detection.score import roc_curve
 from workflow_src.tasks.rul_prediction.score import clock
 from workflow_src.tasks.scores import group_ids, recording_weights
@@ -30,75 +24,25 @@ _ORDER = 32
 _SILENCE = 1e-12  # least RMS, so that a dead channel has a logarithm
 
 
-class Signals(Labels, Protocol):
-    """Signals and labels of n spans."""
-
-    @property
-    def window(self) -> NDArray[np.float32]:
-        """(n, L, C) in the rig's unit."""
-
-    @property
-    def horizon(self) -> NDArray[np.float32]:
-        """(n, H, C) in the rig's unit."""
+class Options(ClassicOptions):
+    """The trivial rows have no keys."""
 
 
-class SpanSource(Protocol):
-    """The spans of a dataset, numbered by the rows of its split."""
+def predict(problem: Problem, options: Options) -> Predictions:
+    """Fit the trivial rows of each task on the training part, predict validation and test.
 
-    def rows(self, part: str) -> NDArray[np.int64]:
-        """Rows of the part ``train``, ``val`` or ``test``."""
-
-    def read(self, rows: NDArray[np.int64]) -> Signals:
-        """Signals and labels of `rows`, in their order."""
-
-    def frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
-        """The columns SPAN_COLUMNS of `rows`, in their order."""
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """Of n spans what fits in memory however many there are."""
-
-    spans: pd.DataFrame
-    fault: NDArray[np.int64]  # (n,)
-    anomaly: NDArray[np.float32]  # (n,)
-    rul: NDArray[np.float32]  # (n,)
-    log_rms: Floats  # (n, C), of the window less its mean
-
-    def where(self, keep: NDArray[np.bool_]) -> _Labels:
-        return _Labels(
-            self.spans[keep],
-            self.fault[keep],
-            self.anomaly[keep],
-            self.rul[keep],
-            self.log_rms[keep],
-        )
-
-
-def predict_trivial(
-    source: SpanSource,
-    tasks: Sequence[str],
-    facts: ScoreFacts,
-    batch_size: int = 64,
-) -> Predictions:
-    """Fit the trivial rows of `tasks` on the training part, predict validation and test.
-
-    Reads `batch_size` spans at a time; the clock adds its mean life to `facts`. A training part
-    without a label that a task needs, or a life without times, is BadData.
+    The clock adds its mean life to the facts. A training part without a label that a task needs,
+    or a life without times, is BadData.
     """
-    batches = _Batches(source, batch_size)
-    signal = "signal_prediction" in tasks
+    signal, facts = "signal_prediction" in problem.tasks, problem.facts
     autoregression = Autoregression(_ORDER)
-    train = batches.gather(
-        source.rows("train"), lambda spans: autoregression.add(spans.window) if signal else None
-    )
+    learn = _log_rms_and(lambda spans: autoregression.add(spans.window) if signal else None)
+    train = problem.measure(problem.train(), learn)
     statistics = _Statistics(autoregression)
-    held = batches.gather(
-        np.concatenate([source.rows("val"), source.rows("test")]),
-        statistics.add if signal else lambda spans: None,
-    )
+    answer = _log_rms_and(lambda spans: statistics.add(spans) if signal else None)
+    held = problem.measure(problem.held(), answer)
     content = {}
-    for task in tasks:
+    for task in problem.tasks:
         if task == "classification":
             content[task] = _classification(train, held, len(facts.classes))
         elif task == "anomaly_detection":
@@ -111,34 +55,16 @@ def predict_trivial(
     return Predictions(held.spans, content, facts)
 
 
-class _Batches:
-    """Reads spans a batch at a time and keeps their labels."""
+def _log_rms_and(each: Callable[[Signals], None]) -> Callable[[Signals], Floats]:
+    """Measures the log RMS of windows less their mean, (n, C); `each` sees every batch too."""
 
-    def __init__(self, source: SpanSource, batch_size: int) -> None:
-        self.source, self.batch_size = source, batch_size
+    def log_rms(spans: Signals) -> Floats:
+        each(spans)
+        rms = spans.window.std(1, dtype=np.float64)  # (n, L, C) -> (n, C)
+        logs: Floats = np.log(np.maximum(rms, _SILENCE))
+        return logs
 
-    def gather(self, rows: NDArray[np.int64], each: Callable[[Signals], None]) -> _Labels:
-        """Labels of `rows`; `each` sees every batch in passing."""
-        if not len(rows):
-            raise BadData(
-                "A part of the split holds no span.",
-                expected="spans to learn from in train, and to predict in val or test",
-                remedy="choose another split in the dataset's file",
-            )
-        parts: list[tuple[NDArray[Any], ...]] = []
-        for spans in self._read(rows):
-            each(spans)
-            rms = spans.window.std(1, dtype=np.float64)  # (n, L, C) -> (n, C)
-            log_rms = np.log(np.maximum(rms, _SILENCE))
-            parts.append((spans.fault, spans.anomaly, spans.rul, log_rms))
-        fault, anomaly, rul, log_rms = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
-        return _Labels(self.source.frame(rows), fault, anomaly, rul, log_rms)
-
-    def _read(self, rows: NDArray[np.int64]) -> Iterator[Signals]:
-        for start in range(0, len(rows), self.batch_size):
-            yield self.source.read(rows[start : start + self.batch_size])
+    return log_rms
 
 
 class _Statistics:
@@ -150,6 +76,7 @@ class _Statistics:
         self.rows: dict[str, list[NDArray[np.float32]]] = {"input mean": [], "AR(32)": []}
 
     def add(self, spans: Signals) -> None:
+        """Take in the forecasts of a batch."""
         window, horizon = spans.window, spans.horizon
         if self.matrices is None:
             self.matrices = self.autoregression.forecaster(horizon.shape[1])
@@ -172,7 +99,7 @@ class _Statistics:
         return TaskPredictions(np.ones(count, np.bool_), outputs, columns=STATISTICS)
 
 
-def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredictions:
+def _classification(train: Measured, held: Measured, classes: int) -> TaskPredictions:
     """`majority class`: the log of the share of training recordings, for every span."""
     train = _labelled(train, train.fault >= 0, "a fault class")
     share = np.bincount(train.fault, recording_weights(train.spans), minlength=classes)
@@ -181,7 +108,7 @@ def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredicti
     return TaskPredictions(mask, {"majority class": np.tile(logits, (len(held.spans), 1))}, target)
 
 
-def _anomaly(train: _Labels, held: _Labels) -> TaskPredictions:
+def _anomaly(train: Measured, held: Measured) -> TaskPredictions:
     """`always the majority`: one logit for all; `RMS stump`: see `stump`."""
     train = _labelled(train, ~np.isnan(train.anomaly), "a label of healthy or faulty")
     faulty = train.anomaly > 0.5
@@ -193,9 +120,9 @@ def _anomaly(train: _Labels, held: _Labels) -> TaskPredictions:
             found=f"only {'faulty' if faulty[0] else 'healthy'} ones",
             remedy="choose another split, or a task set without `anomaly_detection:`",
         )
-    channel, direction, threshold = stump(train.log_rms, faulty, weights)
+    channel, direction, threshold = stump(train.values, faulty, weights)
     constant = np.full(len(held.spans), np.log(share / (1 - share)), np.float32)
-    distance = (direction * (held.log_rms[:, channel] - threshold)).astype(np.float32)
+    distance = (direction * (held.values[:, channel] - threshold)).astype(np.float32)
     target, mask = task_labels("anomaly_detection", held)
     outputs = {"always the majority": constant, "RMS stump": distance}
     return TaskPredictions(mask, outputs, target)
@@ -220,7 +147,7 @@ def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple
     return best[1:]
 
 
-def _rul(train: _Labels, held: _Labels) -> tuple[TaskPredictions, float]:
+def _rul(train: Measured, held: Measured) -> tuple[TaskPredictions, float]:
     """`training mean`: mean over runs; `clock`: 1 - t / mean training life, not below 0.
 
     Returns that life (s) too.
@@ -261,7 +188,7 @@ def _mean_over_runs(spans: pd.DataFrame, values: Floats) -> float:
     return float(per_recording.groupby("run").mean().mean())
 
 
-def _labelled(train: _Labels, keep: NDArray[np.bool_], what: str) -> _Labels:
+def _labelled(train: Measured, keep: NDArray[np.bool_], what: str) -> Measured:
     if not keep.any():
         raise BadData(
             f"No span of the training part has {what}.",

@@ -45,10 +45,18 @@ class NetworkModel(Architecture):
 
 
 class ClassicModel(StrictModel):
-    """A baseline."""
+    """A classic model; the keys of its method are beside them.
+
+    Attributes:
+        source: text of a method of the user's own.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
 
     kind: Literal["classic"] = "classic"
-    method: Literal["trivial"]
+    method: str
+    source: str | None = None
 
 
 class ResolvedCell(JsonFile):

@@ -25,10 +25,11 @@ PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model's display label and kind: ``network`` or ``classic``."""
+    """A model's display label, its kind (``network`` or ``classic``) and a classic one's method."""
 
     label: str
     kind: str
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class TablePlan:
                     age=tasks.rul_prediction is not None and "age" in tasks.rul_prediction.inputs,
                 )
         models = {
-            name: ModelEntry(model.label or name, model.kind)
+            name: ModelEntry(model.label or name, model.kind, model.method)
             for name, model in configuration.models.items()
             if name in used["model"]
         }
