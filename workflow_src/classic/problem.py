@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Protocol
 
 import numpy as np
@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 
 
 class Signals(Labels, Protocol):
-    """Signals and labels of n spans."""
+    """Signals and labels of n spans, as a network is given them."""
 
     @property
     def window(self) -> NDArray[np.float32]:
@@ -32,6 +32,14 @@ class Signals(Labels, Protocol):
     @property
     def horizon(self) -> NDArray[np.float32]:
         """(n, H, C) in the rig's unit."""
+
+    @property
+    def log_amplitude(self) -> NDArray[np.float32]:
+        """(n, C), zeros where the dataset offers no amplitude."""
+
+    @property
+    def age(self) -> NDArray[np.float32]:
+        """(n,), time in life over the mean training life, NaN: unknown."""
 
 
 class SpanSource(Protocol):
@@ -61,6 +69,10 @@ class Measured:
         """The spans that `keep` (n,) marks."""
         return Measured(*(getattr(self, part.name)[keep] for part in fields(self)))
 
+    def columns(self, kept: slice | Sequence[int]) -> Measured:
+        """The same spans with the columns `kept` of what was measured (n, F)."""
+        return replace(self, values=self.values[:, kept])
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -71,6 +83,8 @@ class Problem:
         tasks: to be answered; a task that the model cannot do is left out of its answer.
         facts: the classes, and what the scores need.
         seed: the cell's; of all that is drawn.
+        amplitude: whether `log_amplitude` may be an input where a network may have it.
+        mean_life_s: of the training runs; None without one.
         batch_size: spans in memory at once.
     """
 
@@ -79,6 +93,8 @@ class Problem:
     facts: ScoreFacts
     seed: int
     batch_size: int = 64
+    amplitude: bool = False
+    mean_life_s: float | None = None
 
     def batches(self, rows: NDArray[np.int64]) -> Iterator[Signals]:
         """The spans of `rows`, `batch_size` at a time."""
@@ -117,4 +133,5 @@ class Problem:
             target, mask = task_labels(task, held)
             kept = {row: values.astype(np.float32) for row, values in rows.items()}
             content[task] = TaskPredictions(mask, kept, target)
-        return Predictions(held.spans, content, self.facts)
+        lives = {} if self.mean_life_s is None else {"mean_training_life_s": self.mean_life_s}
+        return Predictions(held.spans, content, self.facts.model_copy(update=lives))

@@ -6,6 +6,7 @@ import contextlib
 import platform
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -34,18 +35,9 @@ def run_classic(cell_file: Path) -> None:
 
 def _run(folder: Path, cell: ResolvedCell) -> None:
     begun, code = time.monotonic(), require_planned_code(cell.code, "classic")
-    dataset, model = cell.dataset, cell.model
-    assert isinstance(model, ClassicModel)  # the rule's models are
-    split = read_split(split_folder(cell.cell.dataset))
-    kept, _ = require(split.facts, cell.task_names, dataset.unsupported_tasks)
-    with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
-        facts = ScoreFacts(
-            classes=reader.classes,
-            strength=split.facts["strength"],
-            **truncation_facts(split.facts),
-        )
-        predictions = predict(model, Problem(reader, kept, facts, cell.cell.seed))
-    write_predictions(folder / "predictions.h5", predictions)
+    assert isinstance(cell.model, ClassicModel)  # the rule's models are
+    with problem_of(cell) as problem:
+        write_predictions(folder / "predictions.h5", predict(cell.model, problem))
     TrainingReport(
         cell=cell.cell,
         identity=cell.identity,
@@ -54,6 +46,27 @@ def _run(folder: Path, cell: ResolvedCell) -> None:
         peak_rss_mb=peak_rss_mb(),
         versions=_versions(),
     ).write(folder / "training.json")
+
+
+@contextlib.contextmanager
+def problem_of(cell: ResolvedCell) -> Iterator[Problem]:
+    """What the model of `cell` is given: the spans of its split, while the store is open."""
+    dataset, split = cell.dataset, read_split(split_folder(cell.cell.dataset))
+    kept, _ = require(split.facts, cell.task_names, dataset.unsupported_tasks)
+    with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
+        facts = ScoreFacts(
+            classes=reader.classes,
+            strength=split.facts["strength"],
+            **truncation_facts(split.facts),
+        )
+        yield Problem(
+            reader,
+            kept,
+            facts,
+            cell.cell.seed,
+            amplitude=cell.offers_amplitude,
+            mean_life_s=split.facts.get("mean_training_life_s"),
+        )
 
 
 def _versions() -> dict[str, str]:

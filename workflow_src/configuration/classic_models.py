@@ -7,7 +7,7 @@ from functools import cache
 from workflow_src.configuration.model_files import ModelOptions, shipped
 
 # One line per classic model: the file of this name in workflow_src/classic/.
-SHIPPED = ("trivial",)
+SHIPPED = ("trivial", "forest")
 
 
 class ClassicOptions(ModelOptions):

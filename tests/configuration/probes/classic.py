@@ -1,0 +1,38 @@
+"""Keys of classic models: another value is another answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from workflow_src.classic.models import predict
+from workflow_src.classic.problem import Problem
+from workflow_src.configuration.resolved_cell import ClassicModel
+from workflow_src.predictions import ScoreFacts
+
+# Of each key a model that has it, two values, and a task that it matters for.
+KEYS: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
+    "trees": ({"method": "forest"}, 3, 5, "classification"),
+    "leaf": ({"method": "forest", "trees": 3}, 1, 9, "classification"),
+}
+
+
+def key(name: str) -> Any:
+    model, one, other, task = KEYS[name]
+
+    def answer(world: Any, value: Any) -> dict[str, np.ndarray]:
+        cell = world.cell(None, "d/tr/all/1", models__tr={**model, name: value})["model"]
+        assert cell[name] == value
+        reader = world.reader()
+        problem = Problem(reader, [task], ScoreFacts(classes=reader.classes), 1, amplitude=True)
+        return predict(ClassicModel.model_validate(cell), problem).tasks[task].outputs
+
+    def probe(world: Any) -> None:
+        first, second = answer(world, one), answer(world, other)
+        assert any(not np.array_equal(first[row], second[row]) for row in first)
+
+    return probe
+
+
+PROBES = {f"Model.{name}": key(name) for name in KEYS}
