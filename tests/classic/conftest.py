@@ -10,6 +10,7 @@ import pytest
 
 from workflow_src.classic.problem import Problem
 from workflow_src.configuration import Dataset
+from workflow_src.configuration.simulated import GEOMETRIES
 from workflow_src.data.prepare import prepare_rig, prepare_split
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.windows import SpanReader
@@ -59,7 +60,9 @@ def make_problem(simulated: Path) -> Iterator[MakeProblem]:
         readers.append(SpanReader(simulated / kind, split, used))
         facts = ScoreFacts(classes=readers[-1].classes, strength="unit")
         life = split.facts["mean_training_life_s"]
-        return Problem(readers[-1], TASKS[kind], facts, seed, amplitude=True, mean_life_s=life)
+        known = {kind: GEOMETRIES[kind]}
+        given = {"amplitude": True, "mean_life_s": life, "geometry": known}
+        return Problem(readers[-1], TASKS[kind], facts, seed, **given)
 
     yield make
     for reader in readers:

@@ -16,8 +16,9 @@ from workflow_src.evaluation import evaluate
 from workflow_src.predictions import Predictions
 
 FOREST = {"method": "forest", "trees": 60, "leaf": 2}
+LINES = {"method": "fault_lines", "classifier": "logistic_regression"}
 # Of each kind of rig those that answer its tasks.
-BEARING = [FOREST]
+BEARING = [FOREST, LINES, {**LINES, "classifier": "forest", "trees": 30}]
 LIFE = [FOREST]
 
 
@@ -72,6 +73,13 @@ def test_a_seed_decides_every_byte_and_test_labels_none(
         for row, output in content.outputs.items():
             assert np.array_equal(again.tasks[task].outputs[row], output)
             assert np.array_equal(hidden.tasks[task].outputs[row], output)
+
+
+def test_fault_lines_need_the_geometry(make_problem: Callable[..., Problem]) -> None:
+    problem = make_problem("bearing")
+    assert answer(replace(problem, geometry={}), LINES).tasks == {}
+    only = replace(problem, tasks=("classification",))
+    assert list(answer(only, LINES).tasks) == ["classification"]
 
 
 class _Blind:

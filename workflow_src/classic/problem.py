@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.errors import BadData
 from workflow_src.predictions import (
     Labels,
@@ -54,6 +55,9 @@ class SpanSource(Protocol):
     def frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         """The columns SPAN_COLUMNS of `rows`, in their order."""
 
+    def recordings_of(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], pd.DataFrame]:
+        """For each of `rows` the place of its recording in a table, and that table."""
+
 
 @dataclass(frozen=True)
 class Measured:
@@ -85,6 +89,7 @@ class Problem:
         seed: the cell's; of all that is drawn.
         amplitude: whether `log_amplitude` may be an input where a network may have it.
         mean_life_s: of the training runs; None without one.
+        geometry: of the bearings and gears, by rig, where it is known and the method asks for it.
         batch_size: spans in memory at once.
     """
 
@@ -95,6 +100,7 @@ class Problem:
     batch_size: int = 64
     amplitude: bool = False
     mean_life_s: float | None = None
+    geometry: Mapping[str, Geometry] = field(default_factory=dict)
 
     def batches(self, rows: NDArray[np.int64]) -> Iterator[Signals]:
         """The spans of `rows`, `batch_size` at a time."""

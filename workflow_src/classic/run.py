@@ -66,6 +66,7 @@ def problem_of(cell: ResolvedCell) -> Iterator[Problem]:
             cell.cell.seed,
             amplitude=cell.offers_amplitude,
             mean_life_s=split.facts.get("mean_training_life_s"),
+            geometry=cell.geometry or {},
         )
 
 

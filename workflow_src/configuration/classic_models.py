@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from functools import cache
+from typing import ClassVar
 
 from workflow_src.configuration.model_files import ModelOptions, shipped
 
 # One line per classic model: the file of this name in workflow_src/classic/.
-SHIPPED = ("trivial", "forest")
+SHIPPED = ("trivial", "forest", "fault_lines")
 
 
 class ClassicOptions(ModelOptions):
-    """Keys of a classic model."""
+    """Keys of a classic model.
+
+    Attributes:
+        MACHINE: whether it is given the geometry of bearings and gears, which is in the identity of
+            its cells then.
+    """
+
+    MACHINE: ClassVar[bool] = False
 
 
 @cache

@@ -20,6 +20,7 @@ from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.checking import checked
 from workflow_src.configuration.command_line import missing_hardware
 from workflow_src.configuration.digests import digest
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.lines import shown
 from workflow_src.configuration.model import OwnFile, OwnKey, model_type
 from workflow_src.configuration.reading import read, read_extended
@@ -114,6 +115,7 @@ class Configuration:
                 "rig": self.rig_part(data.rig),
                 "split_table": self._provenance("datasets", data.split.file)["table"],
                 "truncation": self._truncation(data).get("truncation"),
+                "geometry": self._geometry(cell),
                 "tasks": self.task_sets[cell.task_set],
                 "model": model,
                 "revision": REVISIONS["classic" if kind == "classic" else "models"],
@@ -143,6 +145,15 @@ class Configuration:
             training |= _set(override.training)
             sizes |= self._of_its_own(cell.model, sizes, _set(override.model))
         return NetworkModel.model_validate(sizes), Training.model_validate(training)
+
+    def _geometry(self, cell: Cell) -> dict[str, Geometry] | None:
+        """By rig, without the words on where it is known from; None for who does not ask."""
+        model, rig = self.models[cell.model], self.datasets[cell.dataset].rig
+        if model.method is None or not model.methods[model.method].MACHINE:
+            return None
+        rigs = [*self.rigs[rig].options.member_rigs(), rig]
+        known = {name: self.rigs[name].machine for name in rigs}
+        return {n: m.model_copy(update={"origin": ""}) for n, m in known.items() if m is not None}
 
     def _code(self, kind: Kind) -> str | None:
         """Under `code: strict`, the code that trains; as it was when the run was planned."""
