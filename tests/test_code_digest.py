@@ -88,6 +88,7 @@ def test_a_file_that_is_added_renamed_or_torn_counts(tmp_path: Path) -> None:
         ("tasks/scores.py", False, False),
         ("tasks/rul_prediction/phm2012.py", False, False),
         ("classic/trivial.py", False, True),
+        ("features/shape.py", False, True),
         ("tables/notes.py", False, False),
         ("scheduling/status.py", False, False),
     ],

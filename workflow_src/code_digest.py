@@ -23,7 +23,7 @@ UNKNOWN = "unknown"  # of what was trained before digests were kept
 _PACKAGE = Path(__file__).parent
 _MAKERS: dict[Kind, tuple[str, ...]] = {
     "network": ("models", "tasks", "training"),
-    "classic": ("classic",),
+    "classic": ("classic", "features"),
 }
 # Of tasks: the keys, which are in a cell.json, and what scores predictions, which can be scored
 # again without a training.

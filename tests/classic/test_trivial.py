@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_src.classic.autoregression import Autoregression, forecast
-from workflow_src.classic.trivial import predict_trivial, stump
+from workflow_src.classic.problem import Problem
+from workflow_src.classic.trivial import Options, predict, stump
 from workflow_src.errors import BadData, UserError
 from workflow_src.evaluation import evaluate
 from workflow_src.predictions import SPAN_COLUMNS, ScoreFacts, read_predictions, write_predictions
@@ -72,7 +73,7 @@ class Source:
 
 def test_every_row_that_a_table_expects_is_there_and_scored(tmp_path):
     source = Source()
-    found = predict_trivial(source, TASKS, CLASSES, batch_size=10)
+    found = predict(Problem(source, TASKS, CLASSES, 0, 10), Options())
     assert max(source.reads) <= 10
     write_predictions(tmp_path / "p.h5", found)
     scores = evaluate(read_predictions(tmp_path / "p.h5"))
@@ -84,7 +85,7 @@ def test_every_row_that_a_table_expects_is_there_and_scored(tmp_path):
 
 
 def test_levels_are_what_each_row_can_and_cannot_do():
-    found = predict_trivial(Source(), TASKS, CLASSES)
+    found = predict(Problem(Source(), TASKS, CLASSES, 0), Options())
     scores = {
         task: {row: scored.values for row, scored in rows.items()}
         for task, rows in evaluate(found).items()
@@ -106,7 +107,9 @@ def test_levels_are_what_each_row_can_and_cannot_do():
 
 
 def test_the_batch_size_changes_nothing():
-    one, other = (predict_trivial(Source(), TASKS, CLASSES, batch_size=size) for size in (7, 1000))
+    one, other = (
+        predict(Problem(Source(), TASKS, CLASSES, 0, size), Options()) for size in (7, 1000)
+    )
     for task, content in one.tasks.items():
         for row, output in content.outputs.items():
             np.testing.assert_allclose(other.tasks[task].outputs[row], output, rtol=1e-4, atol=1e-5)
@@ -119,7 +122,7 @@ def test_nothing_is_learned_from_validation_or_test():
     poisoned.arrays.anomaly[held] = 1
     poisoned.arrays.rul[held] = 0.9
     poisoned.table.loc[held, "life_s"] = 9e9
-    one, other = (predict_trivial(s, TASKS, CLASSES) for s in (source, poisoned))
+    one, other = (predict(Problem(s, TASKS, CLASSES, 0), Options()) for s in (source, poisoned))
     for task, content in one.tasks.items():
         for row, output in content.outputs.items():
             assert np.array_equal(other.tasks[task].outputs[row], output), row
@@ -212,7 +215,7 @@ def test_a_training_part_that_teaches_nothing_is_refused(field, value, task):
     source = Source()
     getattr(source.arrays, field)[source.rows("train")] = value
     with pytest.raises(BadData, match="training part"):
-        predict_trivial(source, [task], CLASSES)
+        predict(Problem(source, [task], CLASSES, 0), Options())
 
 
 @pytest.mark.parametrize("empty", [["train"], ["val", "test"]])
@@ -220,11 +223,11 @@ def test_an_empty_part_is_refused(empty):
     source = Source()
     source.table.loc[source.table["part"].isin(empty), "part"] = "gap"
     with pytest.raises(BadData, match="no span"):
-        predict_trivial(source, TASKS, CLASSES)
+        predict(Problem(source, TASKS, CLASSES, 0), Options())
 
 
 def test_a_clock_without_times_is_refused():
     source = Source()
     source.table.loc[source.rows("test")[0], "time_s"] = np.nan
     with pytest.raises(BadData, match="times in life"):
-        predict_trivial(source, ["rul_prediction"], ScoreFacts())
+        predict(Problem(source, ["rul_prediction"], ScoreFacts(), 0), Options())

@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from workflow_src.classic.trivial import predict_trivial
+from workflow_src.classic.problem import Problem
+from workflow_src.classic.trivial import Options, predict
 from workflow_src.evaluation import evaluate
 from workflow_src.predictions import SPAN_COLUMNS, ScoreFacts
 
@@ -59,7 +60,9 @@ def femto():
 
 @pytest.mark.slow
 def test_levels_on_femto(femto):
-    found = predict_trivial(femto, ["rul_prediction", "signal_prediction"], ScoreFacts())
+    found = predict(
+        Problem(femto, ["rul_prediction", "signal_prediction"], ScoreFacts(), 0), Options()
+    )
     scores = evaluate(found)
     rul = {row: values.values["rmse"] for row, values in scores["rul_prediction"].items()}
     assert rul["training mean"] == pytest.approx(0.296, abs=0.002)

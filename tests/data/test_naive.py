@@ -144,7 +144,7 @@ def test_every_table_says_leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     plan = TablePlan(
         "s",
         (cell,),
-        {"trivial": ModelEntry("trivial", "classic")},
+        {"trivial": ModelEntry("trivial", "classic", "trivial")},
         {"cwru_naive": DatasetEntry("CWRU, random windows", "", "cwru", "real")},
         {"all": TaskSetEntry(("classification", "anomaly_detection"), False)},
     )

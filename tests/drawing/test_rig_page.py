@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from workflow_src.__main__ import main
 from workflow_src.configuration import Rig, digest
 from workflow_src.configuration.loading import load_rig, page_part
-from workflow_src.data.fault_orders import fault_orders
 from workflow_src.data.prepare import prepare_rig
 from workflow_src.data.recordings import Recording
 from workflow_src.data.rig_view import MOST_RUNS, SNAPSHOTS, STRETCH, chosen, view
@@ -37,6 +36,7 @@ from workflow_src.drawing.rig_figures import (
 from workflow_src.drawing.rig_page import page, write_page
 from workflow_src.drawing.style import house_style
 from workflow_src.errors import BadData
+from workflow_src.features.fault_orders import fault_orders
 
 from ..recordings import RECORDINGS
 

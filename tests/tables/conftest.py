@@ -28,7 +28,7 @@ class Study:
         default_factory=lambda: {
             "patchtst": ModelEntry("PatchTST", "network"),
             "fno": ModelEntry("FNO", "network"),
-            "trivial": ModelEntry("trivial", "classic"),
+            "trivial": ModelEntry("trivial", "classic", "trivial"),
         }
     )
     task_sets: dict[str, TaskSetEntry] = field(

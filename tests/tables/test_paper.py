@@ -252,6 +252,21 @@ def test_task_sets_stand_in_brackets_but_trivial_rows_once(bearing: Any) -> None
     assert labels == [*expected, "majority class"]
 
 
+def test_a_classic_model_stands_under_its_label_where_it_gives_a_row(bearing: Any) -> None:
+    bearing.models["forest"] = ModelEntry("Random forest", "classic", "forest")
+    bearing.task_sets = {"all": TaskSetEntry(("classification", "signal_prediction"), False)}
+    there = list(entries(tables(bearing, partial=True)[0]))
+    assert there == ["PatchTST", "FNO", "majority class", "Random forest"]  # of no result yet
+    for seed in bearing.seeds:
+        rows = {"model": {"macro_f1": 0.6}, "model +age": {"macro_f1": 0.7}}
+        bearing.score(Cell("bearing", "forest", "all", seed), {"classification": rows})
+    classification, signal = tables(bearing)
+    found = entries(classification)
+    assert [*found][-2:] == ["Random forest", "Random forest +age"]
+    assert "0.700" in str(found["Random forest +age"])
+    assert not any("forest" in label for label in entries(signal))
+
+
 def test_recall_and_false_alarms_stand_beside_auroc(study: Any) -> None:
     study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}
     study.dataset("bearing")

@@ -1,19 +1,22 @@
-"""A classic cell: a baseline's predictions and report, as a network's, without torch."""
+"""A classic cell: the predictions and report of a classic model, as a network's, no torch."""
 
 from __future__ import annotations
 
 import contextlib
 import platform
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import rig_folder, runs_beside, split_folder
-from workflow_src.classic.trivial import predict_trivial
+from workflow_src.classic.models import predict
+from workflow_src.classic.problem import Problem
 from workflow_src.code_digest import require_planned_code
-from workflow_src.configuration import ResolvedCell
+from workflow_src.configuration.resolved_cell import ClassicModel, ResolvedCell
 from workflow_src.data.label_support import require
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
@@ -32,17 +35,38 @@ def run_classic(cell_file: Path) -> None:
 
 def _run(folder: Path, cell: ResolvedCell) -> None:
     begun, code = time.monotonic(), require_planned_code(cell.code, "classic")
-    dataset = cell.dataset
-    split = read_split(split_folder(cell.cell.dataset))
-    kept, _ = require(split.summary, cell.task_names, dataset.unsupported_tasks)
-    with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
-        predictions = predict_trivial(reader, kept, split.summary.score_facts())
-    write_predictions(folder / "predictions.h5", predictions)
+    assert isinstance(cell.model, ClassicModel)  # the rule's models are
+    with problem_of(cell) as problem:
+        write_predictions(folder / "predictions.h5", predict(cell.model, problem))
     TrainingReport(
         cell=cell.cell,
         identity=cell.identity,
         code=code,
         seconds=round(time.monotonic() - begun, 3),
         peak_rss_mb=peak_rss_mb(),
-        versions={"python": platform.python_version(), "numpy": np.__version__},
+        versions=_versions(),
     ).write(folder / "training.json")
+
+
+@contextlib.contextmanager
+def problem_of(cell: ResolvedCell) -> Iterator[Problem]:
+    """What the model of `cell` is given: the spans of its split, while the store is open."""
+    dataset, split = cell.dataset, read_split(split_folder(cell.cell.dataset))
+    kept, _ = require(split.summary, cell.task_names, dataset.unsupported_tasks)
+    with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
+        yield Problem(
+            reader,
+            kept,
+            split.summary.score_facts(),
+            cell.cell.seed,
+            amplitude=cell.offers_amplitude,
+            mean_life_s=split.summary.mean_training_life_s,
+            geometry=cell.geometry or {},
+        )
+
+
+def _versions() -> dict[str, str]:
+    """Of what the numbers may depend on: what the model has imported."""
+    found = {"python": platform.python_version(), "numpy": np.__version__}
+    learn = sys.modules.get("sklearn")
+    return found if learn is None else {**found, "scikit-learn": learn.__version__}

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pkgutil import resolve_name
-from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.classic.autoregression import Autoregression, forecast
+from workflow_src.classic.problem import Measured, Problem, Signals
+from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.configuration.tasks import tasks_on
 from workflow_src.errors import BadData
-from workflow_src.predictions import (
-    Labels,
-    Predictions,
-    ScoreFacts,
-    TaskPredictions,
-    targets_of,
-)
+from workflow_src.predictions import Predictions, ScoreFacts, TaskPredictions, targets_of
 from workflow_src.tasks.curves import roc_curve
 from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.rul_prediction.score import clock
@@ -33,75 +27,40 @@ _ORDER = 32
 _SILENCE = 1e-12  # least RMS, so that a dead channel has a logarithm
 
 
-class Signals(Labels, Protocol):
-    """Signals and labels of n spans."""
-
-    @property
-    def window(self) -> NDArray[np.float32]:
-        """(n, L, C) in the rig's unit."""
-
-    @property
-    def horizon(self) -> NDArray[np.float32]:
-        """(n, H, C) in the rig's unit."""
+class Options(ClassicOptions):
+    """The trivial rows have no keys."""
 
 
-class SpanSource(Protocol):
-    """The spans of a dataset, numbered by the rows of its split."""
+def predict(problem: Problem, options: Options) -> Predictions:
+    """Fit the trivial rows of each task on the training part, predict validation and test.
 
-    def rows(self, part: str) -> NDArray[np.int64]:
-        """Rows of the part ``train``, ``val`` or ``test``."""
-
-    def read(self, rows: NDArray[np.int64]) -> Signals:
-        """Signals and labels of `rows`, in their order."""
-
-    def frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
-        """The columns SPAN_COLUMNS of `rows`, in their order."""
-
-
-@dataclass(frozen=True)
-class _Labels:
-    """Of n spans what fits in memory however many there are."""
-
-    spans: pd.DataFrame
-    fault: NDArray[np.int64]  # (n,)
-    anomaly: NDArray[np.float32]  # (n,)
-    rul: NDArray[np.float32]  # (n,)
-    log_rms: Floats  # (n, C), of the window less its mean
-
-    def where(self, keep: NDArray[np.bool_]) -> _Labels:
-        return _Labels(
-            self.spans[keep],
-            self.fault[keep],
-            self.anomaly[keep],
-            self.rul[keep],
-            self.log_rms[keep],
-        )
-
-
-def predict_trivial(
-    source: SpanSource,
-    tasks: Sequence[str],
-    facts: ScoreFacts,
-    batch_size: int = 64,
-) -> Predictions:
-    """Fit the trivial rows of `tasks` on the training part, predict validation and test.
-
-    Reads `batch_size` spans at a time; the clock adds its mean life to `facts`. A training part
-    without a label that a task needs, or a life without times, is BadData.
+    The clock adds its mean life to the facts. A training part without a label that a task needs,
+    or a life without times, is BadData.
     """
-    batches = _Batches(source, batch_size)
     baselines: dict[str, Baseline] = {
-        task: resolve_name(path)() for task in tasks if (path := task_of(task).baseline)
+        task: resolve_name(path)() for task in problem.tasks if (path := task_of(task).baseline)
     }
-    train = batches.gather(source.rows("train"), [b.learn for b in baselines.values()])
-    held = batches.gather(
-        np.concatenate([source.rows("val"), source.rows("test")]),
-        [b.predict for b in baselines.values()],
-    )
-    content = {}
+    learn = _log_rms_and([baseline.learn for baseline in baselines.values()])
+    train = problem.measure(problem.train(), learn)
+    answer = _log_rms_and([baseline.predict for baseline in baselines.values()])
+    held = problem.measure(problem.held(), answer)
+    content, facts = {}, problem.facts
     for task, baseline in baselines.items():
         content[task], facts = baseline.rows(train, held, facts)
     return Predictions(held.spans, content, facts)
+
+
+def _log_rms_and(each: Sequence[Callable[[Signals], None]]) -> Callable[[Signals], Floats]:
+    """Measures the log RMS of windows less their mean, (n, C); `each` sees every batch too."""
+
+    def log_rms(spans: Signals) -> Floats:
+        for see in each:
+            see(spans)
+        rms = spans.window.std(1, dtype=np.float64)  # (n, L, C) -> (n, C)
+        logs: Floats = np.log(np.maximum(rms, _SILENCE))
+        return logs
+
+    return log_rms
 
 
 class Baseline:
@@ -114,7 +73,7 @@ class Baseline:
         """See a batch of the validation or the test part, after the whole training part."""
 
     def rows(
-        self, train: _Labels, held: _Labels, facts: ScoreFacts
+        self, train: Measured, held: Measured, facts: ScoreFacts
     ) -> tuple[TaskPredictions, ScoreFacts]:
         """The rows for the spans `held`, and the facts with what is to be added to them."""
         raise NotImplementedError
@@ -124,7 +83,7 @@ class MajorityClass(Baseline):
     """`majority class`."""
 
     def rows(
-        self, train: _Labels, held: _Labels, facts: ScoreFacts
+        self, train: Measured, held: Measured, facts: ScoreFacts
     ) -> tuple[TaskPredictions, ScoreFacts]:
         """See `_classification`."""
         return _classification(train, held, len(facts.classes)), facts
@@ -134,7 +93,7 @@ class MajorityAndStump(Baseline):
     """`always the majority` and `RMS stump`."""
 
     def rows(
-        self, train: _Labels, held: _Labels, facts: ScoreFacts
+        self, train: Measured, held: Measured, facts: ScoreFacts
     ) -> tuple[TaskPredictions, ScoreFacts]:
         """See `_anomaly`."""
         return _anomaly(train, held), facts
@@ -144,42 +103,11 @@ class MeanAndClock(Baseline):
     """`training mean` and `clock`."""
 
     def rows(
-        self, train: _Labels, held: _Labels, facts: ScoreFacts
+        self, train: Measured, held: Measured, facts: ScoreFacts
     ) -> tuple[TaskPredictions, ScoreFacts]:
         """See `_rul`; the facts get the mean training life."""
         content, life_s = _rul(train, held)
         return content, facts.model_copy(update={"mean_training_life_s": life_s})
-
-
-class _Batches:
-    """Reads spans a batch at a time and keeps their labels."""
-
-    def __init__(self, source: SpanSource, batch_size: int) -> None:
-        self.source, self.batch_size = source, batch_size
-
-    def gather(self, rows: NDArray[np.int64], each: Sequence[Callable[[Signals], None]]) -> _Labels:
-        """Labels of `rows`; `each` sees every batch in passing."""
-        if not len(rows):
-            raise BadData(
-                "A part of the split holds no span.",
-                expected="spans to learn from in train, and to predict in val or test",
-                remedy="choose another split in the dataset's file",
-            )
-        parts: list[tuple[NDArray[Any], ...]] = []
-        for spans in self._read(rows):
-            for see in each:
-                see(spans)
-            rms = spans.window.std(1, dtype=np.float64)  # (n, L, C) -> (n, C)
-            log_rms = np.log(np.maximum(rms, _SILENCE))
-            parts.append((spans.fault, spans.anomaly, spans.rul, log_rms))
-        fault, anomaly, rul, log_rms = (
-            np.concatenate(column) for column in zip(*parts, strict=True)
-        )
-        return _Labels(self.source.frame(rows), fault, anomaly, rul, log_rms)
-
-    def _read(self, rows: NDArray[np.int64]) -> Iterator[Signals]:
-        for start in range(0, len(rows), self.batch_size):
-            yield self.source.read(rows[start : start + self.batch_size])
 
 
 class MeanAndAutoregression(Baseline):
@@ -213,7 +141,7 @@ class MeanAndAutoregression(Baseline):
             )
 
     def rows(
-        self, train: _Labels, held: _Labels, facts: ScoreFacts
+        self, train: Measured, held: Measured, facts: ScoreFacts
     ) -> tuple[TaskPredictions, ScoreFacts]:
         """The statistics of all spans; `train` and `held` are not needed."""
         outputs = {row: np.concatenate(parts) for row, parts in self.statistics.items()}
@@ -221,7 +149,7 @@ class MeanAndAutoregression(Baseline):
         return TaskPredictions(np.ones(count, np.bool_), outputs, columns=STATISTICS), facts
 
 
-def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredictions:
+def _classification(train: Measured, held: Measured, classes: int) -> TaskPredictions:
     """`majority class`: the log of the share of training recordings, for every span."""
     train = _labelled(train, train.fault >= 0, "a fault class")
     share = np.bincount(train.fault, recording_weights(train.spans), minlength=classes)
@@ -230,7 +158,7 @@ def _classification(train: _Labels, held: _Labels, classes: int) -> TaskPredicti
     return TaskPredictions(mask, {"majority class": np.tile(logits, (len(held.spans), 1))}, target)
 
 
-def _anomaly(train: _Labels, held: _Labels) -> TaskPredictions:
+def _anomaly(train: Measured, held: Measured) -> TaskPredictions:
     """`always the majority`: one logit for all; `RMS stump`: see `stump`."""
     train = _labelled(train, ~np.isnan(train.anomaly), "a label of healthy or faulty")
     faulty = train.anomaly > 0.5
@@ -242,9 +170,9 @@ def _anomaly(train: _Labels, held: _Labels) -> TaskPredictions:
             found=f"only {'faulty' if faulty[0] else 'healthy'} ones",
             remedy=f"choose another split, or a task set without `{tasks_on('anomaly')[0]}:`",
         )
-    channel, direction, threshold = stump(train.log_rms, faulty, weights)
+    channel, direction, threshold = stump(train.values, faulty, weights)
     constant = np.full(len(held.spans), np.log(share / (1 - share)), np.float32)
-    distance = (direction * (held.log_rms[:, channel] - threshold)).astype(np.float32)
+    distance = (direction * (held.values[:, channel] - threshold)).astype(np.float32)
     target, mask = targets_of("anomaly", held)
     outputs = {"always the majority": constant, "RMS stump": distance}
     return TaskPredictions(mask, outputs, target)
@@ -269,7 +197,7 @@ def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple
     return best[1:]
 
 
-def _rul(train: _Labels, held: _Labels) -> tuple[TaskPredictions, float]:
+def _rul(train: Measured, held: Measured) -> tuple[TaskPredictions, float]:
     """`training mean`: mean over runs; `clock`: 1 - t / mean training life, not below 0.
 
     Returns that life (s) too.
@@ -310,7 +238,7 @@ def _mean_over_runs(spans: pd.DataFrame, values: Floats) -> float:
     return float(per_recording.groupby("run").mean().mean())
 
 
-def _labelled(train: _Labels, keep: NDArray[np.bool_], what: str) -> _Labels:
+def _labelled(train: Measured, keep: NDArray[np.bool_], what: str) -> Measured:
     if not keep.any():
         raise BadData(
             f"No span of the training part has {what}.",

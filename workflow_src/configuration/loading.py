@@ -9,18 +9,20 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import JsonValue
 
 from workflow_src.code_digest import KINDS, Kind, code_digest
-from workflow_src.configuration.backbones import shipped_options
+from workflow_src.configuration.backbones import shipped_backbones
 from workflow_src.configuration.base import ConfigError, repeated
 from workflow_src.configuration.cell import Cell
 from workflow_src.configuration.checking import checked
 from workflow_src.configuration.command_line import missing_hardware
 from workflow_src.configuration.digests import digest
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.lines import shown
+from workflow_src.configuration.model import OwnFile, OwnKey, model_type
 from workflow_src.configuration.reading import read, read_extended
 from workflow_src.configuration.resolved_cell import (
     ClassicModel,
@@ -41,7 +43,6 @@ from workflow_src.configuration.schema import (
     SiteClass,
     TaskSet,
     Training,
-    model_type,
 )
 from workflow_src.configuration.tasks import TASKS
 from workflow_src.configuration.union_members import require_sound_unions, with_members
@@ -71,7 +72,7 @@ class Configuration:
     folder: Path
     # SHA-256 of the tables beside rigs and datasets, by their names; of code that is in identities
     digests: Mapping[str, str]
-    own_backbones: Mapping[str, str]  # by what `backbone:` says: the text of the file
+    own_files: Mapping[str, OwnFile]  # of the user's own, by the model that names one
     _resolved: dict[Cell, ResolvedCell] = field(default_factory=dict, repr=False)
     # (dataset, model, task set, overrides that match) -> what cells that differ by their seed share
     _alike: dict[tuple[str, str, str, tuple[int, ...]], _Alike] = field(
@@ -115,6 +116,7 @@ class Configuration:
                 "rig": self.rig_part(data.rig),
                 "split_table": self._provenance("datasets", data.split.file)["table"],
                 "truncation": self._truncation(data).get("truncation"),
+                "geometry": self._geometry(cell),
                 "tasks": self.task_sets[cell.task_set],
                 "model": model,
                 "revision": REVISIONS["classic" if kind == "classic" else "models"],
@@ -133,9 +135,11 @@ class Configuration:
     ) -> tuple[NetworkModel, Training] | tuple[ClassicModel, None]:
         """What of the model's file, the dataset and `overrides` is built, and how it is trained."""
         model = self.models[cell.model]
-        if model.method is not None:
-            return ClassicModel(method=model.method), None
-        sizes = model.sizes() | self._source(model)
+        own = self.own_files.get(cell.model)  # what is trained is what was read
+        source = {} if own is None else {"source": own[2]}
+        if model.kind == "classic":
+            return ClassicModel.model_validate(model.classic() | source), None
+        sizes = model.sizes() | source
         training = self.run.training.model_dump() | _set(model.training)
         training |= _set(self.datasets[cell.dataset].training)
         for override in overrides:
@@ -143,14 +147,18 @@ class Configuration:
             sizes |= self._of_its_own(cell.model, sizes, _set(override.model))
         return NetworkModel.model_validate(sizes), Training.model_validate(training)
 
+    def _geometry(self, cell: Cell) -> dict[str, Geometry] | None:
+        """By rig, without the words on where it is known from; None for who does not ask."""
+        model, rig = self.models[cell.model], self.datasets[cell.dataset].rig
+        if model.method is None or not model.methods[model.method].MACHINE:
+            return None
+        rigs = [*self.rigs[rig].options.member_rigs(), rig]
+        known = {name: self.rigs[name].machine for name in rigs}
+        return {n: m.model_copy(update={"origin": ""}) for n, m in known.items() if m is not None}
+
     def _code(self, kind: Kind) -> str | None:
         """Under `code: strict`, the code that trains; as it was when the run was planned."""
         return None if self.run.code == "noted" else self.digests[f"code/{kind}"]
-
-    def _source(self, network: Model) -> dict[str, str]:
-        """Text of a backbone of the user's own: what is trained is what was read."""
-        source = self.own_backbones.get(str(network.backbone))
-        return {} if source is None else {"source": source}
 
     def _of_its_own(
         self, name: str, sizes: Mapping[str, Any], override: dict[str, Any]
@@ -158,7 +166,7 @@ class Configuration:
         """`override`; a key that the backbone of the model `name` does not have is an error."""
         wrong = sorted(override.keys() - sizes.keys())
         if wrong:
-            having = [b for b, keys in shipped_options().items() if wrong[0] in keys.model_fields]
+            having = [b for b, keys in shipped_backbones().items() if wrong[0] in keys.model_fields]
             models = [m for m, model in self.models.items() if model.backbone in having]
             narrower = as_yaml(("cells",), f"*/{models[0]}/*") if models else None
             own = self.models[name].backbones[sizes["backbone"]].model_fields
@@ -266,7 +274,7 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
     configuration = Configuration(
         run=run,
         models={name: model for name, (model, _) in found.items()},
-        own_backbones={key: text for _, own in found.values() for key, text in own.items()},
+        own_files={name: own for name, (_, own) in found.items() if own is not None},
         datasets=datasets,
         rigs=rigs,
         task_sets=_task_sets(folder / "task_sets.yaml", run.task_sets),
@@ -320,27 +328,29 @@ def _one(model: type[Any], folder: Path, name: str) -> Any:
     return checked(model, read(file), [file])
 
 
-def _model(folder: Path, name: str) -> tuple[Model, dict[str, str]]:
-    """A model, and the text of its backbone's file where that is the user's own."""
+def _model(folder: Path, name: str) -> tuple[Model, OwnFile | None]:
+    """A model, and the file of its backbone or method where that is the user's own."""
     values, files = read_extended(folder / "models", name)
-    backbone, own = values.get("backbone"), {}
-    if isinstance(backbone, str) and backbone.endswith(".py"):
-        own = {backbone: _text(folder / "models" / backbone, files[0])}
-    model: Model = checked(model_type(tuple(own.items())), values, files)
+    own: OwnFile | None = None
+    for key in get_args(OwnKey):
+        said = values.get(key)
+        if isinstance(said, str) and said.endswith(".py"):
+            own = (key, said, _text(folder / "models" / said, files[0], key))
+    model: Model = checked(model_type(own), values, files)
     return model, own
 
 
-def _text(file: Path, named_in: Path) -> str:
+def _text(file: Path, named_in: Path, key: str) -> str:
     try:
         return file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(
-            "The file of a backbone cannot be read.",
-            where=f"{shown(named_in)}, key `backbone`",
+            f"The file of a {key} cannot be read.",
+            where=f"{shown(named_in)}, key `{key}`",
             found=f"{shown(file)}: {error}",
-            expected="a file with a backbone of your own (docs/extending.md), by its place from "
+            expected=f"a file with a {key} of your own (docs/extending.md), by its place from "
             "the model's file",
-            remedy="backbone: my_backbone.py",
+            remedy=f"{key}: my_{key}.py",
         ) from None
 
 

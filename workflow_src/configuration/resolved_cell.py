@@ -12,12 +12,13 @@ from pydantic import ConfigDict, JsonValue, field_serializer, field_validator
 
 from workflow_src.configuration.base import StrictModel
 from workflow_src.configuration.cell import Cell
+from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.schema import Architecture, Dataset, TaskSet, Training
 from workflow_src.json_files import JsonFile
 
 # Keys of a dataset that are not of its cells: words, and what is merged into `training`.
 _NO_NUMBERS = {"extends": None, "label": None, "note": "", "training": None}
-_LEFT_OUT = ("code", "training", "truncation")  # where there is none
+_LEFT_OUT = ("code", "geometry", "training", "truncation")  # where there is none
 
 
 def identity(value: JsonValue) -> str:
@@ -45,10 +46,18 @@ class NetworkModel(Architecture):
 
 
 class ClassicModel(StrictModel):
-    """A baseline."""
+    """A classic model; the keys of its method are beside them.
+
+    Attributes:
+        source: text of a method of the user's own.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, JsonValue]
 
     kind: Literal["classic"] = "classic"
-    method: Literal["trivial"]
+    method: str
+    source: str | None = None
 
 
 class ResolvedCell(JsonFile):
@@ -62,6 +71,7 @@ class ResolvedCell(JsonFile):
         rig: what decides the recordings.
         split_table: SHA-256 of the table of a fixed split.
         truncation: SHA-256 of the table of a truncation.
+        geometry: of bearings and gears by rig, for a classic model that asks for it.
         tasks: what is learned.
         model: the network or the baseline.
         revision: of the code that makes the numbers; raised by hand.
@@ -76,6 +86,7 @@ class ResolvedCell(JsonFile):
     rig: dict[str, JsonValue]
     split_table: str | None
     truncation: str | None = None
+    geometry: dict[str, Geometry] | None = None
     tasks: TaskSet
     model: NetworkModel | ClassicModel
     revision: int

@@ -58,7 +58,7 @@ def keep(configuration: Configuration, forced: Iterable[str] = ()) -> None:
     content: dict[str, Any] = {
         "folder": str(configuration.folder),
         "digests": dict(configuration.digests),
-        "own_backbones": dict(configuration.own_backbones),
+        "own_files": dict(configuration.own_files),
         "models": {name: _plain(model) for name, model in configuration.models.items()},
     }
     for name in _ONE:
@@ -107,15 +107,15 @@ def read(path: Path) -> Configuration:
         name: {key: model.model_validate(v) for key, v in content[name].items()}
         for name, model in _MANY.items()
     }
-    own = content["own_backbones"]
-    models = {}
-    for name, values in content["models"].items():
-        named = [(key, text) for key, text in own.items() if key == values.get("backbone")]
-        models[name] = model_type(tuple(named)).model_validate(values)
+    own = {name: tuple(file) for name, file in content["own_files"].items()}
+    models = {
+        name: model_type(own.get(name)).model_validate(values)
+        for name, values in content["models"].items()
+    }
     return Configuration(
         folder=Path(content["folder"]),
         digests=content["digests"],
-        own_backbones=own,
+        own_files=own,
         models=models,
         **one,  # type: ignore[arg-type]
         **many,  # type: ignore[arg-type]

@@ -22,11 +22,11 @@ from workflow_src.configuration.schema import Dataset
 from workflow_src.configuration.task_options import Label
 from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.configuration.validation_errors import as_yaml
-from workflow_src.data.fault_orders import REPEATING, fault_periods, shaft_hz
 from workflow_src.data.provenance import rate_tells_class
 from workflow_src.data.recordings import NORMAL
 from workflow_src.data.selection import listed
 from workflow_src.errors import UserError
+from workflow_src.features.fault_orders import REPEATING, fault_periods, shaft_hz
 
 PARTS = ("train", "val", "test")
 

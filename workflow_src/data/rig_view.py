@@ -15,9 +15,10 @@ import pandas as pd
 
 from workflow_src.artifacts.store_manifest import StoreManifest
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.data.fault_orders import REPEATING, orders_by_recording, shaft_hz
 from workflow_src.data.recordings import NORMAL
-from workflow_src.data.spectra import (
+from workflow_src.data.store import Store
+from workflow_src.features.fault_orders import REPEATING, orders_by_recording, shaft_hz
+from workflow_src.features.spectra import (
     Band,
     Spectrum,
     Values,
@@ -25,7 +26,6 @@ from workflow_src.data.spectra import (
     envelope_spectrum,
     kurtosis_band,
 )
-from workflow_src.data.store import Store
 
 STRETCH = 1 << 16  # samples of an example that are read, from its start
 SEGMENT = 1 << 15  # of its spectrum

@@ -13,8 +13,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
 from workflow_src.data.rig_view import Example, RunView
-from workflow_src.data.spectra import Spectrum, Values
 from workflow_src.drawing.style import BAND, COLOURS, INK, MARKS
+from workflow_src.features.spectra import Spectrum, Values
 
 WAVE_S, WAVE_SAMPLES = 0.1, 4096  # of the waveform, at most
 POINTS = 700  # of a spectrum: more cannot be seen

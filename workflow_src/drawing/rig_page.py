@@ -11,12 +11,12 @@ from typing import Any
 from workflow_src.artifacts.store_manifest import StoreManifest
 from workflow_src.cells import rig_folder
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.data.fault_orders import fault_orders
 from workflow_src.data.rig_view import HARMONICS, MOST_RUNS, SNAPSHOTS, Example, RigView, view
-from workflow_src.data.spectra import LEAST_POWER
 from workflow_src.data.store import Store
 from workflow_src.drawing.rig_figures import class_figure, life_figure, shared_scales
 from workflow_src.drawing.style import house_style, svg
+from workflow_src.features.fault_orders import fault_orders
+from workflow_src.features.spectra import LEAST_POWER
 from workflow_src.files import write_text
 
 PAGE = "rig.html"

@@ -11,7 +11,7 @@ import pandas as pd
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.cells import rotation_of
 from workflow_src.predictions import MODEL_ROW
-from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.plan import ModelEntry, TablePlan
 from workflow_src.tables.protocols import heading, protocol_of, strength_in_words
 from workflow_src.tables.results import Results
 from workflow_src.tasks.registry import label_of, task_of
@@ -187,27 +187,31 @@ def rows_of(plan: TablePlan, results: Results, task: str) -> list[DataRow]:
     for model, entry in plan.models.items():
         own = tuple(name for name in sets if (model, name) in used)
         if entry.kind == "classic" and own:
-            rows += _classic_rows(results.frame, task, model, own)
+            rows += _classic_rows(results.frame, task, model, entry, own)
     order = {"model": 0, "trivial": 1, "reference": 2}
     return sorted(rows, key=lambda row: order[row.group])
 
 
 def _classic_rows(
-    frame: pd.DataFrame, task: str, model: str, task_sets: tuple[str, ...]
+    frame: pd.DataFrame, task: str, model: str, entry: ModelEntry, task_sets: tuple[str, ...]
 ) -> list[DataRow]:
     spec = task_of(task)
-    own = frame[(frame["model"] == model) & (frame["task"] == task)]
-    own = own[own["task_set"].isin(task_sets)]
-    known = [*spec.trivial, *spec.reference]
+    own = frame[(frame["model"] == model) & frame["task_set"].isin(task_sets)]
+    known = [*spec.trivial, *spec.reference] if entry.method == "trivial" else [MODEL_ROW]
+    if entry.method != "trivial" and len(own) and task not in set(own["task"]):
+        return []  # it does other tasks alone
+    own = own[own["task"] == task]
     present = set(own["row"]) or set(known)
     names = [r for r in known if r in present] + sorted(present - set(known))
     rows = []
     for name in names:
         group = "trivial" if name in spec.trivial else "reference"
+        first = name.split(" ")[0] == MODEL_ROW  # "model", or "model" and what it knows more
+        label = entry.label + name.removeprefix(MODEL_ROW) if first else name
         if len(task_sets) == 1 or _alike(own[own["row"] == name]):
-            rows.append(DataRow(name, group, model, task_sets, name))
+            rows.append(DataRow(label, group, model, task_sets, name))
         else:
-            rows += [DataRow(f"{name} ({s})", group, model, (s,), name) for s in task_sets]
+            rows += [DataRow(f"{label} ({s})", group, model, (s,), name) for s in task_sets]
     return rows
 
 

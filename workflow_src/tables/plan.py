@@ -25,10 +25,11 @@ PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model's display label and kind: ``network`` or ``classic``."""
+    """A model's display label, its kind (``network`` or ``classic``) and a classic one's method."""
 
     label: str
     kind: str
+    method: str | None = None
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,7 @@ class TablePlan:
                 age = any(keys.reads_age for keys in given.values())
                 task_sets[name] = TaskSetEntry(tuple(given), age)
         models = {
-            name: ModelEntry(model.label or name, model.kind)
+            name: ModelEntry(model.label or name, model.kind, model.method)
             for name, model in configuration.models.items()
             if name in used["model"]
         }

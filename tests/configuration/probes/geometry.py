@@ -8,10 +8,10 @@ import pytest
 
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.configuration.loading import page_part
-from workflow_src.data.fault_orders import fault_orders
 from workflow_src.data.prepare import in_words
 from workflow_src.data.splits import make_split
 from workflow_src.data.store import Store
+from workflow_src.features.fault_orders import fault_orders
 
 BEARING = {"elements": 9, "element_diameter": 8.0, "pitch_diameter": 40.0}
 ORDERS = {"bpfo": 3.0, "bpfi": 5.0}

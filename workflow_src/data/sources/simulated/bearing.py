@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from workflow_src.configuration.simulated import BEARING
-from workflow_src.data.fault_orders import bearing_orders
 from workflow_src.data.recordings import NORMAL, Recording
 from workflow_src.data.sources.simulated.plan import Plan, draw_gains, draw_unit, generator
 from workflow_src.data.sources.simulated.structure import (
@@ -27,6 +26,7 @@ from workflow_src.data.sources.simulated.structure import (
     ring,
     time_axis,
 )
+from workflow_src.features.fault_orders import bearing_orders
 
 DEFAULTS = Plan(
     seed=1,

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy.signal import get_window, hilbert
 
-from workflow_src.data import spectra
-from workflow_src.data.spectra import (
+from workflow_src.features import spectra
+from workflow_src.features.spectra import (
     Band,
     amplitude_spectrum,
     envelope_spectrum,

@@ -67,8 +67,10 @@ def squared_envelope(signal: Values, rate_hz: float, low: float, high: float) ->
     return np.asarray(np.abs(envelope) ** 2)
 
 
-def envelope_spectrum(signal: Values, rate_hz: float, band: Band) -> Spectrum:
+def envelope_spectrum(signal: Values, rate_hz: float, band: Band, padding: int = 1) -> Spectrum:
     """Lines of the squared envelope of ``signal`` (L,) in a band, over its mean, up to its width.
+
+    With ``padding`` zeros make it so many times as long: lines between bins are seen.
 
     An amplitude 1 + m cos(2 pi f t) of the carrier has a line 2 m / (1 + m^2 / 2) at f. Squared,
     since that favours a weak line: Ho and Randall, "Optimisation of bearing diagnostic techniques
@@ -78,8 +80,9 @@ def envelope_spectrum(signal: Values, rate_hz: float, band: Band) -> Spectrum:
     squared = squared_envelope(signal, rate_hz, band.low, band.high)
     mean = squared.mean()
     window = np.hanning(len(squared))
-    lines = np.abs(np.fft.rfft(window * (squared - mean))) * (2 / window.sum())
-    frequency = np.fft.rfftfreq(len(squared), 1 / (2 * (band.high - band.low)))
+    length = padding * len(squared)
+    lines = np.abs(np.fft.rfft(window * (squared - mean), length)) * (2 / window.sum())
+    frequency = np.fft.rfftfreq(length, 1 / (2 * (band.high - band.low)))
     share = lines / mean if mean > 0 else np.zeros_like(lines)
     return Spectrum(np.asarray(frequency, dtype=np.float64), np.asarray(share))
 

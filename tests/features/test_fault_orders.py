@@ -18,14 +18,14 @@ from workflow_src.configuration.checking import checked
 from workflow_src.configuration.geometry import Bearing, BearingOrders, Geometry
 from workflow_src.configuration.loading import load_rig
 from workflow_src.configuration.schema import Dataset
-from workflow_src.data.fault_orders import (
+from workflow_src.data.label_support import figures
+from workflow_src.errors import UserError
+from workflow_src.features.fault_orders import (
     bearing_orders,
     fault_orders,
     fault_periods,
     orders_by_recording,
 )
-from workflow_src.data.label_support import figures
-from workflow_src.errors import UserError
 
 CONFIG = Path(__file__).parents[2] / "config"
 INCH = 25.4

@@ -1,0 +1,99 @@
+"""What classic models learn of simulated rigs, and what noise takes from them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from workflow_src.classic.models import predict
+from workflow_src.classic.problem import Problem
+from workflow_src.configuration.resolved_cell import ClassicModel
+from workflow_src.evaluation import evaluate
+from workflow_src.predictions import Predictions
+
+FOREST = {"method": "forest", "trees": 60, "leaf": 2}
+LINES = {"method": "fault_lines", "classifier": "logistic_regression"}
+# Of each kind of rig those that answer its tasks.
+BEARING = [FOREST, LINES, {**LINES, "classifier": "forest", "trees": 30}]
+LIFE = [FOREST]
+
+
+def name(keys: dict[str, Any]) -> str:
+    return "-".join(str(value) for value in keys.values() if isinstance(value, str))
+
+
+def answer(problem: Problem, keys: dict[str, Any]) -> Predictions:
+    return predict(ClassicModel.model_validate(keys), problem)
+
+
+def values(predictions: Predictions, task: str, row: str = "model") -> dict[str, Any]:
+    return evaluate(predictions)[task][row].values
+
+
+@pytest.mark.parametrize("keys", BEARING, ids=name)
+def test_faults_are_told_apart_and_at_minus_20_db_they_are_not(
+    make_problem: Callable[..., Problem], keys: dict[str, Any]
+) -> None:
+    clean = answer(make_problem("bearing"), keys)
+    noisy = answer(make_problem("bearing", test_noise_db=-20), keys)
+    for task, metric, chance in (
+        ("classification", "balanced_accuracy", 1 / len(clean.facts.classes)),
+        ("anomaly_detection", "auroc", 0.5),
+    ):
+        if task in clean.tasks:
+            assert values(clean, task)[metric] > chance + 0.2
+            assert values(noisy, task)[metric] == pytest.approx(chance, abs=0.15)
+
+
+@pytest.mark.parametrize("keys", LIFE, ids=name)
+def test_lives_are_told_better_than_by_the_mean(
+    make_problem: Callable[..., Problem], keys: dict[str, Any]
+) -> None:
+    found = answer(make_problem("run_to_failure"), keys)
+    assert found.facts.mean_training_life_s is not None
+    for row in found.tasks["rul_prediction"].outputs:
+        assert values(found, "rul_prediction", row)["rmse"] < 0.25  # the mean has 0.29
+    noisy = answer(make_problem("run_to_failure", test_noise_db=-20, amplitude="none"), keys)
+    assert values(noisy, "rul_prediction")["rmse"] > 0.25
+
+
+@pytest.mark.parametrize("keys", BEARING + LIFE, ids=name)
+def test_a_seed_decides_every_byte_and_test_labels_none(
+    make_problem: Callable[..., Problem], keys: dict[str, Any]
+) -> None:
+    kind = "bearing" if keys in BEARING else "run_to_failure"
+    problem = make_problem(kind)
+    first, again = answer(problem, keys), answer(replace(problem, batch_size=7), keys)
+    hidden = answer(replace(problem, source=_Blind(problem.source)), keys)
+    for task, content in first.tasks.items():
+        for row, output in content.outputs.items():
+            assert np.array_equal(again.tasks[task].outputs[row], output)
+            assert np.array_equal(hidden.tasks[task].outputs[row], output)
+
+
+def test_fault_lines_need_the_geometry(make_problem: Callable[..., Problem]) -> None:
+    problem = make_problem("bearing")
+    assert answer(replace(problem, geometry={}), LINES).tasks == {}
+    only = replace(problem, tasks=("classification",))
+    assert list(answer(only, LINES).tasks) == ["classification"]
+
+
+class _Blind:
+    """The same spans, those of validation and test under other labels."""
+
+    def __init__(self, source: Any) -> None:
+        self._source = source
+
+    def __getattr__(self, key: str) -> Any:
+        return getattr(self._source, key)
+
+    def read(self, rows: np.ndarray) -> Any:
+        spans = self._source.read(rows)
+        held = ~np.isin(rows, self._source.rows("train"))
+        fault, anomaly, rul = spans.fault.copy(), spans.anomaly.copy(), spans.rul.copy()
+        fault[held], anomaly[held], rul[held] = 0, 0, 0.5
+        return replace(spans, fault=fault, anomaly=anomaly, rul=rul)

@@ -1,0 +1,59 @@
+"""A random forest on the shape of windows: moments, octaves of the spectrum and of the envelope.
+
+Breiman, "Random forests", Machine Learning 45 (2001) 5-32, by scikit-learn. The remaining life is
+told by the amplitude too, where a network may have it; the row "+age" knows the time as well.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+from workflow_src.classic.problem import Floats, Problem, Signals
+from workflow_src.classic.supervised import class_logits, fault_logits, lives_left
+from workflow_src.configuration.classic_models import ClassicOptions
+from workflow_src.features.shape import NAMES, shape_features
+from workflow_src.predictions import Predictions
+
+
+class Options(ClassicOptions):
+    """The size of the forest."""
+
+    trees: int = Field(200, ge=1, description="Trees.", examples=[500])
+    leaf: int = Field(2, ge=1, description="Least spans in a leaf.", examples=[5])
+
+
+def predict(problem: Problem, options: Options) -> Predictions:
+    """Classes, faults and remaining life; signals are left to others."""
+    size = {"n_estimators": options.trees, "min_samples_leaf": options.leaf}
+    drawn = {**size, "max_features": "sqrt", "random_state": problem.seed}
+    train = problem.measure(problem.train(), _measure)
+    held = problem.measure(problem.held(), _measure)
+    channels = train.values.shape[1] // (len(NAMES) + 1)
+    shape = slice(1 + channels, None)  # behind the age and the amplitudes
+    outputs: dict[str, dict[str, Floats]] = {}
+    for task in problem.tasks:
+        if task == "classification":
+            forest, count = RandomForestClassifier(**drawn), len(problem.facts.classes)
+            logits = class_logits(forest, train.columns(shape), held.columns(shape), count)
+            outputs[task] = {"model": logits}
+        elif task == "anomaly_detection":
+            forest = RandomForestClassifier(**drawn)
+            logits = fault_logits(forest, train.columns(shape), held.columns(shape))
+            outputs[task] = {"model": logits}
+        elif task == "rul_prediction":
+            given = slice(1, None) if problem.amplitude else shape
+            every = list(range(train.values.shape[1]))
+            outputs[task] = {
+                row: lives_left(RandomForestRegressor(**drawn), train, held, columns)
+                for row, columns in (("model", every[given]), ("model +age", [0, *every[given]]))
+            }
+    return problem.predictions(held, outputs)
+
+
+def _measure(spans: Signals) -> Floats:
+    """(n, 1 + C + C F): age, log amplitudes, shape."""
+    return np.concatenate(
+        [spans.age[:, None], spans.log_amplitude, shape_features(spans.window)], 1, dtype=np.float64
+    )
