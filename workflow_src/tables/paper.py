@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -24,7 +23,7 @@ from workflow_src.tables.plan import (
     table_name,
 )
 from workflow_src.tables.render import DASH, RENDER, Column, Entry, Row, Table
-from workflow_src.tables.results import Results, read_results
+from workflow_src.tables.results import Record, Results, read_results
 from workflow_src.tables.statistics import Summary
 from workflow_src.tasks.scores import Metric
 
@@ -135,8 +134,8 @@ def _data(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(records, columns=list(records[0]) if records else ["row", "group"])
 
 
-def _record(grid: Grid, i: int) -> dict[str, Any]:
-    record: dict[str, Any] = {"row": grid.rows[i].label, "group": grid.rows[i].group}
+def _record(grid: Grid, i: int) -> Record:
+    record: Record = {"row": grid.rows[i].label, "group": grid.rows[i].group}
     for j, column in enumerate(grid.columns):
         main = grid.scores[i][j][0]
         record |= {
@@ -159,7 +158,7 @@ def _record(grid: Grid, i: int) -> dict[str, Any]:
     return record
 
 
-def _stand_in(grid: Grid, i: int, j: int) -> dict[str, Any]:
+def _stand_in(grid: Grid, i: int, j: int) -> Record:
     """The stand-in's values, in every row of a column where some row has one."""
     found = stand_in_of(grid.task)
     if found is None or all(by_column[j][0].stand_in is None for by_column in grid.scores):
