@@ -87,7 +87,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: Any, changes: dict[str, 
         ("gearbox_sim", ("gearbox_sim",)),
         ("bearing_sim", ("bearing_sim",)),
         ("life_sim", ("life_sim",)),
-        ("cwru", ("cwru_ir028", "cwru_blocks", "cwru_naive")),
+        ("cwru", ("cwru_ir028", "cwru_blocks")),
         ("femto", ("femto_phm2012",)),
     ],
 )
