@@ -17,9 +17,12 @@ from workflow_src.artifacts.split_summary import (
     SplitSummary,
     ValidationClaim,
 )
+from workflow_src.data.split_files import read_split, write_split
+from workflow_src.data.splits import make_split
 from workflow_src.errors import BadData
 from workflow_src.predictions import TruncatedRun
 
+from ..data.audit.benches import CONFIG, dataset_of, stored
 from ..split_summaries import split_summary
 
 NUMBERS = st.floats(allow_nan=False)
@@ -75,6 +78,32 @@ def test_what_is_written_is_read_back(tmp_path_factory: Any, changes: dict[str, 
     assert path.read_bytes() == before
     absent = {"leaky", "truncation", "shots", "test_rigs"} - changes.keys()
     assert not absent & json.loads(before).keys()
+
+
+@pytest.mark.fast_cases("gearbox_sim*", "cwru*")
+@pytest.mark.parametrize(
+    ("rig", "names"),
+    [
+        ("gearbox_sim", ("gearbox_sim",)),
+        ("bearing_sim", ("bearing_sim",)),
+        ("life_sim", ("life_sim",)),
+        ("cwru", ("cwru_ir028", "cwru_blocks")),
+        ("femto", ("femto_phm2012",)),
+    ],
+)
+def test_shipped_splits_come_back_byte_for_byte(
+    tmp_path: Path, rig: str, names: tuple[str, ...]
+) -> None:
+    with stored(tmp_path, rig) as store:
+        splits = {n: make_split(store.table, dataset_of(n), n, CONFIG / "datasets") for n in names}
+    for name, split in splits.items():
+        write_split(split, tmp_path / name)
+        path = tmp_path / name / "split.json"
+        before = path.read_bytes()
+        read = read_split(tmp_path / name).summary
+        assert read.model_copy(update={"sha256": None}) == split.summary
+        read.write(path)
+        assert path.read_bytes() == before
 
 
 def test_the_keys_stand_in_the_order_of_the_file(tmp_path: Path) -> None:

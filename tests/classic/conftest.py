@@ -59,7 +59,7 @@ def make_problem(simulated: Path) -> Iterator[MakeProblem]:
         used = Dataset.model_validate({**dataset(kind), **keys})
         readers.append(SpanReader(simulated / kind, split, used))
         facts = ScoreFacts(classes=readers[-1].classes, strength="unit")
-        life = split.facts["mean_training_life_s"]
+        life = split.summary.mean_training_life_s
         known = {kind: GEOMETRIES[kind]}
         given = {"amplitude": True, "mean_life_s": life, "geometry": known}
         return Problem(readers[-1], TASKS[kind], facts, seed, **given)

@@ -137,7 +137,11 @@ def test_every_table_says_leaky(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
                 config_folder=CONFIG / "rigs")  # fmt: skip
     part = configuration.split_part("cwru_naive")
     prepare_split("cwru_naive", part, config_folder=CONFIG / "datasets")
-    leaky = SplitSummary.read(Path("data/cwru_naive/split.json")).leaky
+    path = Path("data/cwru_naive/split.json")
+    summary, before = SplitSummary.read(path), path.read_bytes()
+    summary.write(path)
+    assert path.read_bytes() == before
+    leaky = summary.leaky
     assert leaky is not None
     assert leaky.sharing_samples > 0.99 * leaky.test_windows > 0
     cell = Cell("cwru_naive", "trivial", "all", 1)

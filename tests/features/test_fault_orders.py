@@ -145,7 +145,7 @@ def test_less_than_one_period_of_a_fault_is_warned_of(window, warned):
     keys = {"rig": "r", "split": {"strategy": "unit"}, "span": {"window": window, "horizon": 1}}
     frame = table(speed_rpm=["600", "600", "600"])  # 1 / 30 s from one impact to the next
     made = figures(frame, Dataset.model_validate(keys), blocks=False, geometry=TWO)
-    text = [w for w in made["warnings"] if "fault period" in w]
+    text = [w for w in made.warnings if "fault period" in w]
     assert bool(text) == warned
     if warned:
         assert "0.6 of BPFO" in text[0]

@@ -8,12 +8,13 @@ from typing import Any, Literal
 
 from workflow_src.configuration.validation_errors import as_flow
 
+Values = Mapping[str, Any]  # keys of a file of YAML, in order
 MARK = "# ?"  # what to search a draft for
 
 
 def draft(
     kind: Literal["rig", "dataset"],
-    values: Mapping[str, Any],
+    values: Values,
     questions: Mapping[tuple[str, ...], str],
     head: Sequence[str] = (),
 ) -> str:
@@ -31,7 +32,7 @@ def draft(
 
 
 def _lines(
-    values: Mapping[str, Any], questions: Mapping[tuple[str, ...], str], path: tuple[str, ...]
+    values: Values, questions: Mapping[tuple[str, ...], str], path: tuple[str, ...]
 ) -> list[str]:
     lines: list[str] = []
     for key, value in values.items():

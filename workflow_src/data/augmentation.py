@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.data.chunk_reader import Whole
 from workflow_src.data.noise import Floats, add_noise
 
 # What each draw is for. From 1 on: a seed followed by zeros is the seed without them.
@@ -40,7 +40,7 @@ class Augmenter:
     def moves(
         self,
         rows: NDArray[np.int64],
-        times: Sequence[int] | NDArray[np.integer[Any]],
+        times: Sequence[int] | Whole,
         earlier: NDArray[np.int64],
         later: NDArray[np.int64],
     ) -> NDArray[np.int64]:

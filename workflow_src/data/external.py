@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import h5py
 import numpy as np
@@ -30,7 +29,9 @@ class ExternalSamples:
     channels: tuple[int, ...] | None = None
 
 
-def as_signal(samples: NDArray[Any], channels: tuple[int, ...] | None) -> NDArray[np.float32]:
+def as_signal(
+    samples: NDArray[np.generic], channels: tuple[int, ...] | None
+) -> NDArray[np.float32]:
     """Samples (L,), (L, C) or (L, C, 1) of any real type -> signal (L, chosen C), float32.
 
     What float32 cannot hold becomes infinite. Raises ``ValueError`` for another shape, for numbers

@@ -7,22 +7,23 @@ set reads zeros where a source of it is missing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import TypeAlias
 
 import h5py
 
 from workflow_src.errors import BadData
 
+Item: TypeAlias = h5py.Group | h5py.Dataset
 _LISTED = 3
 
 
-def own_items(group: h5py.Group) -> Iterator[tuple[str, Any]]:
+def own_items(group: h5py.Group) -> Iterator[tuple[str, Item]]:
     """The members of a group; ``BadData`` for one that lies in another file."""
     for name in group:
         yield name, own_member(group, name)
 
 
-def own_member(group: h5py.Group, name: str) -> Any:
+def own_member(group: h5py.Group, name: str) -> Item:
     """A group or data set below `group`; ``BadData`` if its samples do not lie in the same file.
 
     ``KeyError`` where there is none.
@@ -43,7 +44,7 @@ def own_member(group: h5py.Group, name: str) -> Any:
     return require_own(item)
 
 
-def require_own(item: Any) -> Any:
+def require_own(item: Item) -> Item:
     """A group or data set as it is; ``BadData`` if its samples lie in other data sets or files."""
     if not isinstance(item, h5py.Dataset):
         return item

@@ -266,7 +266,7 @@ def facts(
     return told
 
 
-def _listed(counts: pd.Series) -> str:
+def _listed(counts: pd.Series[int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in counts.items())
 
 
@@ -280,7 +280,7 @@ def _counted(values: pd.Series) -> str:
     return ", ".join(listed[:8] + more)
 
 
-def _range(values: pd.Series) -> str:
+def _range(values: pd.Series[float]) -> str:
     low, high = values.min(), values.max()
     texts = [f"{v:.0f}" if v >= 1000 else f"{v:.3g}" for v in (low, high)]
     return texts[0] if low == high else " to ".join(texts)

@@ -36,6 +36,7 @@ from workflow_src.data.split_files import SplitTable
 from workflow_src.data.stacked import may_overlap, require_whole
 from workflow_src.data.truncation import truncate
 from workflow_src.errors import UserError
+from workflow_src.predictions import TruncatedRun
 
 _CUT_EACH = "recordings of one run are cut each by itself, with a gap between one and the next"
 _AS_DECLARED = "as declared"
@@ -144,15 +145,8 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     laid = shots.laid if shots is not None else {}
     rows = place_spans(used, dataset, parts, laid, strategies, where)
     require_disjoint(rows, used, span, gap)
-    proven, reasons = _proven(rows, used, dataset, plan._replace(passed=reasons))
-    claim = SplitClaim(
-        declared=split.strategy,
-        strength=proven,
-        reasons=tuple(reasons),
-        truncation=truncation,
-        shots=None if shots is None else shots.summary,
-        validation=validation,
-    )
+    plan = plan._replace(passed=reasons)
+    claim = _claim(rows, used, dataset, plan, truncation, shots, validation)
     return _Parted(rows, used, claim, excluded, gap)
 
 
@@ -204,10 +198,16 @@ def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
     return _Parted(rows, used, claim, {}, gap=0)
 
 
-def _proven(
-    rows: pd.DataFrame, used: pd.DataFrame, dataset: Dataset, plan: _SplitPlan
-) -> tuple[str, list[str]]:
-    """The proven strength, and why it is not the declared one."""
+def _claim(
+    rows: pd.DataFrame,
+    used: pd.DataFrame,
+    dataset: Dataset,
+    plan: _SplitPlan,
+    truncation: dict[str, TruncatedRun] | None,
+    shots: DrawnShots | None,
+    validation: ValidationClaim,
+) -> SplitClaim:
+    """The declared and the proven strength, and why they differ."""
     declared, proven = dataset.split.strategy, strength(rows, used)
     reasons, by_design = list(plan.passed), dataset.split.shots is not None
     known = plan.strategy in STRENGTHS and not by_design
@@ -215,7 +215,14 @@ def _proven(
         reasons.append(f"declared {declared}, proven {proven}: {_shared(rows, used, plan)}")
     if plan.strategy == "time_block" and used["run_id"].duplicated().any():
         reasons.append(_CUT_EACH)
-    return proven, reasons
+    return SplitClaim(
+        declared=declared,
+        strength=proven,
+        reasons=tuple(reasons),
+        truncation=truncation,
+        shots=None if shots is None else shots.summary,
+        validation=validation,
+    )
 
 
 def _shared(rows: pd.DataFrame, used: pd.DataFrame, plan: _SplitPlan) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
@@ -22,7 +23,7 @@ _NO_GAPS = (
 )  # fmt: skip
 
 
-def may_overlap(table: pd.DataFrame) -> NDArray[Any]:
+def may_overlap(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Which recordings of `table` (a row a recording) are such windows: (n,) bool."""
     if STACKED_IN not in table.columns:
         return table["recording_id"].isna().to_numpy()

@@ -34,6 +34,7 @@ from workflow_src.errors import BadData
 from workflow_src.files import disk_full, is_disk_full
 
 SIGNALS, TABLE, MANIFEST = "recordings.h5", "recordings.csv", "manifest.json"
+Row = dict[str, Any]  # of the table: a text, a number or None, by column
 _UNFINISHED = ".partial"  # the end of a temporary name
 TEXT_COLUMNS = ("recording_id", "unit_id", "condition", "run_id", "fault")
 NUMBER_COLUMNS = ("rate_hz", "length", "channels")
@@ -114,13 +115,13 @@ def remove_unfinished(folder: Path) -> None:
 
 def _write_signals(
     recordings: Iterable[Recording], path: Path
-) -> tuple[list[dict[str, Any]], str, str, dict[str, LinkedFile]]:
+) -> tuple[list[Row], str, str, dict[str, LinkedFile]]:
     """Write each signal (L, C) to ``/recordings/<id>``; return rows, table, digest and links.
 
     The file bears the digest too: Snakemake tells whether a small one has changed by its bytes,
     which hold neither labels nor, where samples are read in place, the samples.
     """
-    rows: list[dict[str, Any]] = []
+    rows: list[Row] = []
     links: dict[str, LinkedFile] = {}
     seen: set[str] = set()
     digest = hashlib.sha256()
@@ -174,7 +175,7 @@ def _write_signal(group: h5py.Group, recording: Recording, digest: hashlib._Hash
     digest.update(signal.astype("<f4", copy=False).data)
 
 
-def _row(recording: Recording) -> dict[str, Any]:
+def _row(recording: Recording) -> Row:
     reserved = set(COLUMNS) & set(recording.attributes)
     if reserved:
         raise BadData(
@@ -193,7 +194,7 @@ def _row(recording: Recording) -> dict[str, Any]:
     }
 
 
-def _table_text(rows: list[dict[str, Any]]) -> str:
+def _table_text(rows: list[Row]) -> str:
     """One line a recording; the columns are ``COLUMNS``, then the union of the attributes."""
     names = dict.fromkeys((*COLUMNS, *(name for row in rows for name in row)))
     text = StringIO(newline="")

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from workflow_src.configuration.schema import Dataset
 from workflow_src.data.augmentation import Augmenter
-from workflow_src.data.chunk_reader import ChunkReader
+from workflow_src.data.chunk_reader import ChunkReader, Whole
 from workflow_src.data.label_support import PARTS
 from workflow_src.data.noise import add_noise, deviation
 from workflow_src.data.recordings import NORMAL
@@ -119,7 +119,7 @@ class SpanReader:
         self,
         rows: ArrayLike,
         augmentation: Augmenter | None = None,
-        times: Sequence[int] | NDArray[np.integer[Any]] = (),
+        times: Sequence[int] | Whole = (),
     ) -> SpanArrays:
         """The spans of `rows` (n,), in that order.
 
@@ -365,7 +365,7 @@ class SpanReader:
         return self._references[key]
 
 
-def compact(numbers: NDArray[np.integer[Any]]) -> NDArray[np.integer[Any]]:
+def compact(numbers: Whole) -> Whole:
     """The same whole numbers (n,), in four bytes each where they fit."""
     fits = numbers.max(initial=0) <= np.iinfo(np.int32).max
     return numbers.astype(np.int32) if fits else numbers

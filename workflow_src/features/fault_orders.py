@@ -70,7 +70,7 @@ def orders_by_recording(table: pd.DataFrame, geometry: Geometry | None) -> pd.Da
     return orders.dropna(axis="columns", how="all")
 
 
-def shaft_hz(table: pd.DataFrame) -> pd.Series:
+def shaft_hz(table: pd.DataFrame) -> pd.Series[float]:
     """Turns of the shaft a second, by recording: NaN where the table knows no `speed_rpm`."""
     if "speed_rpm" not in table.columns:
         return pd.Series(float("nan"), index=table.index)

@@ -29,6 +29,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
+
 from workflow_src.errors import LockLost, Stopped, UserError
 from workflow_src.files import disk_full, is_disk_full, write_text
 from workflow_src.scheduling.slurm import squeue
@@ -216,7 +218,7 @@ class _Silence:
     """What a waiter has seen of a holder elsewhere, and when, by its own clock."""
 
     def __init__(self) -> None:
-        self._seen: tuple[Any, Any] | None = None
+        self._seen: tuple[JsonValue, JsonValue] | None = None
         self._since = time.monotonic()
         self._job, self._asked = "", 0.0
         self._states: list[str] | None = None

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,7 +11,7 @@ from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import DATA, Cell, rotation_of
 from workflow_src.errors import BadData
 from workflow_src.tables.plan import TablePlan
-from workflow_src.tables.results import Results
+from workflow_src.tables.results import Record, Results
 from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table
 
 # Heading, key of training.json, how cells are combined, digits after the point.
@@ -26,6 +25,7 @@ _FIGURES = (
     ("attempts", "attempts", "sum", 0),
     ("micro-batch", "micro_batch_size", "min", 0),
 )
+_Group = tuple[tuple[str, str, str], list[Cell]]  # model, task set and dataset, with the cells
 _RULE_FIGURES = (("jobs", 0), ("total s", 1), ("peak MB", 0))
 
 
@@ -37,7 +37,7 @@ def cost_table(plan: TablePlan, results: Results) -> Paper:
             key = (cell.model, cell.task_set, rotation_of(cell.dataset)[0])
             groups.setdefault(key, []).append(cell)
     blocks: dict[str, list[Row]] = {}
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
     lacking = False
     for (model, task_set, base), cells in sorted(groups.items(), key=_order(plan)):
         trained = [results.training[cell] for cell in cells if cell in results.training]
@@ -51,7 +51,7 @@ def cost_table(plan: TablePlan, results: Results) -> Paper:
         texts = [_text(v, f[3]) for v, f in zip(figures, _FIGURES, strict=True)]
         entries = tuple(Entry(text) for text in (counted, *texts, hardware or DASH))
         blocks.setdefault(model, []).append(Row(label, entries))
-        head: dict[str, Any] = {
+        head: Record = {
             "model": plan.models[model].label,
             "task_set": task_set,
             "dataset": base,
@@ -77,12 +77,12 @@ def cost_table(plan: TablePlan, results: Results) -> Paper:
     return Paper("cost", (table,), pd.DataFrame(records))
 
 
-def _order(plan: TablePlan) -> Any:
+def _order(plan: TablePlan) -> Callable[[_Group], tuple[int, int, int]]:
     """Sorts by the order of models, then task sets, then datasets of the plan."""
     models, sets = list(plan.models), list(plan.task_sets)
     bases = [rotation_of(name)[0] for name in plan.datasets]
 
-    def key(item: tuple[tuple[str, str, str], list[Cell]]) -> tuple[int, int, int]:
+    def key(item: _Group) -> tuple[int, int, int]:
         model, task_set, base = item[0]
         return models.index(model), sets.index(task_set), bases.index(base)
 
@@ -106,23 +106,18 @@ def _text(value: float | None, digits: int) -> str:
 
 def rules_table(plan: TablePlan) -> Paper:
     """A row a rule: jobs, wall time and largest resident memory of Snakemake's benchmarks."""
-    records: list[dict[str, Any]] = []
+    records: list[Record] = []
+    rows = []
     for rule, paths in sorted(_benchmarks(plan).items()):
         measured = [_benchmark(path) for path in paths]
         peaks = [peak for _, peak in measured if peak is not None]
+        seconds, peak = round(sum(seconds for seconds, _ in measured), 4), max(peaks, default=None)
         records.append(
-            {
-                "rule": rule,
-                "jobs": len(measured),
-                "seconds": round(sum(seconds for seconds, _ in measured), 4),
-                "peak_rss_mb": max(peaks) if peaks else None,
-            }
+            {"rule": rule, "jobs": len(measured), "seconds": seconds, "peak_rss_mb": peak}
         )
-    rows = []
-    for record in records:
-        figures = (record["jobs"], record["seconds"], record["peak_rss_mb"])
+        figures = (len(measured), seconds, peak)
         texts = [_text(v, d) for v, (_, d) in zip(figures, _RULE_FIGURES, strict=True)]
-        rows.append(Row(str(record["rule"]), tuple(Entry(text) for text in texts)))
+        rows.append(Row(rule, tuple(Entry(text) for text in texts)))
     table = Table(
         title="Cost of each rule",
         columns=tuple(Column(heading) for heading, _ in _RULE_FIGURES),

@@ -24,7 +24,7 @@ from workflow_src.tables.plan import (
     table_folder,
     table_name,
 )
-from workflow_src.tables.results import Results, read_results
+from workflow_src.tables.results import Record, Results, read_results
 from workflow_src.tables.statistics import Summary
 from workflow_src.tables.table import Column, Entry, Paper, Row, Table
 from workflow_src.tasks.registry import task_of
@@ -158,7 +158,7 @@ def _data(grid: Grid) -> pd.DataFrame:
     return pd.DataFrame(list(_records(grid)), columns=list(DATA_COLUMNS))
 
 
-def _records(grid: Grid) -> Iterator[dict[str, str | float | int | None]]:
+def _records(grid: Grid) -> Iterator[Record]:
     for i, row in enumerate(grid.rows):
         for j, column in enumerate(grid.columns):
             head = {
@@ -177,7 +177,7 @@ def _records(grid: Grid) -> Iterator[dict[str, str | float | int | None]]:
                     yield {**head, "mark": "", "note": "", **_figures(other[0], score.stand_in)}
 
 
-def _figures(metric: Metric, summary: Summary | None) -> dict[str, str | float | int | None]:
+def _figures(metric: Metric, summary: Summary | None) -> Record:
     return {
         "metric": metric.name,
         "mean": summary.mean if summary else None,

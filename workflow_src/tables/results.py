@@ -37,7 +37,7 @@ COLUMNS = (
     "undefined",
 )
 KEY = list(COLUMNS[:-2])
-_Row = dict[str, str | int | float | None]  # by column
+Record = dict[str, str | int | float | None]  # by column
 F = TypeVar("F", bound=JsonFile)
 _STALE = "trained with other settings; not run since"
 
@@ -79,7 +79,7 @@ def read_results(
     `identity_of` gives the identity of a cell's present settings: scores of another are none.
     Raises BadData for a file that is missing otherwise, damaged, or another cell's.
     """
-    rows: list[_Row] = []
+    rows: list[Record] = []
     found = Results(pd.DataFrame(), {}, {}, {}, {})
     for cell in sorted(cells):
         folder = paths.results(study, cell)
@@ -160,7 +160,7 @@ def _metrics(cell: Cell, path: Path, *, optional: bool) -> CellMetrics | None:
     return metrics
 
 
-def _rows(metrics: CellMetrics) -> list[_Row]:
+def _rows(metrics: CellMetrics) -> list[Record]:
     base, fold = paths.rotation_of(metrics.cell.dataset)
     head = {**asdict(metrics.cell), "dataset": base, "fold": fold}
     return [

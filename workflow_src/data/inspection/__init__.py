@@ -11,10 +11,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from workflow_src.configuration import Rig
-from workflow_src.configuration.drafts import MARK, draft
+from workflow_src.configuration.drafts import MARK, Values, draft
 from workflow_src.configuration.folder import FolderOptions
 from workflow_src.data.inspection.dataset import guess_dataset
 from workflow_src.data.inspection.files import choose_files
@@ -96,7 +95,7 @@ def _range(numbers: Sequence[int]) -> str:
     return str(low) if low == high else f"{low} to {high}"
 
 
-def _tried(values: dict[str, Any], folder: Path) -> str:
+def _tried(values: Values, folder: Path) -> str:
     """Whether the draft reads the first recordings, and what is in the way where it does not."""
     options = Rig.model_validate(values).options
     assert isinstance(options, FolderOptions)

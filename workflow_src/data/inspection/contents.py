@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 import pandas as pd
 
+from workflow_src.configuration.drafts import Values
 from workflow_src.configuration.folder import MOST_COLUMNS, FolderOptions
 from workflow_src.data.sources.folder import lvm
 from workflow_src.data.sources.folder.delimited import read_text
@@ -56,7 +57,7 @@ class Look:
     shape: tuple[int, ...] = ()
     rate_hz: float | None = None
     rate_place: str = ""
-    keys: Mapping[str, Any] = field(default_factory=dict)
+    keys: Values = field(default_factory=dict)
 
     @property
     def numeric(self) -> list[int]:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
+from workflow_src.configuration.drafts import Values
 from workflow_src.data.draws import COLUMN_OF
 from workflow_src.data.sources.folder.table import ListedFile
 
@@ -15,7 +15,7 @@ BLOCKS = 16  # of a recording, one of which must hold a span where time is split
 
 def guess_dataset(
     rig: str, entries: Sequence[ListedFile], shortest: int, *, stacked: bool = False
-) -> tuple[dict[str, Any], dict[tuple[str, ...], str]]:
+) -> tuple[Values, dict[tuple[str, ...], str]]:
     """The keys of a dataset of this rig, and the questions that they leave.
 
     `shortest` counts the samples of the shortest recording, which is a window where files hold
@@ -32,7 +32,7 @@ def guess_dataset(
         horizon = max(1, min(HORIZON, shortest // 8))
         span = {"window": max(min(WINDOW, shortest - horizon), 2), "horizon": horizon}
     split, why = (_whole_files if stacked else _split)(entries)
-    values: dict[str, Any] = {"rig": rig, "span": span, "split": split, "unsupported_tasks": "drop"}
+    values: Values = {"rig": rig, "span": span, "split": split, "unsupported_tasks": "drop"}
     what = "window" if stacked else "file"
     questions: dict[tuple[str, ...], str] = {
         ("span",): f"the shortest {what} that was opened holds {shortest} samples",
@@ -42,7 +42,7 @@ def guess_dataset(
     return values, questions
 
 
-def _split(entries: Sequence[ListedFile]) -> tuple[dict[str, Any], str]:
+def _split(entries: Sequence[ListedFile]) -> tuple[Values, str]:
     units, conditions = defaultdict[str, set[str]](set), defaultdict[str, set[str]](set)
     for entry in entries:
         fault = entry.fields.get("fault", "")
@@ -64,7 +64,7 @@ def _split(entries: Sequence[ListedFile]) -> tuple[dict[str, Any], str]:
     return split, f"too few specimens ({counted}) and conditions: blocks of the same recordings"
 
 
-def _whole_files(entries: Sequence[ListedFile]) -> tuple[dict[str, Any], str]:
+def _whole_files(entries: Sequence[ListedFile]) -> tuple[Values, str]:
     """A split that holds out whole files, as windows of one file may overlap."""
     why = "windows of one file may overlap: whole files in each part"
     for strategy in ("unit", "condition", "run"):

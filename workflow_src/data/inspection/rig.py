@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from workflow_src.configuration.drafts import Values
 from workflow_src.data.inspection.columns import step_of_snapshots, usual
 from workflow_src.data.inspection.contents import is_stacked
 from workflow_src.data.inspection.names import Names, Slot
@@ -27,7 +28,7 @@ Guess = dict[str, tuple[Any, str]]  # key -> its value, and why it is a guess ("
 
 def guess_rig(
     path: str, files: Sequence[str], names: Names, roles: Roles, sample: ReadSample
-) -> tuple[dict[str, Any], Questions]:
+) -> tuple[Values, Questions]:
     """The keys of a rig of these files below ``path``, and the questions that they leave."""
     folder: Guess = {"path": (path, "")}
     folder["files"] = (names.pattern(roles.name_of), f"files that match: {len(files)}")

@@ -19,8 +19,8 @@ from workflow_src.data.recordings import Recording
 from workflow_src.data.report import DataReport
 from workflow_src.data.source import Context, Provenance
 from workflow_src.data.sources.bearing_datasets.building import Building
-from workflow_src.data.sources.bearing_datasets.definitions import KIND_OF
-from workflow_src.data.sources.bearing_datasets.fields import Facts, Fields, fields_of
+from workflow_src.data.sources.bearing_datasets.definitions import KIND_OF, Facts, Keys
+from workflow_src.data.sources.bearing_datasets.fields import Fields, fields_of
 from workflow_src.errors import BadData, UserError
 
 
@@ -47,7 +47,7 @@ class BearingDatasetsSource:
         self.report = DataReport()
 
     @cached_property
-    def _manifest(self) -> dict[str, Any]:
+    def _manifest(self) -> Keys:
         return self._building.manifest()
 
     @property

@@ -12,10 +12,9 @@ import os
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import psutil
@@ -26,6 +25,8 @@ from workflow_src.data.source import Built, Context
 from workflow_src.data.sources.bearing_datasets.definitions import (
     LOCK,
     Definition,
+    Keys,
+    RawFile,
     of_package,
     private,
 )
@@ -35,6 +36,10 @@ from workflow_src.files import is_disk_full, write_text
 
 MANIFEST = "manifest.json"
 _SHOWN = 3  # missing files that stand in the message; all of them stand in a table
+
+
+class _MissingFile(RawFile):
+    address: str
 
 
 class Building:
@@ -60,7 +65,7 @@ class Building:
         """Whether all of it is there."""
         return (self.folder / MANIFEST).is_file()
 
-    def manifest(self) -> dict[str, Any]:
+    def manifest(self) -> Keys:
         """The package's manifest of what is built, which must be what the rig asks for."""
         if not self.is_built:
             raise UserError(
@@ -69,7 +74,7 @@ class Building:
                 remedy="snakemake --profile profiles/local data/<rig>/built.json   # a network, or "
                 "the raw files",
             )
-        manifest: dict[str, Any] = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest: Keys = json.loads((self.folder / MANIFEST).read_text(encoding="utf-8"))
         files = (manifest.get("selection") or {}).get("files")
         found = (Path(manifest["spec_dir"]).name, files)
         expected = (self._definition_to_build.name, self._options.files)
@@ -124,7 +129,7 @@ class Building:
         shutil.copytree(self.definition.folder, temporary, ignore=left_out, dirs_exist_ok=True)
         temporary.rename(kept)
 
-    def _locked(self) -> list[dict[str, Any]]:
+    def _locked(self) -> list[RawFile]:
         """Name, size and sha256 of the raw files asked for; listed now where nobody did before."""
         folder = self._definition_to_build
         lock = Definition(folder, self.definition.keys, self.definition.of_package).lock
@@ -142,11 +147,11 @@ class Building:
             )
         return asked
 
-    def _list_raw_files(self) -> list[dict[str, Any]]:
+    def _list_raw_files(self) -> list[RawFile]:
         from bearing_datasets.sources import Cache, DownloadError, make_lock
 
         try:
-            lock: list[dict[str, Any]] = make_lock(dict(self.definition.keys), Cache(self.root))
+            lock: list[RawFile] = make_lock(dict(self.definition.keys), Cache(self.root))
         except DownloadError as error:
             raise UserError(
                 f"The raw files of `{self.definition.name}` cannot be listed.",
@@ -169,7 +174,7 @@ class Building:
         """Where the package keeps a raw file."""
         return self.root / "_raw" / "sha256" / sha256
 
-    def _require_unchanged(self, lock: list[dict[str, Any]]) -> None:
+    def _require_unchanged(self, lock: list[RawFile]) -> None:
         """The package trusts names in its cache, and never looks at a local file again."""
         folders = [
             Path(self._address(source, ""))
@@ -199,10 +204,12 @@ class Building:
     def _table_of_missing(self) -> Path:
         return self.root / f"{self.folder.name}.missing.csv"
 
-    def _missing(self, lock: list[dict[str, Any]], said: str) -> UserError:
+    def _missing(self, lock: list[RawFile], said: str) -> UserError:
         sources = self.definition.keys["sources"]
         absent = [
-            {**e, "address": " or ".join(self._address(source, e["name"]) for source in sources)}
+            _MissingFile(
+                **e, address=" or ".join(self._address(source, e["name"]) for source in sources)
+            )
             for e in lock
             if not self.cached(e["sha256"]).is_file()
         ]
@@ -229,7 +236,7 @@ class Building:
             f"{self.cached('')}",
         )
 
-    def _address(self, source: Mapping[str, Any], name: str) -> str:
+    def _address(self, source: Keys, name: str) -> str:
         """Where a source has a file; the page of its record where only a catalogue knows that."""
         kind = source["type"]
         if kind == "http":
@@ -249,7 +256,7 @@ class Building:
 
     # ------------------------------------------------------------------ the package
 
-    def _call_package(self, lock: list[dict[str, Any]]) -> None:
+    def _call_package(self, lock: list[RawFile]) -> None:
         import bearing_datasets
         from bearing_datasets.sources import DownloadError
 
@@ -293,14 +300,14 @@ def _matches(name: str, patterns: list[str]) -> bool:
     return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
 
 
-def _is(path: Path, entry: Mapping[str, Any]) -> bool:
+def _is(path: Path, entry: RawFile) -> bool:
     if path.stat().st_size != entry["size"]:
         return False
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest() == str(entry["sha256"])
 
 
-def _line(entry: Mapping[str, Any], kept: Path) -> str:
+def _line(entry: _MissingFile, kept: Path) -> str:
     return (
         f"{entry['name']}: {entry['size']} bytes, sha256 {entry['sha256']}\n"
         f"  from {entry['address']}\n  to   {kept}"

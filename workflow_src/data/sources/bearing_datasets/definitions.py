@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from workflow_src.configuration.folder import ChannelKind
 from workflow_src.errors import BadData, UserError
@@ -32,12 +32,24 @@ KIND_OF: Mapping[str, ChannelKind] = {
 }  # no kind of ours: voltage, time, unknown
 
 
+Keys = Mapping[str, Any]  # of a file of the package, whose versions have others
+Facts = Keys  # a row of the package's metadata: what it says of one channel
+
+
+class RawFile(TypedDict):
+    """A raw file as it was listed; its size is in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
 @dataclass(frozen=True)
 class Definition:
     """The folder of a definition: `dataset.yaml`, `builder.py`, perhaps the locked raw files."""
 
     folder: Path
-    keys: Mapping[str, Any]  # of dataset.yaml
+    keys: Keys  # of dataset.yaml
     of_package: bool
 
     @property
@@ -50,12 +62,12 @@ class Definition:
         return " ".join(str(self.keys.get(key, "")).split())
 
     @cached_property
-    def lock(self) -> list[dict[str, Any]] | None:
+    def lock(self) -> list[RawFile] | None:
         """Name, size (bytes) and sha256 of each raw file; None where nobody listed them yet."""
         path = self.folder / LOCK
         if not path.is_file():
             return None
-        listed: list[dict[str, Any]] = json.loads(path.read_text(encoding="utf-8"))
+        listed: list[RawFile] = json.loads(path.read_text(encoding="utf-8"))
         return listed
 
     @property
@@ -64,7 +76,7 @@ class Definition:
         return None if self.lock is None else sum(entry["size"] for entry in self.lock)
 
     @cached_property
-    def channels(self) -> Mapping[str, Mapping[str, Any]]:
+    def channels(self) -> Mapping[str, Facts]:
         """Facts of each channel that do not change between recordings: quantity, unit, fs ...
 
         The builder, which is Python, is run up to its functions.
@@ -75,7 +87,7 @@ class Definition:
         module = importlib.util.module_from_spec(spec)
         try:
             spec.loader.exec_module(module)
-            channels: Mapping[str, Mapping[str, Any]] = module.CHANNELS
+            channels: Mapping[str, Facts] = module.CHANNELS
         except Exception as error:
             raise BadData(
                 f"The builder of `{self.name}` cannot be read.",

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 
 from workflow_src.configuration.drafts import draft
 from workflow_src.configuration.tasks import tasks_on
-from workflow_src.data.sources.bearing_datasets.definitions import KIND_OF, VIBRATION, Definition
+from workflow_src.data.sources.bearing_datasets.definitions import (
+    KIND_OF,
+    VIBRATION,
+    Definition,
+    Facts,
+    Keys,
+)
 
 # What a model is best given, the most usual first; the rest are what a rig is controlled by.
 _QUANTITIES = (*VIBRATION, "unknown", "sound_pressure", "current", "force", "torque")
@@ -45,7 +51,7 @@ class DraftedSplit(NamedTuple):
 
 def drafts(
     definition: Definition,
-    source: Mapping[str, Any],
+    source: Keys,
     name: str,
     metadata: pd.DataFrame | None = None,
 ) -> DraftedFiles:
@@ -101,9 +107,7 @@ def _on_life(columns: frozenset[str]) -> list[str]:
 # ------------------------------------------------------------------------------- channels
 
 
-def _channels(
-    definition: Definition, metadata: pd.DataFrame | None
-) -> Mapping[str, Mapping[str, Any]]:
+def _channels(definition: Definition, metadata: pd.DataFrame | None) -> Mapping[str, Facts]:
     """Facts of each channel; of what is built, those that most recordings have."""
     if metadata is None:
         return definition.channels
@@ -113,7 +117,7 @@ def _channels(
     return found
 
 
-def _chosen(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def _chosen(facts: Mapping[str, Facts]) -> list[str]:
     """The channels of the first quantity that there is, of one rate and in most recordings."""
     for quantity in _QUANTITIES:
         of_it = [name for name, f in facts.items() if f.get("quantity", "unknown") == quantity]
@@ -125,11 +129,11 @@ def _chosen(facts: Mapping[str, Mapping[str, Any]]) -> list[str]:
     return list(facts)
 
 
-def _kind(facts: Mapping[str, Any]) -> str:
+def _kind(facts: Facts) -> str:
     return KIND_OF.get(str(facts.get("quantity")), "vibration")
 
 
-def _unit(facts: Mapping[str, Mapping[str, Any]], chosen: list[str]) -> tuple[str, str | None]:
+def _unit(facts: Mapping[str, Facts], chosen: list[str]) -> tuple[str, str | None]:
     """The unit of the chosen channels, and why it is asked for."""
     units = {str(facts[name].get("unit", "unknown")) for name in chosen}
     if len(units) > 1:
@@ -148,12 +152,12 @@ def _unit(facts: Mapping[str, Mapping[str, Any]], chosen: list[str]) -> tuple[st
 
 def _rig(
     definition: Definition,
-    source: Mapping[str, Any],
-    facts: Mapping[str, Mapping[str, Any]],
+    source: Keys,
+    facts: Mapping[str, Facts],
     chosen: list[str],
     columns: frozenset[str],
     split: DraftedSplit,
-) -> tuple[dict[str, Any], Questions]:
+) -> tuple[Keys, Questions]:
     unit, why = _unit(facts, chosen)
     fields, asked = _fields(columns, split)
     options = {**source, "channels": {name: _kind(facts[name]) for name in chosen}}
@@ -201,15 +205,15 @@ def _fields(columns: frozenset[str], split: DraftedSplit) -> tuple[dict[str, str
 def _dataset(
     name: str,
     definition: Definition,
-    facts: Mapping[str, Mapping[str, Any]],
+    facts: Mapping[str, Facts],
     chosen: list[str],
     split: DraftedSplit,
     metadata: pd.DataFrame | None,
-) -> tuple[dict[str, Any], Questions]:
+) -> tuple[Keys, Questions]:
     window, why = _window(chosen, metadata)
     validation = split.strategy if split.strategy in ("unit", "run") else "time_block"
     kinds = list(dict.fromkeys(_kind(facts[channel]) for channel in chosen))
-    dataset: dict[str, Any] = {
+    dataset: Keys = {
         "rig": name,
         "label": definition.name,
         "note": _NOTES[split.strategy],

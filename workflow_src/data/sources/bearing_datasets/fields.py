@@ -9,10 +9,9 @@ from typing import Any
 
 from workflow_src.configuration.folder import OWN_FIELDS, Lookup
 from workflow_src.configuration.validation_errors import as_yaml
+from workflow_src.data.sources.bearing_datasets.definitions import Facts
 from workflow_src.data.sources.folder.table import field_text
 from workflow_src.errors import BadData
-
-Facts = Mapping[str, Any]  # a row of the package's metadata: what it says of one channel
 
 # Columns that describe the storage, or that a recording holds in another form.
 _NOT_ATTRIBUTES = {

@@ -62,7 +62,7 @@ class Samples(Protocol):
         """Its length along each axis."""
 
     @property
-    def dtype(self) -> np.dtype[Any]:
+    def dtype(self) -> np.dtype[np.generic]:
         """Its kind of number."""
 
     def __getitem__(self, index: Any, /) -> Any: ...
@@ -163,7 +163,7 @@ def columns(
 
 def of_matrix(
     where: Path | str,
-    matrix: NDArray[Any],
+    matrix: NDArray[np.generic],
     wanted: list[int],
     channels: list[int],
     clock: int | None,
@@ -221,7 +221,7 @@ def _numbers_rows(values: NDArray[Any]) -> bool:
     return in_order or any(np.array_equal(np.sort(values), counted + k) for k in (0, 1))
 
 
-def single(samples: NDArray[Any]) -> NDArray[np.float32]:
+def single(samples: NDArray[np.generic]) -> NDArray[np.float32]:
     """Samples as float32, in one piece."""
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, an error further on
         return np.ascontiguousarray(samples, dtype=np.float32)

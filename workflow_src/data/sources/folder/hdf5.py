@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import h5py
 
@@ -17,7 +16,7 @@ from workflow_src.data.sources.folder.content import (
     damage_named,
     rate_keys,
 )
-from workflow_src.data.sources.folder.rates import one_rate
+from workflow_src.data.sources.folder.rates import Held, one_rate
 from workflow_src.data.sources.folder.stacks import from_array_or_stack
 
 
@@ -54,7 +53,7 @@ def _data_sets(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def _rates(file: h5py.File, name: str, found: Mapping[str, h5py.Dataset]) -> dict[str, Any]:
+def _rates(file: h5py.File, name: str, found: Mapping[str, h5py.Dataset]) -> dict[str, Held]:
     """The rates that stand nearest to the array `name`, each by its place.
 
     These are its own, else those of its group, of the groups around it, of groups without arrays:
@@ -70,11 +69,11 @@ def _rates(file: h5py.File, name: str, found: Mapping[str, h5py.Dataset]) -> dic
     return next(filter(None, levels), None) or _single(found, _apart(found, name))
 
 
-def _attributes(owner: str, held: h5py.AttributeManager) -> dict[str, Any]:
+def _attributes(owner: str, held: h5py.AttributeManager) -> dict[str, Held]:
     return {f"attribute {key!r} of {owner}": held[key] for key in rate_keys(held)}
 
 
-def _single(found: Mapping[str, h5py.Dataset], among: Iterable[str]) -> dict[str, Any]:
+def _single(found: Mapping[str, h5py.Dataset], among: Iterable[str]) -> dict[str, Held]:
     """The rates among data sets of one number."""
     dotted = {name.replace("/", "."): name for name in among if found[name].size == 1}
     rates = [dotted[key] for key in rate_keys(dotted)]

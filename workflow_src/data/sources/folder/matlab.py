@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy.io.matlab import MatlabOpaque, MatReadWarning
 
 from workflow_src.configuration.folder import FolderOptions
-from workflow_src.data.own_samples import own_items, require_own
+from workflow_src.data.own_samples import Item, own_items, require_own
 from workflow_src.data.sources.folder.content import (
     Content,
     Samples,
@@ -59,7 +59,11 @@ def read_mat(path: Path, array: str | None, options: FolderOptions) -> Content:
 
 
 def _read_leaf(
-    path: Path, array: str | None, options: FolderOptions, found: Any, reversed_axes: bool
+    path: Path,
+    array: str | None,
+    options: FolderOptions,
+    found: Mapping[str, Samples],
+    reversed_axes: bool,
 ) -> Content:
     name = chosen(path, array, [key for key, item in found.items() if np.prod(item.shape) != 1])
     samples: Samples = found[name]
@@ -126,7 +130,7 @@ def _leaves_beside_objects(path: Path) -> dict[str, Samples]:
     return found
 
 
-def _require_arrays(path: Path, found: Mapping[str, Any], objects: Mapping[str, str]) -> None:
+def _require_arrays(path: Path, found: Mapping[str, Samples], objects: Mapping[str, str]) -> None:
     """Raise ``BadData`` where objects of MATLAB are all that there is."""
     if objects and not found:
         name = next(iter(objects))
@@ -140,7 +144,7 @@ def _require_arrays(path: Path, found: Mapping[str, Any], objects: Mapping[str, 
         )
 
 
-def _leaves_of_value(name: str, value: Any) -> Iterator[tuple[str, NDArray[Any]]]:
+def _leaves_of_value(name: str, value: Any) -> Iterator[tuple[str, Samples]]:
     if not isinstance(value, np.ndarray) or isinstance(value, MatlabOpaque):
         return
     if value.dtype.names:
@@ -172,7 +176,7 @@ def _leaves_of_hdf5(file: h5py.File) -> dict[str, h5py.Dataset]:
     return found
 
 
-def _leaves_of_item(name: str, item: Any) -> Iterator[tuple[str, h5py.Dataset]]:
+def _leaves_of_item(name: str, item: Item) -> Iterator[tuple[str, h5py.Dataset]]:
     kind = _class_of(item)
     if isinstance(item, h5py.Group):
         if kind == "struct":
@@ -200,6 +204,6 @@ def _leaves_of_struct(name: str, group: h5py.Group) -> Iterator[tuple[str, h5py.
             )
 
 
-def _class_of(item: Any) -> str:
+def _class_of(item: Item) -> str:
     kind = item.attrs.get("MATLAB_class", b"")
     return kind.decode() if isinstance(kind, bytes) else str(kind)

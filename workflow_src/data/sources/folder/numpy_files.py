@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 from numpy.lib import format as npy
@@ -54,7 +54,7 @@ def read_npz(path: Path, array: str | None, options: FolderOptions) -> Content:
     return from_array_or_stack(where, samples, options, stated)
 
 
-def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
+def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[np.generic]]]:
     found = {}
     with damage_named(path), zipfile.ZipFile(path) as archive:
         for member in archive.namelist():
@@ -64,14 +64,14 @@ def _headers(path: Path) -> dict[str, tuple[tuple[int, ...], np.dtype[Any]]]:
     return found
 
 
-def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[Any]]:
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype[np.generic]]:
     version = npy.read_magic(file)
     read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read(file)
     return shape, dtype
 
 
-def _refuse_objects(where: str, dtype: np.dtype[Any]) -> None:
+def _refuse_objects(where: str, dtype: np.dtype[np.generic]) -> None:
     if dtype.hasobject:
         raise BadData(
             "An array holds Python objects, which loading would execute.",

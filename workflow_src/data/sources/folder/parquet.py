@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from workflow_src.data.sources.folder.content import (
 )
 from workflow_src.data.sources.folder.rates import Stated, agreed, one_rate
 from workflow_src.errors import BadData
+
+if TYPE_CHECKING:  # a package that few need
+    from pyarrow.parquet import ParquetFile
 
 PANDAS_INDEX = "__index_level_"  # a column that pandas adds for an index that counts no rows
 
@@ -64,16 +67,16 @@ def read_parquet(path: Path, _: str | None, options: FolderOptions) -> Content:
     return Content(matrix, *stated, notes, columns=tuple(channels))
 
 
-def _stated_rate(path: Path, file: Any, options: FolderOptions) -> Stated:
+def _stated_rate(path: Path, file: ParquetFile, options: FolderOptions) -> Stated:
     held = {key.decode(): value for key, value in (file.metadata.metadata or {}).items()}
     return one_rate(options, path, {f"metadata {key!r}": held[key] for key in rate_keys(held)})
 
 
-def _opened(path: Path) -> Any:
+def _opened(path: Path) -> ParquetFile:
     return package("pyarrow.parquet", "pyarrow", path).ParquetFile(path)
 
 
-def _names(file: Any) -> list[str]:
+def _names(file: ParquetFile) -> list[str]:
     return [name for name in file.schema_arrow.names if not name.startswith(PANDAS_INDEX)]
 
 
@@ -92,7 +95,7 @@ def _require_distinct(path: Path, wanted: list[str], names: list[str]) -> None:
     )
 
 
-def _require_numbers(path: Path, file: Any, wanted: list[str]) -> None:
+def _require_numbers(path: Path, file: ParquetFile, wanted: list[str]) -> None:
     types = package("pyarrow.types", "pyarrow", path)
     for name in wanted:
         kind = file.schema_arrow.field(name).type

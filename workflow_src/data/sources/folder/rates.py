@@ -21,6 +21,7 @@ from workflow_src.errors import BadData
 
 RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up differ by far more
 
+Held = Any  # a value as a file holds it
 Stated = tuple[float | None, str]  # rate in Hz, and where the file says it
 UNSTATED: Stated = (None, "")
 
@@ -43,7 +44,7 @@ _TEXT = re.compile(r"([0-9.]+(?:[eE][+-]?[0-9]+)?)\s*(k|M)?(?:Hz|hz|HZ|S/s|Sa/s|
 _FACTOR = {None: 1.0, "k": 1e3, "M": 1e6}
 
 
-def stated_rate(options: FolderOptions, where: Path | str, place: str, value: Any) -> Stated:
+def stated_rate(options: FolderOptions, where: Path | str, place: str, value: Held) -> Stated:
     """A rate as a file holds it: a number, several that are equal, or a text such as ``25.6 kHz``.
 
     ``place`` says where in the file. Nothing is stated where the rig ignores it. Raises ``BadData``
@@ -63,7 +64,7 @@ def stated_rate(options: FolderOptions, where: Path | str, place: str, value: An
     )
 
 
-def one_rate(options: FolderOptions, where: Path | str, values: Mapping[str, Any]) -> Stated:
+def one_rate(options: FolderOptions, where: Path | str, values: Mapping[str, Held]) -> Stated:
     """The rate that ``values``, each by its place in one file, state; the surest comes first.
 
     Raises ``BadData`` if the first is no rate, and if another is a different one.
@@ -77,7 +78,7 @@ def one_rate(options: FolderOptions, where: Path | str, values: Mapping[str, Any
     return stated
 
 
-def _only_number(value: Any) -> float:
+def _only_number(value: Held) -> float:
     """The number that a value is, or that all of its numbers are; NaN for anything else."""
     rates = {_number(one) for one in np.asarray(value).ravel().tolist()}
     return rates.pop() if len(rates) == 1 else math.nan
@@ -87,7 +88,7 @@ def _is_rate(number: float) -> bool:
     return math.isfinite(number) and number > 0
 
 
-def _number(value: Any) -> float:
+def _number(value: Held) -> float:
     """A number, or a text that is one; NaN for anything else."""
     if isinstance(value, bytes):
         value = value.decode(errors="replace")

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +28,12 @@ from workflow_src.data.sources.folder.layout import Layout, find_layout
 from workflow_src.data.sources.folder.misread import Misread
 from workflow_src.errors import BadData
 
-SheetRow = tuple[Any, ...]
+if TYPE_CHECKING:  # a package that few need
+    from openpyxl.workbook import Workbook
+    from openpyxl.worksheet.worksheet import Worksheet
+
+Cell = Any  # a number, a text, a date, None: what a program wrote
+SheetRow = tuple[Cell, ...]
 _LOOKED_AT = 200  # rows, whose middle tells how the samples are written
 _SAMPLED = 20
 
@@ -99,7 +104,7 @@ def _trimmed(row: SheetRow) -> SheetRow:
     return row[:end]
 
 
-def _text(cell: Any, form: NumberForm) -> str:
+def _text(cell: Cell, form: NumberForm) -> str:
     if _is_number(cell):
         return repr(cell).replace(".", form.decimal)
     return "" if cell is None else str(cell).strip()
@@ -139,7 +144,7 @@ class _Sheet:
             )
 
     def _number(self, number: int, column: int, row: SheetRow) -> float:
-        cell: Any = row[column] if column < len(row) else None
+        cell: Cell = row[column] if column < len(row) else None
         if _is_number(cell):
             return float(cell)
         if column in self.layout.blank:
@@ -152,7 +157,7 @@ class _Sheet:
 
 
 def _cell_error(
-    path: Path, number: int, column: int, cell: Any, others: Sequence[Any] = ()
+    path: Path, number: int, column: int, cell: Cell, others: Sequence[Cell] = ()
 ) -> BadData:
     where = f"{path}, row {number}, column {column} (from 0)"
     if isinstance(cell, str) and has_comma(cell.strip()):
@@ -187,12 +192,12 @@ def _has_formulas(path: Path) -> bool:
     return False
 
 
-def _is_number(cell: Any) -> bool:
+def _is_number(cell: Cell) -> bool:
     return isinstance(cell, int | float) and not isinstance(cell, bool)
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[Workbook]:
     book = package("openpyxl", "openpyxl", path).load_workbook(path, read_only=True, data_only=True)
     try:
         yield book
@@ -200,11 +205,11 @@ def _opened(path: Path) -> Iterator[Any]:
         book.close()
 
 
-def _filled(book: Any) -> list[str]:
+def _filled(book: Workbook) -> list[str]:
     return [sheet.title for sheet in book.worksheets if next(_rows(sheet), None) is not None]
 
 
-def _rows(sheet: Any) -> Iterator[tuple[int, SheetRow]]:
+def _rows(sheet: Worksheet) -> Iterator[tuple[int, SheetRow]]:
     sheet.reset_dimensions()  # which some programs write wrongly
     for number, row in enumerate(sheet.iter_rows(values_only=True), start=1):
         if any(cell is not None for cell in row):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +21,9 @@ from workflow_src.data.sources.folder.content import (
 )
 from workflow_src.data.sources.folder.rates import UNSTATED, Stated, agreed, one_rate, stated_rate
 from workflow_src.errors import BadData
+
+if TYPE_CHECKING:  # a package that few need
+    from nptdms import TdmsChannel, TdmsFile
 
 RATE_TOLERANCE = 1e-6  # of one clock, stated for each channel
 
@@ -64,7 +67,7 @@ def read_tdms(path: Path, array: str | None, options: FolderOptions) -> Content:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[TdmsFile]:
     tdms = package("nptdms", "npTDMS", path)
     with damage_named(path), path.open("rb") as raw, tdms.TdmsFile.open(raw) as file:
         if file.file_status.incomplete_final_segment:
@@ -72,13 +75,13 @@ def _opened(path: Path) -> Iterator[Any]:
         yield file
 
 
-def _groups(file: Any) -> dict[str, list[Any]]:
+def _groups(file: TdmsFile) -> dict[str, list[TdmsChannel]]:
     """The channels that hold samples, by the name of their group."""
     found = {group.name: [c for c in group.channels() if len(c)] for group in file.groups()}
     return {name: channels for name, channels in found.items() if channels}
 
 
-def _require_one_length(where: str, channels: list[Any]) -> None:
+def _require_one_length(where: str, channels: list[TdmsChannel]) -> None:
     text = [c.name for c in channels if np.dtype(c.dtype).kind not in "iuf"]
     if text:
         raise BadData(
@@ -97,7 +100,9 @@ def _require_one_length(where: str, channels: list[Any]) -> None:
         )
 
 
-def _stated_rate(where: str, file: Any, used: list[Any], options: FolderOptions) -> Stated:
+def _stated_rate(
+    where: str, file: TdmsFile, used: list[TdmsChannel], options: FolderOptions
+) -> Stated:
     if options.ignore_stated_rate:
         return UNSTATED
     steps = {c.name: float(c.properties.get("wf_increment", 0.0)) for c in used}
