@@ -139,7 +139,7 @@ def test_cells_of_matlab_refer_to_no_virtual_data_set(tmp_path: Path) -> None:
         read(tmp_path, ".mat", samples_along="columns")
 
 
-@pytest.mark.fast_cases("False-*")
+@pytest.mark.fast_cases("False-virtual-*", "False-*-beside.h5")
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("copy", [False, True])

@@ -71,6 +71,7 @@ def test_shots_are_not_cut_for_validation() -> None:
     assert all(parts[name] == {"train", "val"} for name in parts.index if "slow" in name)
 
 
+@pytest.mark.fast_cases("3")
 @pytest.mark.parametrize("pieces", [1, 3])
 def test_blocks_keep_their_gap_in_any_order_of_the_pieces(pieces: int) -> None:
     table = rig(pieces=pieces)

@@ -119,6 +119,7 @@ def test_a_sample_alone_equals_itself_in_a_batch(backbone: str, embedding: str) 
     torch.testing.assert_close(alone, together, atol=1e-12, rtol=0)
 
 
+@pytest.mark.fast_cases("dlinear*", "patchtst*")
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_gradients_do_not_depend_on_the_micro_batch_even_with_dropout(

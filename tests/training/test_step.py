@@ -280,6 +280,7 @@ def mean_of_means(network: MultiTaskNetwork, spans: Batch, micro: int) -> dict[s
     return gradients(network)
 
 
+@pytest.mark.fast_cases("*-0.5")
 @pytest.mark.parametrize("missing", [0.5, 0.0])
 @pytest.mark.parametrize("backbone", BACKBONES)
 def test_the_usual_accumulation_is_off(backbone: str, missing: float) -> None:

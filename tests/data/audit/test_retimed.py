@@ -137,7 +137,7 @@ def test_the_report_says_how_a_copy_is_played(tmp_path: Path) -> None:
     assert "backwards, at 0.5 of its rate, times" in text
 
 
-@pytest.mark.fast_cases("cwru*")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rig", "name", "keys"),
     [
