@@ -7,8 +7,10 @@ from pkgutil import resolve_name
 
 import pytest
 
+from workflow_src.configuration.base import section_at
 from workflow_src.configuration.schema import Rig
-from workflow_src.configuration.sources import SOURCES, _options
+from workflow_src.configuration.source_options import SourceOptions
+from workflow_src.configuration.sources import SOURCES
 from workflow_src.configuration.validation_errors import as_yaml
 
 KEYS = {"unit": "g", "amplitude_comparable": False}
@@ -34,4 +36,4 @@ def test_a_rig_without_its_keys_is_given_them(name: str) -> None:
 
 def test_what_is_no_source_is_refused_with_its_path() -> None:
     with pytest.raises(TypeError, match=r"errors:BadData is no class of SourceOptions"):
-        _options("workflow_src.errors:BadData")
+        section_at("workflow_src.errors:BadData", SourceOptions)

@@ -95,5 +95,6 @@ def test_the_task_of_the_page_is_trained_and_shown(project: Project) -> None:
     table = project.tables["level_prediction_simulated.md"].decode()
     assert "Level of the horizon, RMSE" in table
     assert "no change" in table
-    history = (project.kept("dlinear").runs / "../../level/seed1/history.csv").read_text()
+    runs = project.folder / STUDY / "runs" / STUDY / "dlinear" / "level" / "seed1"
+    history = (runs / "history.csv").read_text(encoding="utf-8")
     assert "level_prediction_span_rmse" in history

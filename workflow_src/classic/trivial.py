@@ -22,6 +22,7 @@ from workflow_src.tasks.scores import group_ids, recording_weights
 from workflow_src.tasks.signal_prediction.score import STATISTICS, forecast_statistics
 
 Floats = NDArray[np.float64]
+Rows = tuple[TaskPredictions, ScoreFacts]  # and the facts, with what the scores of them need
 
 _ORDER = 32
 _SILENCE = 1e-12  # least RMS, so that a dead channel has a logarithm
@@ -72,19 +73,15 @@ class Baseline:
     def predict(self, spans: Signals) -> None:
         """See a batch of the validation or the test part, after the whole training part."""
 
-    def rows(
-        self, train: Measured, held: Measured, facts: ScoreFacts
-    ) -> tuple[TaskPredictions, ScoreFacts]:
-        """The rows for the spans `held`, and the facts with what is to be added to them."""
+    def rows(self, train: Measured, held: Measured, facts: ScoreFacts) -> Rows:
+        """The rows for the spans `held`."""
         raise NotImplementedError
 
 
 class MajorityClass(Baseline):
     """`majority class`."""
 
-    def rows(
-        self, train: Measured, held: Measured, facts: ScoreFacts
-    ) -> tuple[TaskPredictions, ScoreFacts]:
+    def rows(self, train: Measured, held: Measured, facts: ScoreFacts) -> Rows:
         """See `_classification`."""
         return _classification(train, held, len(facts.classes)), facts
 
@@ -92,9 +89,7 @@ class MajorityClass(Baseline):
 class MajorityAndStump(Baseline):
     """`always the majority` and `RMS stump`."""
 
-    def rows(
-        self, train: Measured, held: Measured, facts: ScoreFacts
-    ) -> tuple[TaskPredictions, ScoreFacts]:
+    def rows(self, train: Measured, held: Measured, facts: ScoreFacts) -> Rows:
         """See `_anomaly`."""
         return _anomaly(train, held), facts
 
@@ -102,9 +97,7 @@ class MajorityAndStump(Baseline):
 class MeanAndClock(Baseline):
     """`training mean` and `clock`."""
 
-    def rows(
-        self, train: Measured, held: Measured, facts: ScoreFacts
-    ) -> tuple[TaskPredictions, ScoreFacts]:
+    def rows(self, train: Measured, held: Measured, facts: ScoreFacts) -> Rows:
         """See `_rul`; the facts get the mean training life."""
         content, life_s = _rul(train, held)
         return content, facts.model_copy(update={"mean_training_life_s": life_s})
@@ -140,9 +133,7 @@ class MeanAndAutoregression(Baseline):
                 )
             )
 
-    def rows(
-        self, train: Measured, held: Measured, facts: ScoreFacts
-    ) -> tuple[TaskPredictions, ScoreFacts]:
+    def rows(self, train: Measured, held: Measured, facts: ScoreFacts) -> Rows:
         """The statistics of all spans; `train` and `held` are not needed."""
         outputs = {row: np.concatenate(parts) for row, parts in self.statistics.items()}
         count = len(held.spans)

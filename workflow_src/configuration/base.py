@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any, get_args, get_origin
+from pkgutil import resolve_name
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -18,6 +19,7 @@ from pydantic.fields import FieldInfo
 from workflow_src.configuration.introspection import NAME, members
 from workflow_src.configuration.scalars import doubt
 
+M = TypeVar("M", bound=BaseModel)
 Name = Annotated[str, Field(pattern=NAME)]
 # Strict: `true` is no name of a condition, and no number.
 _Int = Annotated[int, Field(strict=True)]
@@ -68,6 +70,14 @@ def _takes_number(annotation: Any) -> bool:
 
 def _parts(metadata: Any) -> list[Any]:
     return [metadata, *getattr(metadata, "metadata", ())]
+
+
+def section_at(path: str, kind: type[M]) -> type[M]:
+    """The class of sections at ``module:name``, which must be of a `kind`."""
+    found = resolve_name(path)
+    if not (isinstance(found, type) and issubclass(found, kind)):
+        raise TypeError(f"{path} is no class of {kind.__name__}")
+    return found
 
 
 class ConfigError(ValueError):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
-
+from workflow_src.configuration.base import section_at
 from workflow_src.configuration.source_options import SourceOptions
 
 # Name under `source:` of a rig -> its options. What they import is imported with the Snakefile.
@@ -15,12 +14,4 @@ _OPTIONS = {
     "union": "workflow_src.configuration.union:UnionOptions",
 }
 
-
-def _options(path: str) -> type[SourceOptions]:
-    found = resolve_name(path)
-    if not (isinstance(found, type) and issubclass(found, SourceOptions)):
-        raise TypeError(f"{path} is no class of SourceOptions")
-    return found
-
-
-SOURCES: dict[str, type[SourceOptions]] = {name: _options(at) for name, at in _OPTIONS.items()}
+SOURCES = {name: section_at(path, SourceOptions) for name, path in _OPTIONS.items()}

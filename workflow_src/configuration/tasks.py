@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from pkgutil import resolve_name
-
+from workflow_src.configuration.base import section_at
 from workflow_src.configuration.task_options import Label, TaskOptions
 
 # Name in a task set -> its options, in the order of the tables. What they import is imported with
@@ -16,15 +15,7 @@ _OPTIONS = {
 }
 TASKS = tuple(_OPTIONS)
 
-
-def _options(path: str) -> type[TaskOptions]:
-    found = resolve_name(path)
-    if not (isinstance(found, type) and issubclass(found, TaskOptions)):
-        raise TypeError(f"{path} is no class of TaskOptions")
-    return found
-
-
-TASK_OPTIONS: dict[str, type[TaskOptions]] = {name: _options(at) for name, at in _OPTIONS.items()}
+TASK_OPTIONS = {name: section_at(path, TaskOptions) for name, path in _OPTIONS.items()}
 
 
 def tasks_on(*labels: Label) -> list[str]:
