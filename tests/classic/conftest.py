@@ -24,7 +24,10 @@ SPANS = {
     "bearing": {"window": 2048, "horizon": 64, "per_recording": 3},
     "run_to_failure": {"window": 1024, "horizon": 64, "per_recording": 1},
 }
-TASKS = {"bearing": ("classification", "anomaly_detection"), "run_to_failure": ("rul_prediction",)}
+TASKS = {
+    "bearing": ("classification", "anomaly_detection", "signal_prediction"),
+    "run_to_failure": ("rul_prediction",),
+}
 MakeProblem = Callable[..., Problem]
 
 

@@ -19,6 +19,7 @@ from workflow_src.predictions import (
     TaskPredictions,
     task_labels,
 )
+from workflow_src.tasks.signal_prediction.score import STATISTICS
 
 Floats = NDArray[np.float64]
 
@@ -138,6 +139,7 @@ class Problem:
         for task, rows in outputs.items():
             target, mask = task_labels(task, held)
             kept = {row: values.astype(np.float32) for row, values in rows.items()}
-            content[task] = TaskPredictions(mask, kept, target)
+            columns = STATISTICS if target is None else ()
+            content[task] = TaskPredictions(mask, kept, target, columns)
         lives = {} if self.mean_life_s is None else {"mean_training_life_s": self.mean_life_s}
         return Predictions(held.spans, content, self.facts.model_copy(update=lives))

@@ -44,7 +44,7 @@ def _fit(classifier: Any, known: Measured, label: NDArray[np.int64]) -> Any:
 def lives_left(regressor: Any, train: Measured, held: Measured, columns: Sequence[int]) -> Floats:
     """(n,) fractions of life left of `held`, by the given columns; each run counts once."""
     known = train.where(~np.isnan(train.rul)).columns(columns)
-    fitted = regressor.fit(known.values, known.rul, **weighted(regressor, _run_weights(known)))
+    fitted = regressor.fit(known.values, known.rul, **weighted(regressor, run_weights(known)))
     left: Floats = np.clip(fitted.predict(held.columns(columns).values), 0.0, 1.0)
     return left
 
@@ -56,7 +56,7 @@ def weighted(estimator: Any, weights: Floats) -> dict[str, Floats]:
     return {name: weights}
 
 
-def _run_weights(train: Measured) -> Floats:
+def run_weights(train: Measured) -> Floats:
     """(n,) weights of mean 1, in which each run counts once."""
     ids = group_ids(train.spans, "run_id")
     counts = np.bincount(ids)

@@ -8,7 +8,7 @@ from typing import ClassVar
 from workflow_src.configuration.model_files import ModelOptions, shipped
 
 # One line per classic model: the file of this name in workflow_src/classic/.
-SHIPPED = ("trivial", "forest", "fault_lines")
+SHIPPED = ("trivial", "forest", "fault_lines", "ridge", "extra_trees", "healthy")
 
 
 class ClassicOptions(ModelOptions):

@@ -16,6 +16,9 @@ from workflow_src.predictions import ScoreFacts
 KEYS: dict[str, tuple[dict[str, Any], Any, Any, str]] = {
     "trees": ({"method": "forest"}, 3, 5, "classification"),
     "classifier": ({"method": "fault_lines"}, "logistic_regression", "forest", "classification"),
+    "detector": ({"method": "healthy"}, "mahalanobis", "isolation_forest", "anomaly_detection"),
+    "past": ({"method": "ridge"}, 8, 16, "signal_prediction"),
+    "penalty": ({"method": "ridge"}, 0.1, 10.0, "signal_prediction"),
     "leaf": ({"method": "forest", "trees": 3}, 1, 9, "classification"),
 }
 
