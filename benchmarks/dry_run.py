@@ -37,7 +37,7 @@ from workflow_src import cells as paths  # noqa: E402
 from workflow_src.configuration import Configuration, load  # noqa: E402
 from workflow_src.scheduling.attempt_request import AttemptRequest  # noqa: E402
 from workflow_src.scheduling.journal import Journal  # noqa: E402
-from workflow_src.scheduling.request import Forecast, Policy, decide  # noqa: E402
+from workflow_src.scheduling.next_request import Forecast, Policy, decide  # noqa: E402
 from workflow_src.scheduling.status import planned  # noqa: E402
 
 HARDWARE = "a100-80g"

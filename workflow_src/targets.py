@@ -33,8 +33,14 @@ from workflow_src.scheduling.forced import forced_cells
 from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
+from workflow_src.scheduling.next_request import (
+    Forecast,
+    JobRequest,
+    Policy,
+    decide,
+    site_resources,
+)
 from workflow_src.scheduling.other_code import of_other_code, told
-from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide, site_resources
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 DATA_TARGETS = ("data", "audit", "rigs")  # rules/targets.smk

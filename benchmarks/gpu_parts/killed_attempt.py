@@ -24,7 +24,7 @@ from workflow_src.configuration.schema import SiteClass
 from workflow_src.limits import MB
 from workflow_src.scheduling.events import Ended, Event, Resumed
 from workflow_src.scheduling.journal import Journal
-from workflow_src.scheduling.request import Forecast, JobRequest, Policy, decide
+from workflow_src.scheduling.next_request import Forecast, JobRequest, Policy, decide
 
 # Weights of 67 MB, of which training holds four times as much; few tokens, so that steps are short.
 MODEL = "patchtst"

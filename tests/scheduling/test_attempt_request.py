@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from workflow_src.__main__ import main
 from workflow_src.configuration.schema import RequestKeys, SiteClass
 from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.next_request import JobRequest
 from workflow_src.scheduling.rank_share import largest_share, rank_share
-from workflow_src.scheduling.request import JobRequest
 
 requests = st.builds(
     JobRequest,

@@ -24,7 +24,7 @@ from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
 from workflow_src.scheduling.events import Ended, Event, Started
 from workflow_src.scheduling.hardware import Machine, detected, larger, within
-from workflow_src.scheduling.request import INNER_SNAKEMAKE_MB, Forecast, Policy, decide
+from workflow_src.scheduling.next_request import INNER_SNAKEMAKE_MB, Forecast, Policy, decide
 from workflow_src.targets import Targets
 
 REPOSITORY = Path(__file__).parents[2]

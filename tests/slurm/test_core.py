@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from workflow_src.configuration import load
-from workflow_src.scheduling.request import STUB_MB, Forecast, JobRequest, Policy, decide
+from workflow_src.scheduling.next_request import STUB_MB, Forecast, JobRequest, Policy, decide
 
 from .study import (
     CLASSES,

@@ -14,7 +14,7 @@ from workflow_src.configuration.schema import Request as Configured
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 from workflow_src.scheduling.hardware import larger_in_words
-from workflow_src.scheduling.request import most_memory_mb
+from workflow_src.scheduling.next_request import most_memory_mb
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from workflow_src.configuration import Configuration
 from workflow_src.scheduling.attempt_history import FinishedAttempt
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.hardware import larger
-from workflow_src.scheduling.request import JobRequest
+from workflow_src.scheduling.next_request import JobRequest
 from workflow_src.scheduling.status import State, Status, planned, survey
 
 AGAIN = "run the same command again"

@@ -14,7 +14,7 @@ from workflow_src.configuration.schema import Request as Configured
 from workflow_src.configuration.schema import SiteClass
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import read_event
-from workflow_src.scheduling.request import (
+from workflow_src.scheduling.next_request import (
     BUDGETS,
     INNER_SNAKEMAKE_MB,
     STUB_MB,
