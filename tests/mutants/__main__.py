@@ -30,7 +30,7 @@ AREAS: dict[str, tuple[list[str], list[str]]] = {  # code and the tests that hol
         [f"{TRAINING}/recovery.py", f"{TRAINING}/out_of_memory.py"],
         ["tests/training/test_recovery.py", "tests/training/test_out_of_memory.py"],
     ),
-    "request": ([f"{SCHEDULING}/request.py"], ["tests/scheduling/test_next_request.py"]),
+    "request": ([f"{SCHEDULING}/next_request.py"], ["tests/scheduling/test_next_request.py"]),
     "disjointness": (["workflow_src/data/disjointness.py"], ["tests/data/test_splits*.py"]),
     "lock": ([f"{SCHEDULING}/lock.py"], ["tests/scheduling/test_lock.py"]),
     "scores": (
