@@ -9,6 +9,8 @@ from workflow_src.classic.autoregression import normalise
 
 Floats = NDArray[np.float64]
 
+PLACES = 16  # in a training span, from which the next steps are forecast
+
 
 class DirectRidge:
     """Ridge regression per channel, on windows of zero mean and unit variance.
@@ -24,16 +26,20 @@ class DirectRidge:
     def add(self, windows: NDArray[np.float32], horizons: NDArray[np.float32]) -> None:
         """Take in training windows (n, L, C) and what follows them (n, H, C).
 
-        A channel that does not move adds nothing.
+        The end of a window is one place to forecast from; up to PLACES lie before it. A channel
+        that does not move adds nothing.
         """
+        length, steps = windows.shape[1], horizons.shape[1]
+        past = min(self.past, length)
         inputs, mean, deviation = normalise(windows)  # (n, L, C)
         gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
         outputs = (horizons - mean[:, None]) * gain[:, None]  # (n, H, C)
-        x = inputs[:, -self.past :].transpose(2, 0, 1)  # (C, n, p)
-        y = outputs.transpose(2, 0, 1)  # (C, n, H)
-        squares, products = x.transpose(0, 2, 1) @ x, x.transpose(0, 2, 1) @ y
-        self._squares = squares if self._squares is None else self._squares + squares
-        self._products = products if self._products is None else self._products + products
+        spans = np.concatenate([inputs, outputs], 1).transpose(2, 0, 1)  # (C, n, L + H)
+        for at in np.unique(np.linspace(past, length, PLACES).round().astype(np.int64)).tolist():
+            x, y = spans[:, :, at - past : at], spans[:, :, at : at + steps]
+            squares, products = x.transpose(0, 2, 1) @ x, x.transpose(0, 2, 1) @ y
+            self._squares = squares if self._squares is None else self._squares + squares
+            self._products = products if self._products is None else self._products + products
 
     def matrices(self) -> Floats:
         """(C, H, p) that map the last p normalised values, oldest first, to H steps."""
