@@ -116,8 +116,9 @@ class Study:
 
 @pytest.fixture
 def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
-    """An empty study in a folder of its own."""
+    """An empty study in a folder of its own, shown as where no terminal says how wide it is."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "118")
     return Study()
 
 

@@ -210,7 +210,9 @@ def test_show(bearing: Any) -> None:
 
 @pytest.mark.fast_cases("12")
 @pytest.mark.parametrize("length", [4, 12])
-def test_a_wide_table_goes_on_beneath(study: Any, length: int) -> None:
+def test_a_wide_table_goes_on_beneath(
+    study: Any, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     study.task_sets = {"all": TaskSetEntry(("anomaly_detection",), False)}
     names = [f"rig{i:02}{'x' * length}" for i in range(12)]
     for name in names:
@@ -221,6 +223,9 @@ def test_a_wide_table_goes_on_beneath(study: Any, length: int) -> None:
         if cell.model == "fno":
             scores["false_alarm_rate"] = f"no healthy span in the validation part of {cell.dataset}"
         study.score(cell, {"anomaly_detection": {row: scores}})
+    monkeypatch.setenv("COLUMNS", "80")
+    assert max(map(len, show(study.plan.to_json()).splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "118")
     lines = show(study.plan.to_json()).splitlines()
     assert max(map(len, lines)) <= 118
     of_fno = [line for line in lines if "FNO" in line]

@@ -60,7 +60,8 @@ def show(
 
     for paper in main_tables(read, results):
         for table in paper.tables:
-            console.print(f"\n  {table.title}", markup=False)
+            title = textwrap.fill(f"  {table.title}", width, subsequent_indent="  ")
+            console.print(f"\n{title}", markup=False)
             for panel in table.panels(fits):
                 console.print(_grid(panel))
             told = [*_unshown(table), *(f"{letter}: {text}" for letter, text in table.lettered)]
