@@ -31,6 +31,18 @@ def test_two_columns_of_one_decimal_between_commas(tmp_path, head):
     refusal(tmp_path, *(["decimal comma", "another separator"] if not head else []))
 
 
+@pytest.mark.parametrize("head", [[], ["acc"], ["a,b"]])
+def test_points_for_thousands_before_a_decimal_comma(tmp_path, head):
+    values = np.round(NOISE[:, 0] * 500, 1)
+    table = str.maketrans({",": ".", ".": ","})
+    write(tmp_path, "\n".join([*head, *(f"{value:,.1f}".translate(table) for value in values)]))
+    if head == ["a,b"]:  # a name for each says that they are columns
+        assert signal(tmp_path)[0].shape == (3000, 2)
+        return
+    read = remedied(tmp_path, refusal(tmp_path, "decimal comma", "thousands: ."))
+    np.testing.assert_array_equal(read[:, 0], values.astype(np.float32))
+
+
 def test_a_decimal_comma_beside_whole_numbers_between_commas(tmp_path):
     values = commas(NOISE[:, 1] + 70)
     write(tmp_path, "\n".join(f"{i % 9},{text}" for i, text in enumerate(values)))

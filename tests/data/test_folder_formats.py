@@ -470,3 +470,19 @@ def test_a_table_that_cannot_be_used_names_its_line(tmp_path, ending):
     path.write_bytes(b"no table")
     with pytest.raises(BadData, match="damaged"):
         list(source.recordings())
+
+
+def test_tdms_cut_anywhere_within_a_segment_is_refused(tmp_path):
+    path, noise = tmp_path / "u1.tdms", np.random.default_rng(0).standard_normal(120)
+    with nptdms.TdmsWriter(path) as writer:
+        for block in np.split(noise, 2):
+            writer.write_segment([nptdms.ChannelObject("g", "x", block, {"wf_increment": 0.01})])
+    whole = path.read_bytes()
+    second = whole.index(b"TDSm", 1)
+    read = only(tmp_path, ".tdms").signal[:, 0]
+    np.testing.assert_array_equal(read, noise.astype(np.float32))
+    for end in (second - 8, second + 3, second + 27, second + 28, second + 40, len(whole) - 8):
+        path.write_bytes(whole[:end])
+        with pytest.raises(BadData, match="cut short"):
+            only(tmp_path, ".tdms")
+    path.write_bytes(whole)

@@ -28,7 +28,9 @@ def cut_short(draw: Draw, root: Path) -> Case:
     """Equal is right too: the end of some formats is padding."""
     form, path, reading = _written(draw, root, *BINARY)
     raw = path.read_bytes()
-    path.write_bytes(raw[: int(len(raw) * draw.one(0.02, 0.3, 0.5, 0.9, 0.99))])
+    end = int(len(raw) * draw.one(0.02, 0.3, 0.5, 0.9, 0.99))
+    end -= raw[end:].startswith(b"TDSm")  # what ends between two segments is whole, and shorter
+    path.write_bytes(raw[:end])
     return Case(form.keys(), (reading,), names=(UNIT,), about=f"a {form.ending} cut short")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from workflow_src.errors import BadData
 if TYPE_CHECKING:  # a package that few need
     from nptdms import TdmsChannel, TdmsFile
 
+_LEAD_IN, _BIG_ENDIAN = 28, 1 << 6  # bytes before the metadata of a segment, and a flag in them
 RATE_TOLERANCE = 1e-6  # of one clock, stated for each channel
 
 
@@ -70,9 +71,28 @@ def read_tdms(path: Path, array: str | None, options: FolderOptions) -> Content:
 def _opened(path: Path) -> Iterator[TdmsFile]:
     tdms = package("nptdms", "npTDMS", path)
     with damage_named(path), path.open("rb") as raw, tdms.TdmsFile.open(raw) as file:
-        if file.file_status.incomplete_final_segment:
+        if file.file_status.incomplete_final_segment or not _is_whole(path):
             raise EOFError("the last segment has less data than it says")
         yield file
+
+
+def _is_whole(path: Path) -> bool:
+    """Whether the last segment ends with the file: a library leaves out one that is cut early.
+
+    A segment begins with `TDSm`, flags (one of the order of bytes), the version, and how many bytes
+    there are from its lead-in to the next segment (National Instruments, TDMS file format).
+    A file that was cut between two segments cannot be told from a shorter one.
+    """
+    size, at = path.stat().st_size, 0
+    with path.open("rb") as raw:
+        while at < size:
+            raw.seek(at)
+            lead_in = raw.read(_LEAD_IN)
+            if len(lead_in) < _LEAD_IN or not lead_in.startswith(b"TDSm"):
+                return False
+            order: Literal["big", "little"] = "big" if lead_in[4] & _BIG_ENDIAN else "little"
+            at += _LEAD_IN + int.from_bytes(lead_in[12:20], order)
+    return at == size
 
 
 def _groups(file: TdmsFile) -> dict[str, list[TdmsChannel]]:

@@ -36,6 +36,8 @@ _WHOLE = re.compile(rb"(?m)^ *[+-]?\d+(?: *, *[+-]?\d+(?:[eE][+-]?\d+)?)+,? *$")
 _GROUPS = re.compile(rb"(?m)^ *[+-]?[1-9]\d{0,2}(?:,\d{3})+ *$")
 _FRACTION = re.compile(rb",0\d|(?m:^|,)-0,")
 _BLANK = re.compile(rb"(?m)^ *$")
+_GERMAN = re.compile(rb"(?m)^ *[+-]?(\d{1,3}(?:\.\d{3})+|\d{1,3}),\d+ *$")
+_POINTED = re.compile(rb"(?m)^ *[+-]?\d{1,3}(?:\.\d{3})+,\d+ *$")
 _FEW = 4  # classes that a column of digits may count
 
 
@@ -95,6 +97,7 @@ def find_table(path: Path, text: bytes, options: FolderOptions) -> TextTable:
     sep = separator(sample, form)
     if sep == "," and options.decimal is None:
         _refuse_pairs(lines, sample, path)
+        _refuse_points(lines, path)
     cells = [split(line, sep) for line in sample]
     width = most_common_width(cells)
     body = [row for row in cells if len(row) == width]
@@ -185,6 +188,25 @@ def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
         found=begin[0].decode()[:80],
         put=key,
         other=other,
+    )
+
+
+def _refuse_points(lines: Lines, path: Path) -> None:
+    """Refuse what seems to be two columns, but is numbers such as 1.234,5 and 234,5."""
+    begin = _GERMAN.search(lines.raw)
+    if begin is None or _are_named(lines, 2):
+        return
+    raw = lines.raw[begin.start() : lines.end].rstrip(b", ")
+    filled = raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
+    pointed = _POINTED.search(raw)
+    if pointed is None or sum(1 for _ in _GERMAN.finditer(raw)) != filled:
+        return
+    raise Misread(
+        "Two columns: or numbers with a decimal comma and points for thousands?",
+        where=f"{path}, line {lines.raw.count(bytes([10]), 0, begin.start()) + 1}",
+        found=pointed[0].decode()[:80].strip(),
+        put={"decimal": ",", "thousands": "."},
+        other="if they are two columns: `decimal: '.'`",
     )
 
 
