@@ -476,7 +476,7 @@ def test_tdms_cut_anywhere_within_a_segment_is_refused(tmp_path):
     path, noise = tmp_path / "u1.tdms", np.random.default_rng(0).standard_normal(120)
     with nptdms.TdmsWriter(path) as writer:
         for block in np.split(noise, 2):
-            writer.write_segment([nptdms.ChannelObject("g", "x", block, {"wf_increment": 0.01})])
+            writer.write_segment([nptdms.ChannelObject("g", "x", block)])
     whole = path.read_bytes()
     second = whole.index(b"TDSm", 1)
     read = only(tmp_path, ".tdms").signal[:, 0]
