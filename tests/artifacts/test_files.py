@@ -21,7 +21,7 @@ CELL = Cell("d", "m", "t", 7)
 # Of a cell of config/config.yaml: whoever changes one retrains all studies that there are.
 IDENTITIES = {
     ("bearing_sim", "dlinear", "all", 42): "8be7bdc36be6b1d0",
-    ("bearing_sim", "trivial", "all", 42): "7d18a4ee40f2c574",
+    ("bearing_sim", "trivial", "all", 42): "5b7262208b32c5a3",
 }
 
 

@@ -102,8 +102,23 @@ def test_levels_are_what_each_row_can_and_cannot_do():
     assert found.facts.mean_training_life_s == 1300
     assert scores["rul_prediction"]["clock"]["rmse"] == pytest.approx(exact, abs=1e-6)
     assert scores["rul_prediction"]["clock"]["skill_clock"] == pytest.approx(0, abs=1e-6)
+    assert scores["rul_prediction"]["clock per condition"] == scores["rul_prediction"]["clock"]
     mean = np.sqrt(np.mean((0.5 - share) ** 2))
     assert scores["rul_prediction"]["training mean"]["rmse"] == pytest.approx(mean, abs=1e-6)
+
+
+def test_a_clock_per_condition_knows_the_lives_at_the_same_speed_and_load():
+    source = Source()  # training lives 1000, 1200, 1400 and 1600 s; test 2000 s
+    runs = source.table["run_id"]
+    source.table["condition"] = np.where(runs.isin(["run2", "run3", "run5"]), "slow", "fast")
+    source.table.loc[runs == "run4", "condition"] = "unheard of"
+    found = predict(Problem(source, ["rul_prediction"], CLASSES, 0), Options())
+    told = found.tasks["rul_prediction"].outputs["clock per condition"]
+    share = np.linspace(0, 1, 12)
+    life = {"val": (1800, 1300), "test": (2000, 1500)}  # their own, and the clock's
+    for part, (own, clock) in life.items():
+        here = (found.spans["part"] == part).to_numpy()
+        np.testing.assert_allclose(told[here], np.maximum(0, 1 - share * own / clock), atol=1e-6)
 
 
 def test_the_batch_size_changes_nothing():

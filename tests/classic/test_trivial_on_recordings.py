@@ -33,6 +33,7 @@ class FemtoSource:
         self.table["recording_id"], self.table["run_id"] = files["file"], files["run_id"]
         self.table["part"] = files["split_hint"].where(files["split_hint"].eq("train"), "test")
         self.table["life_s"], self.table["time_s"] = life, life - files["rul_s"]
+        self.table["condition"] = files["run_id"].str.extract(r"(Bearing\d)", expand=False)
         self.table[["start", "onset_s"]] = 0.0
 
     def rows(self, part):
@@ -67,6 +68,7 @@ def test_levels_on_femto(femto):
     rul = {row: values.values["rmse"] for row, values in scores["rul_prediction"].items()}
     assert rul["training mean"] == pytest.approx(0.296, abs=0.002)
     assert rul["clock"] == pytest.approx(0.191, abs=0.001)
+    assert rul["clock per condition"] == pytest.approx(0.110, abs=0.001)
     nmse = {row: values.values["nmse"] for row, values in scores["signal_prediction"].items()}
     assert nmse["input mean"] == pytest.approx(0.98, abs=0.03)
     assert nmse["AR(32)"] == pytest.approx(0.98, abs=0.03)

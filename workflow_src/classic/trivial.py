@@ -95,7 +95,7 @@ class MajorityAndStump(Baseline):
 
 
 class MeanAndClock(Baseline):
-    """`training mean` and `clock`."""
+    """`training mean`, `clock` and `clock per condition`."""
 
     def rows(self, train: Measured, held: Measured, facts: ScoreFacts) -> Rows:
         """See `_rul`; the facts get the mean training life."""
@@ -191,7 +191,8 @@ def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple
 def _rul(train: Measured, held: Measured) -> tuple[TaskPredictions, float]:
     """`training mean`: mean over runs; `clock`: 1 - t / mean training life, not below 0.
 
-    Returns that life (s) too.
+    `clock per condition` takes the mean life of the training runs at the same speed and load, and
+    that of all where there is none. Returns the mean life of all (s) too.
     """
     train = _labelled(train, ~np.isnan(train.rul), "a remaining life")
     target, mask = targets_of("rul", held)
@@ -206,14 +207,26 @@ def _rul(train: Measured, held: Measured) -> tuple[TaskPredictions, float]:
     mean = np.full(
         len(time), _mean_over_runs(train.spans, train.rul.astype(np.float64)), np.float32
     )
-    ticking = clock(np.where(np.isnan(time), 0.0, time), life).astype(np.float32)
-    return TaskPredictions(mask, {"training mean": mean, "clock": ticking}, target), life
+    known = np.where(np.isnan(time), 0.0, time)
+    lives = held.spans["condition"].map(_life_by_condition_s(train.spans)).fillna(life)
+    outputs = {
+        "training mean": mean,
+        "clock": clock(known, life).astype(np.float32),
+        "clock per condition": clock(known, np.asarray(lives, np.float64)).astype(np.float32),
+    }
+    return TaskPredictions(mask, outputs, target), life
 
 
 def _mean_life_s(spans: pd.DataFrame) -> float:
     """Mean over runs of their life in seconds, of labelled training `spans`; NaN if unknown."""
     lives = spans.groupby(["rig", "run_id"])["life_s"].first(skipna=False)
     return float(lives.mean(skipna=False))
+
+
+def _life_by_condition_s(spans: pd.DataFrame) -> pd.Series[float]:
+    """Mean over runs of their life in seconds, by condition, of labelled training `spans`."""
+    lives = spans.groupby(["condition", "rig", "run_id"])["life_s"].first()
+    return lives.groupby("condition").mean()
 
 
 def _mean_over_runs(spans: pd.DataFrame, values: Floats) -> float:
