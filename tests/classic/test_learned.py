@@ -13,7 +13,7 @@ from workflow_src.classic.models import predict
 from workflow_src.classic.problem import Problem
 from workflow_src.configuration.resolved_cell import ClassicModel
 from workflow_src.evaluation import evaluate
-from workflow_src.predictions import Predictions
+from workflow_src.predictions import Predictions, TruncatedRun
 
 FOREST = {"method": "forest", "trees": 60, "leaf": 2}
 LINES = {"method": "fault_lines", "classifier": "logistic_regression"}
@@ -97,6 +97,16 @@ def test_the_direct_forecast_is_better_than_the_mean_and_blind_to_the_future(
     assert values(found, "signal_prediction")["nmse_step_1"] < 0.8
     noisy = replace(make_problem("bearing", test_noise_db=-20), tasks=problem.tasks)
     assert values(answer(noisy, {**RIDGE, "past": 64}), "signal_prediction")["skill"] < 0.05
+
+
+@pytest.mark.parametrize("keys", LIFE[1:], ids=name)
+def test_a_truncated_run_has_no_history(
+    make_problem: Callable[..., Problem], keys: dict[str, Any]
+) -> None:
+    seen = TruncatedRun(truncation_s=100.0, official_rul_s=None, full_run_rul_s=None)
+    problem = make_problem("run_to_failure")
+    cut = problem.facts.model_copy(update={"truncation": {"run": seen}})
+    assert answer(replace(problem, facts=cut), keys).tasks == {}
 
 
 class _Blind:

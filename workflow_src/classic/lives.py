@@ -30,6 +30,11 @@ def measure_energies(problem: Problem) -> Callable[[Signals], Floats]:
     return measure
 
 
+def asks_for_lives(problem: Problem) -> bool:
+    """Whether lives are asked for, of runs whose past is there: of a truncated run it is not."""
+    return "rul_prediction" in problem.tasks and not problem.facts.truncation
+
+
 def lives_left(train: Measured, held: Measured, fit: Fit) -> dict[str, Floats]:
     """Rows ``model`` and ``model +age``, (n,) each, of spans measured by `measure_energies`."""
     known = train.where(~np.isnan(train.rul))
@@ -79,7 +84,7 @@ def predict_lives(problem: Problem, fit: Fit) -> Predictions:
     measure = measure_energies(problem)
     held = problem.measure(problem.held(), measure)
     outputs = {}
-    if "rul_prediction" in problem.tasks:
+    if asks_for_lives(problem):
         train = problem.measure(problem.train(), measure)
         outputs["rul_prediction"] = lives_left(train, held, fit)
     return problem.predictions(held, outputs)

@@ -18,7 +18,7 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_src.classic.autoregression import forecast
 from workflow_src.classic.direct import DirectRidge
-from workflow_src.classic.lives import lives_left, measure_energies
+from workflow_src.classic.lives import asks_for_lives, lives_left, measure_energies
 from workflow_src.classic.problem import Floats, Problem, Signals
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.predictions import Predictions
@@ -41,7 +41,7 @@ def predict(problem: Problem, options: Options) -> Predictions:
     """Signals and lives; classes and faults are left to others."""
     energies = measure_energies(problem)
     direct = DirectRidge(options.past, options.penalty)
-    signal, life = ("signal_prediction" in problem.tasks, "rul_prediction" in problem.tasks)
+    signal, life = "signal_prediction" in problem.tasks, asks_for_lives(problem)
 
     def learn(spans: Signals) -> Floats:
         if signal:
