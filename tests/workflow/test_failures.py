@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import signal
 import subprocess
 import time
@@ -35,7 +34,7 @@ def test_a_failing_cell_fails_alone_and_is_mended_by_the_same_command(finished, 
     partial = finished.folder / "tiny" / "tables" / "partial"
     table = (partial / "classification_simulated.md").read_text(encoding="utf-8")
     assert "no result: loss diverged" in table
-    assert re.search(r"^\| DLinear \| *[-—–]+[^|]*\|$", table, re.MULTILINE), table
+    assert "| DLinear | error<sup>a</sup> |" in table
 
     assert not finished.tables, "tables of settings that are no more"
 
