@@ -9,7 +9,7 @@ import pytest
 from .campaign import Campaign, Plan, Result, describe, plans, unavailable
 from .kinds import CANNOT, KINDS
 
-SEED, RUNS = 11, 6
+SEED, RUNS = 11, 3
 
 
 @pytest.fixture(scope="module")
