@@ -7,6 +7,7 @@ geometry of every recording in use: without, it gives no row.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -18,7 +19,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from workflow_src.classic.problem import Floats, Problem, Signals
-from workflow_src.classic.supervised import class_logits, fault_logits
+from workflow_src.classic.supervised import fault_outputs
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.features.fault_lines import LOWEST_HZ, fault_lines
 from workflow_src.features.fault_orders import COLUMNS, orders_by_recording, shaft_hz
@@ -47,16 +48,10 @@ def predict(problem: Problem, options: Options) -> Predictions:
     known = np.isfinite(np.concatenate([train.values, held.values])).all(0)  # (F,)
     used = np.flatnonzero(known).tolist()
     train, held = train.columns(used), held.columns(used)
-    outputs: dict[str, dict[str, Floats]] = {}
-    for task in problem.tasks if used else ():
-        if task == "classification":
-            count = len(problem.facts.classes)
-            logits = class_logits(_classifier(options, problem.seed), train, held, count)
-            outputs[task] = {"model": logits}
-        elif task == "anomaly_detection":
-            logits = fault_logits(_classifier(options, problem.seed), train, held)
-            outputs[task] = {"model": logits}
-    return problem.predictions(held, outputs)
+    if not used:
+        return problem.predictions(held, {})
+    classifier = partial(_classifier, options, problem.seed)
+    return problem.predictions(held, fault_outputs(problem, classifier, train, held))
 
 
 def _classifier(options: Options, seed: int) -> Any:

@@ -6,12 +6,14 @@ told by the amplitude too, where a network may have it; the row "+age" knows the
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from pydantic import Field
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
 from workflow_src.classic.problem import Floats, Problem, Signals
-from workflow_src.classic.supervised import class_logits, fault_logits, lives_left
+from workflow_src.classic.supervised import fault_outputs, lives_by_columns
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.features.shape import NAMES, shape_features
 from workflow_src.predictions import Predictions
@@ -32,23 +34,16 @@ def predict(problem: Problem, options: Options) -> Predictions:
     held = problem.measure(problem.held(), _measure)
     channels = train.values.shape[1] // (len(NAMES) + 1)
     shape = slice(1 + channels, None)  # behind the age and the amplitudes
-    outputs: dict[str, dict[str, Floats]] = {}
-    for task in problem.tasks:
-        if task == "classification":
-            forest, count = RandomForestClassifier(**drawn), len(problem.facts.classes)
-            logits = class_logits(forest, train.columns(shape), held.columns(shape), count)
-            outputs[task] = {"model": logits}
-        elif task == "anomaly_detection":
-            forest = RandomForestClassifier(**drawn)
-            logits = fault_logits(forest, train.columns(shape), held.columns(shape))
-            outputs[task] = {"model": logits}
-        elif task == "rul_prediction":
-            given = slice(1, None) if problem.amplitude else shape
-            every = list(range(train.values.shape[1]))
-            outputs[task] = {
-                row: lives_left(RandomForestRegressor(**drawn), train, held, columns)
-                for row, columns in (("model", every[given]), ("model +age", [0, *every[given]]))
-            }
+    outputs = fault_outputs(
+        problem, partial(RandomForestClassifier, **drawn), train.columns(shape), held.columns(shape)
+    )
+    if "rul_prediction" in problem.tasks:
+        given = slice(1, None) if problem.amplitude else shape
+        every = list(range(train.values.shape[1]))
+        outputs["rul_prediction"] = {
+            row: lives_by_columns(RandomForestRegressor(**drawn), train, held, columns)
+            for row, columns in (("model", every[given]), ("model +age", [0, *every[given]]))
+        }
     return problem.predictions(held, outputs)
 
 

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.classic.problem import Floats, Measured
+from workflow_src.classic.problem import Floats, Measured, Problem
 from workflow_src.tasks.scores import group_ids, recording_weights
 
 _LEAST = 1e-3  # of a probability, so that it has a logarithm
+
+
+def fault_outputs(
+    problem: Problem, classifier: Callable[[], Any], train: Measured, held: Measured
+) -> dict[str, dict[str, Floats]]:
+    """Classes and faults of `held`, where they are asked for, by what a new `classifier` learns."""
+    outputs: dict[str, dict[str, Floats]] = {}
+    for task in problem.tasks:
+        if task == "classification":
+            logits = class_logits(classifier(), train, held, len(problem.facts.classes))
+            outputs[task] = {"model": logits}
+        elif task == "anomaly_detection":
+            outputs[task] = {"model": fault_logits(classifier(), train, held)}
+    return outputs
 
 
 def class_logits(classifier: Any, train: Measured, held: Measured, classes: int) -> Floats:
@@ -41,7 +55,9 @@ def _fit(classifier: Any, known: Measured, label: NDArray[np.int64]) -> Any:
     return classifier.fit(known.values, label, **weighted(classifier, weights * len(weights)))
 
 
-def lives_left(regressor: Any, train: Measured, held: Measured, columns: Sequence[int]) -> Floats:
+def lives_by_columns(
+    regressor: Any, train: Measured, held: Measured, columns: Sequence[int]
+) -> Floats:
     """(n,) fractions of life left of `held`, by the given columns; each run counts once."""
     known = train.where(~np.isnan(train.rul)).columns(columns)
     fitted = regressor.fit(known.values, known.rul, **weighted(regressor, run_weights(known)))

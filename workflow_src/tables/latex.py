@@ -52,9 +52,8 @@ def tex(text: str) -> str:
 def to_latex(paper: Paper) -> str:
     """A float or more for each table, over both columns of a page that has two."""
     label = f"tab:{paper.name.replace('_', '-')}"
-    several = len(paper.tables) > 1
     return "\n".join(
-        "\n".join(_floats(table, label + f"-{i}" * (several and i > 1)))
+        "\n".join(_floats(table, label + f"-{i}" * (i > 1)))
         for i, table in enumerate(paper.tables, start=1)
     )
 

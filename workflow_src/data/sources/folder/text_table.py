@@ -97,7 +97,7 @@ def find_table(path: Path, text: bytes, options: FolderOptions) -> TextTable:
     sep = separator(sample, form)
     if sep == "," and options.decimal is None:
         _refuse_pairs(lines, sample, path)
-        _refuse_points(lines, path)
+        _refuse_points(lines, sample, path)
     cells = [split(line, sep) for line in sample]
     width = most_common_width(cells)
     body = [row for row in cells if len(row) == width]
@@ -165,10 +165,9 @@ def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
     one digit behind another, unless it counts a few classes or each column has a name.
     """
     begin = None if any("." in line for line in sample) else _WHOLE.search(lines.raw)
-    if begin is None or b"." in (raw := lines.raw[begin.start() : lines.end].rstrip(b", ")):
+    if begin is None or b"." in (raw := _body(lines, begin)):
         return
-    width = begin[0].rstrip(b", ").count(b",") + 1
-    filled = raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
+    width, filled = begin[0].rstrip(b", ").count(b",") + 1, _filled(raw)
     zeros = _FRACTION.search(raw) is not None
     decimals = zeros or (_has_decimals(raw, width) and not _are_named(lines, width))
     key, other = {"decimal": "."}, "if they are columns of whole numbers"
@@ -184,30 +183,45 @@ def _refuse_pairs(lines: Lines, sample: list[str], path: Path) -> None:
     what = "thousands" if "thousands" in key else "a decimal comma"
     raise Misread(
         f"Whole numbers in columns: or numbers with {what}?",
-        where=f"{path}, line {lines.raw.count(bytes([10]), 0, begin.start()) + 1}",
+        where=_place(path, lines, begin),
         found=begin[0].decode()[:80],
         put=key,
         other=other,
     )
 
 
-def _refuse_points(lines: Lines, path: Path) -> None:
+def _refuse_points(lines: Lines, sample: list[str], path: Path) -> None:
     """Refuse what seems to be two columns, but is numbers such as 1.234,5 and 234,5."""
-    begin = _GERMAN.search(lines.raw)
+    # The whole text is searched only where lines from its middle look like that.
+    looks_so = any(_GERMAN.search(line.encode()) for line in sample)
+    begin = _GERMAN.search(lines.raw) if looks_so else None
     if begin is None or _are_named(lines, 2):
         return
-    raw = lines.raw[begin.start() : lines.end].rstrip(b", ")
-    filled = raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
+    raw = _body(lines, begin)
     pointed = _POINTED.search(raw)
-    if pointed is None or sum(1 for _ in _GERMAN.finditer(raw)) != filled:
+    if pointed is None or len(_GERMAN.findall(raw)) != _filled(raw):
         return
     raise Misread(
         "Two columns: or numbers with a decimal comma and points for thousands?",
-        where=f"{path}, line {lines.raw.count(bytes([10]), 0, begin.start()) + 1}",
+        where=_place(path, lines, begin),
         found=pointed[0].decode()[:80].strip(),
         put={"decimal": ",", "thousands": "."},
         other="if they are two columns: `decimal: '.'`",
     )
+
+
+def _body(lines: Lines, begin: re.Match[bytes]) -> bytes:
+    """The text from `begin` on, without separators at its end."""
+    return lines.raw[begin.start() : lines.end].rstrip(b", ")
+
+
+def _filled(raw: bytes) -> int:
+    """The number of lines that are not blank."""
+    return raw.count(b"\n") + 1 - len(_BLANK.findall(raw))
+
+
+def _place(path: Path, lines: Lines, begin: re.Match[bytes]) -> str:
+    return f"{path}, line {lines.raw.count(bytes([10]), 0, begin.start()) + 1}"
 
 
 def _has_decimals(raw: bytes, width: int) -> bool:
