@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 LEAST = 3
 
 
 def register_profiles() -> None:
-    """`fast` by default; `pytest --hypothesis-profile full` tries every example."""
+    """`fast` by default; `pytest --hypothesis-profile full` tries every example.
+
+    `fast-unshrunk` and `full-unshrunk` look for no smaller example of a failure.
+    """
     settings.register_profile("full", settings.default, max_examples=100, deadline=None)
     settings.register_profile("fast", settings.get_profile("full"), max_examples=10)
+    for name in ("fast", "full"):
+        parent, phases = settings.get_profile(name), (Phase.explicit, Phase.generate)
+        settings.register_profile(f"{name}-unshrunk", parent, phases=phases)
     settings.load_profile("fast")
 
 

@@ -125,6 +125,7 @@ def test_a_textbook_block_gives_the_tokens_and_gradients_of_ours(
     assert torch.allclose(*gradients, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_flatness_part_ends_with_its_medians(
     scripts: Callable[[str], Any], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -76,7 +76,7 @@ def test_a_file_that_is_added_renamed_or_torn_counts(tmp_path: Path) -> None:
     assert len({first, added, renamed, digest_of(tmp_path, ("models",))}) == 4
 
 
-@pytest.mark.fast_cases("training/step*", "tables*")
+@pytest.mark.fast_cases("training/step*")
 @pytest.mark.parametrize(
     ("file", "network", "classic"),
     [

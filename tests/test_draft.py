@@ -59,6 +59,7 @@ def test_a_draft_is_taken_by_the_configuration(name: str) -> None:
     assert MARK in texts.rig
 
 
+@pytest.mark.slow
 def test_the_strategy_follows_the_labels() -> None:
     strategies = {name: how_to_split(of_package(name).columns).strategy for name in names()}
     assert {name for name, strategy in strategies.items() if strategy == "unit"} == WITH_BEARINGS

@@ -80,7 +80,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: Any, changes: dict[str, 
     assert not absent & json.loads(before).keys()
 
 
-@pytest.mark.fast_cases("gearbox_sim*", "cwru*")
+@pytest.mark.fast_cases("cwru*")
 @pytest.mark.parametrize(
     ("rig", "names"),
     [

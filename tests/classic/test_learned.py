@@ -37,6 +37,7 @@ def values(predictions: Predictions, task: str, row: str = "model") -> dict[str,
     return evaluate(predictions)[task][row].values
 
 
+@pytest.mark.fast_cases("forest", "healthy-mahalanobis")
 @pytest.mark.parametrize("keys", BEARING, ids=name)
 def test_faults_are_told_apart_and_at_minus_20_db_they_are_not(
     make_problem: Callable[..., Problem], keys: dict[str, Any]
@@ -54,6 +55,7 @@ def test_faults_are_told_apart_and_at_minus_20_db_they_are_not(
         assert values(noisy, task)[metric] == pytest.approx(chance, abs=0.15)
 
 
+@pytest.mark.fast_cases("ridge")
 @pytest.mark.parametrize("keys", LIFE, ids=name)
 def test_lives_are_told_better_than_by_the_mean(
     make_problem: Callable[..., Problem], keys: dict[str, Any]
@@ -68,6 +70,7 @@ def test_lives_are_told_better_than_by_the_mean(
     assert values(noisy, "rul_prediction")["rmse"] > 0.25
 
 
+@pytest.mark.fast_cases("fault_lines-logistic_regression")
 @pytest.mark.parametrize("keys", BEARING + LIFE, ids=name)
 def test_a_seed_decides_every_byte_and_test_labels_none(
     make_problem: Callable[..., Problem], keys: dict[str, Any]

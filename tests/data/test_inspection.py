@@ -89,6 +89,7 @@ def test_femto(data_root, tmp_path):
     assert rig.folder.path == "FEMTO"
 
 
+@pytest.mark.slow
 def test_uestc(data_root, tmp_path):
     drafts, _, table = built(data_root / "UESTC", tmp_path, data_root)
     assert_all_marked(drafts)
@@ -103,6 +104,7 @@ def test_the_page_shows_what_is_printed(data_root):
     assert f"```yaml\n{inspect(data_root / 'UESTC', data_root=data_root)}```" in shown
 
 
+@pytest.mark.slow
 def test_cwru_says_that_its_rates_are_mixed(data_root, tmp_path):
     drafts, rig, table = built(data_root / "CWRU", tmp_path, data_root)
     assert_all_marked(drafts)
@@ -186,7 +188,7 @@ WRITERS = {
 STATED = {".csv", ".npz", ".mat", ".h5", ".wav", ".tdms"}
 
 
-@pytest.mark.fast_cases(".csv", ".h5")
+@pytest.mark.fast_cases(".csv")
 @pytest.mark.parametrize("ending", WRITERS)
 def test_a_folder_of_each_format(tmp_path, ending):
     folder = tmp_path / "My bench"
@@ -226,6 +228,7 @@ def test_runs_to_failure_without_a_clock(tmp_path):
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_folder_a_condition(tmp_path):
     """The first number of a bearing is that of its condition, and still a part of its name."""
     folder = tmp_path / "bench"

@@ -223,7 +223,7 @@ NO_CLASS = ("unsw",)
 PROXY = ("xjtu", "femto", "ims")
 
 
-@pytest.mark.fast_cases("cwru", "xjtu")
+@pytest.mark.slow
 @pytest.mark.parametrize("name", REAL)
 def test_the_shipped_files_read_and_split_files_like_the_real_ones(
     tmp_path: Path, name: str

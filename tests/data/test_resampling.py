@@ -176,7 +176,7 @@ def test_blocks_change_no_bit(length, block, terms):
         np.testing.assert_array_equal(resampled(signal, Fraction(*terms)), whole)
 
 
-@pytest.mark.fast_cases("48000-*")
+@pytest.mark.slow
 @pytest.mark.parametrize(("native", "common"), [(48828, 12000), (20000, 11999), (48000, 12000)])
 def test_memory_does_not_grow_with_the_terms_or_the_length(native, common):
     signal = np.zeros((2_000_000, 2), np.float32)

@@ -105,6 +105,7 @@ def test_the_guard_refuses_a_block_at_the_end_of_a_piece() -> None:
         require_disjoint(rows, table, SPAN, SPAN)
 
 
+@pytest.mark.slow
 def test_draws_differ_and_repeat() -> None:
     drawn = [split_of(rig(), {"per_class": 1, "draw": i}).summary.shots.drawn for i in range(5)]
     assert len({str(one) for one in drawn}) > 1

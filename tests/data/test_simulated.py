@@ -176,6 +176,7 @@ def test_defect_orders_stand_out_of_the_envelope_spectrum():
             assert lines.max() < 6, r.recording_id
 
 
+@pytest.mark.slow
 def test_mesh_frequency_dominates_and_a_broken_tooth_hits_once_a_turn():
     rig = recordings(kind="gearbox", snr_db=30.0, units_per_class=4)
     turn = defaultdict(list)
@@ -193,6 +194,7 @@ def test_mesh_frequency_dominates_and_a_broken_tooth_hits_once_a_turn():
 # --- lives -------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_lives_are_labelled_consistently():
     runs = defaultdict(list)
     for r in recordings(kind="run_to_failure"):

@@ -192,7 +192,7 @@ def test_life_left_is_told_better_by_the_signal_than_by_the_clock(seed):
     assert forest > 0.05
 
 
-@pytest.mark.fast_cases("bearing")
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(ORDERS))
 def test_an_autoregressive_model_forecasts_better_than_the_mean(kind):
     assert 0.1 < ar_skill(kind, seed=1) < 0.9

@@ -271,6 +271,7 @@ def test_a_rotation_tests_each_group_once(case: Case, folds: int, strategy: str)
     assert sorted(tested) == groups
 
 
+@pytest.mark.slow
 @PROFILE
 @given(case=cases(few_shot=True))
 def test_shots_are_of_the_test_classes_and_absent_from_test(case: Case) -> None:

@@ -104,7 +104,7 @@ REFUSED = [
 ]
 
 
-@pytest.mark.fast_cases("split[026]")
+@pytest.mark.fast_cases("split0")
 @pytest.mark.parametrize("split", REFUSED)
 def test_blocks_of_windows_that_may_overlap_are_refused_and_the_remedy_works(
     three: pd.DataFrame, split: dict[str, Any]
@@ -190,7 +190,7 @@ def test_a_field_of_the_name_that_marks_windows_is_refused(tmp_path: Path) -> No
             store_of(tmp_path, fields={**FIELDS, name: "{unit}"})
 
 
-@pytest.mark.fast_cases("256-[12]")
+@pytest.mark.slow
 @pytest.mark.parametrize("units", [1, 2, 3, 4])
 @pytest.mark.parametrize("length", [LENGTH, 1024, 4096])
 def test_inspect_drafts_a_split_that_is_allowed(tmp_path: Path, units: int, length: int) -> None:

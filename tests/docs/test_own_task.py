@@ -71,6 +71,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 def test_the_task_and_the_metric_of_the_page_are_scored(project: Project) -> None:
     command = [sys.executable, "-c", SCORE]
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, check=False)

@@ -126,6 +126,7 @@ def drawn(image):
 # ------------------------------------------------------------------------------- every rig
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SHOWN)
 def test_a_page_has_a_figure_a_class_and_marks_what_is_known(name, prepared):
     rig = seen(prepared(name))
@@ -243,6 +244,7 @@ def test_a_damaged_tooth_strikes_once_a_turn(prepared):
 # ------------------------------------------------------------------------------- lives
 
 
+@pytest.mark.slow
 def test_rms_over_life_has_a_panel_a_run_and_rises_after_the_onset(prepared):
     rig = seen(prepared("life_sim"))
     assert len(rig.runs) == 9
@@ -340,6 +342,7 @@ def test_a_long_recording_is_read_in_part(tmp_path):
     assert (example.title, len(example.signal)) == ("no class label", STRETCH)
 
 
+@pytest.mark.slow
 def test_what_the_manifest_says_is_shown_as_text(tmp_path):
     folder = store_of(
         tmp_path,
@@ -358,6 +361,7 @@ def test_what_the_manifest_says_is_shown_as_text(tmp_path):
     assert "the rig has no `geometry`" in read.text
 
 
+@pytest.mark.slow
 def test_silence_is_drawn(tmp_path):
     silent = plain("s", "normal")
     silent.signal[:] = 0

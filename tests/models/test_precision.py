@@ -73,7 +73,7 @@ def relative(value: Tensor, reference: Tensor) -> float:
     return float((value - reference).norm() / reference.norm())
 
 
-@pytest.mark.fast_cases("dlinear*", "*-patch-bf16-*")
+@pytest.mark.fast_cases("dlinear*", "[pf]*-patch-bf16-*")
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("dtype", HALF, ids=["bf16", "fp16"])
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
@@ -98,7 +98,7 @@ def test_tokens_and_gradients_are_close_to_those_of_float32(
     assert not torch.equal(half[0], exact[0]), "nothing was computed in half precision"
 
 
-@pytest.mark.fast_cases("dlinear*", "*-patch-bf16")
+@pytest.mark.fast_cases("dlinear*", "[pf]*-patch-bf16")
 @pytest.mark.parametrize("dtype", HALF, ids=["bf16", "fp16"])
 @pytest.mark.parametrize("embedding", EMBEDDINGS)
 @pytest.mark.parametrize("backbone", BACKBONES)

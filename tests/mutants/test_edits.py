@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from .__main__ import AREAS, ROOT, drawn
 from .edits import count, edit
 
@@ -35,6 +37,7 @@ def test_each_is_one_change_of_what_the_code_does() -> None:
     assert len({one.code for one in made}) == len(found)
 
 
+@pytest.mark.slow
 def test_a_draw_is_that_of_its_seed_and_of_every_area() -> None:
     one, again, other = (list(drawn(ROOT, 12, seed, list(AREAS))) for seed in (1, 1, 2))
     assert one == again != other

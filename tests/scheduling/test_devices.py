@@ -53,6 +53,7 @@ def names() -> list[str]:
     return [f"GPU-{uuid.uuid4()}" for _ in range(4)]
 
 
+@pytest.mark.slow
 def test_each_attempt_has_its_own_and_the_next_waits(names: list[str]) -> None:
     first, second = Attempt(1, names[:3]), Attempt(2, names[:3])
     taken = first.says() + second.says()

@@ -112,6 +112,7 @@ def race(folder: Path, processes: int, rounds: int, how: str) -> None:
     assert ends == [("", 0)] * processes
 
 
+@pytest.mark.fast_cases("4-8-dies")
 @pytest.mark.parametrize("how", ["releases", "dies"])
 @pytest.mark.parametrize(
     ("processes", "rounds"), [(4, 8), pytest.param(8, 60, marks=pytest.mark.slow)]

@@ -348,6 +348,7 @@ def _read_until(descriptor: int, text: bytes) -> bytes:
     return seen
 
 
+@pytest.mark.slow
 def test_status_needs_no_torch_and_opens_no_h5() -> None:
     code = (
         "import sys, workflow_src.scheduling.status, workflow_src.scheduling.digest\n"

@@ -313,7 +313,7 @@ def pid_of_child(tmp_path: Path) -> int:
     return int((tmp_path / "pid").read_text())
 
 
-@pytest.mark.fast_cases("15")
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_is_passed_on_and_waited_for(
     supervisor: Callable[..., subprocess.Popen[str]],
@@ -427,6 +427,7 @@ def test_silence_is_classified_by_what_was_seen_last(
     assert (found["cause"], found["sample"], found["found_later"]) == (cause, sample, True)
 
 
+@pytest.mark.slow
 def test_a_second_supervisor_says_for_whom_it_waits_and_then_runs(
     supervisor: Callable[..., subprocess.Popen[str]], runs: Path, tmp_path: Path
 ) -> None:

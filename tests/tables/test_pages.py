@@ -31,7 +31,10 @@ def tables(plan: TablePlan) -> list[Table]:
     return list(itertools.chain.from_iterable(paper.tables for paper in papers))
 
 
-@pytest.mark.parametrize("filled", [(name, *SEEDS.items()) for name in STUDIES], indirect=True)
+@pytest.mark.fast_cases("default")
+@pytest.mark.parametrize(
+    "filled", [(name, *SEEDS.items()) for name in STUDIES], ids=STUDIES, indirect=True
+)
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_no_table_runs_off_the_page(filled: TablePlan, tmp_path: Path) -> None:
     inputs = [path for path in write_tables(filled.to_json()) if path.suffix == ".tex"]
@@ -41,7 +44,8 @@ def test_no_table_runs_off_the_page(filled: TablePlan, tmp_path: Path) -> None:
         assert "Float too large" not in log
 
 
-@pytest.mark.parametrize("filled", [(name,) for name in STUDIES], indirect=True)
+@pytest.mark.fast_cases("default", "cross_rig")
+@pytest.mark.parametrize("filled", [(name,) for name in STUDIES], ids=STUDIES, indirect=True)
 def test_no_column_is_all_dashes_and_no_note_is_said_twice(filled: TablePlan) -> None:
     for table in tables(filled):
         rows = list(itertools.chain.from_iterable(table.blocks))

@@ -182,6 +182,7 @@ def test_horizon_head_is_small_and_linear_in_what_it_predicts():
     assert size(192) - size(96) == size(288) - size(192)
 
 
+@pytest.mark.slow
 def test_horizon_head_can_learn_each_step_of_each_channel():
     """What the head gives for step h, channel c must be compared with that step and channel."""
     torch.manual_seed(0)

@@ -33,7 +33,7 @@ def losses(cell: Path) -> list[float]:
     return [float(row[f"loss_{task}"]) for task in TASKS]
 
 
-@pytest.mark.fast_cases("dlinear-bf16")
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 @pytest.mark.parametrize("model", MODELS)
 def test_an_epoch_with_all_levers(write_cell: WriteCell, model: str, precision: str) -> None:
@@ -54,7 +54,7 @@ def test_an_epoch_with_all_levers(write_cell: WriteCell, model: str, precision: 
             assert np.isfinite(predictions.tasks[task].outputs["model"]).all()
 
 
-@pytest.mark.fast_cases("patchtst")
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_recomputing_activations_changes_no_bit(write_cell: WriteCell, model: str) -> None:
     kept, recomputed = (write_cell(name, MODELS[model], epochs=1) for name in ("kept", "again"))

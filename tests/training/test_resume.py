@@ -114,6 +114,7 @@ def test_stopped_after_any_step(write_cell: WriteCell, step: int) -> None:
     assert outcome(cell) == expected
 
 
+@pytest.mark.slow
 def test_stopped_at_each_step_in_turn(write_cell: WriteCell) -> None:
     """Ten attempts of one step each make one run."""
     cell = write_cell("pieces", epochs=2, **BATCH)
@@ -153,7 +154,7 @@ def test_stopped_between_two_checkpoints(
 STOPS_EARLY = {"epochs": 40, "learning_rate": 0.3, "early_stopping_patience": 2, **BATCH}
 
 
-@pytest.mark.fast_cases("after the last")
+@pytest.mark.slow
 @pytest.mark.parametrize("stops", ["after the last", "after each"])
 def test_early_stopping_and_best_weights_are_resumed(write_cell: WriteCell, stops: str) -> None:
     expected = undisturbed(write_cell, **STOPS_EARLY)

@@ -153,7 +153,7 @@ def _another_split() -> None:
     write_split(SplitTable(rows, split.summary), Path("data/split"))
 
 
-@pytest.mark.fast_cases("_other_recordings")
+@pytest.mark.slow
 @pytest.mark.parametrize("change", [_other_recordings, _another_split])
 def test_other_recordings_or_another_split_start_anew(
     write_cell: WriteCell, change: Callable[[], None]

@@ -288,6 +288,7 @@ def test_the_scale_lies_within_its_bounds(reader: SpanReader) -> None:
         assert np.allclose(scaled[row].horizon, factor * plain[row].horizon, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_shifted_span_is_one_of_its_recording_with_the_labels_of_where_it_is(
     reader: SpanReader,
 ) -> None:

@@ -99,6 +99,7 @@ def check(found: dict[str, float]) -> None:
     assert above == pytest.approx(EXPECTED, abs=4)
 
 
+@pytest.mark.slow
 def test_a_probed_step_attributes_each_peak_to_its_phase_and_component() -> None:
     # Without one sample: the kernel keeps the peaks, however short they were.
     code = """

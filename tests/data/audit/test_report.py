@@ -73,6 +73,7 @@ def test_a_leak_is_an_error_that_names_both_recordings(
     assert cause_of(error).text == "bad_data"
 
 
+@pytest.mark.slow
 def test_the_json_says_the_same(leaky: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["audit", "bench", "--json"]) == 1
     (told,) = json.loads(capsys.readouterr().out)
@@ -96,6 +97,7 @@ def test_a_clean_split_ends_well_and_its_file_is_touched_once(
     assert Path("data/bench/audit.json").stat().st_mtime_ns == written
 
 
+@pytest.mark.slow
 def test_a_split_that_declares_its_leak_is_told_and_no_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -154,7 +156,7 @@ def read(folder: Path, split: SplitTable, part: str, keys: dict[str, Any]) -> Sp
     return arrays
 
 
-@pytest.mark.fast_cases("relative")
+@pytest.mark.slow
 @pytest.mark.parametrize("amplitude", ["absolute", "relative"])
 def test_no_statistic_of_test_is_in_training(tmp_path: Path, amplitude: str) -> None:
     keys = {**KEYS, "amplitude": amplitude}
@@ -176,8 +178,8 @@ def test_no_statistic_of_test_is_in_training(tmp_path: Path, amplitude: str) -> 
     assert not np.array_equal(seen[1][2].window, seen[1000][2].window)
 
 
-@pytest.mark.fast_cases("none")
-@pytest.mark.fast_cases("none")
+@pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("amplitude", ["absolute", "none"])
 def test_rank_count_and_spacing_of_snapshots_are_no_input(tmp_path: Path, amplitude: str) -> None:
     """What is read of a snapshot is the same whichever other snapshots of its run are kept."""

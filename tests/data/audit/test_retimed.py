@@ -199,7 +199,7 @@ def click(at: int, seed: int, level: float) -> NDArray:
     return signal
 
 
-@pytest.mark.fast_cases("two tones*")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("one", "other"),
     [
@@ -238,7 +238,7 @@ def test_periodic_signals_at_another_speed_are_no_copies(one: NDArray, other: ND
     assert [m for m in found_in(pair(one, other)).found if m.ratio != 1] == []
 
 
-@pytest.mark.fast_cases("tone", "symmetric pulses")
+@pytest.mark.fast_cases("tone")
 @pytest.mark.parametrize(
     "signal",
     [
@@ -254,6 +254,7 @@ def test_a_machine_that_turns_on_is_no_copy_of_itself_backwards(signal: NDArray)
     assert [m for m in found if m.ratio != 1] == []
 
 
+@pytest.mark.slow
 @examples(10)
 @given(seed=st.integers(0, 10**6), smooth=st.integers(1, 9))
 def test_independent_noise_of_any_colour_is_no_copy(seed: int, smooth: int) -> None:

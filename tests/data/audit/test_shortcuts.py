@@ -128,7 +128,7 @@ def test_levels_are_those_of_what_the_part_uses(tmp_path: Any) -> None:
     assert set(found["length"]) == {2000}
 
 
-@pytest.mark.fast_cases("uestc*")
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rig", "name", "keys", "feature"),
     [
