@@ -91,18 +91,24 @@ def _audit(options: argparse.Namespace) -> Cause:
 
 def _datasets_to_audit(file: Path | None) -> list[str]:
     """Those of `file` over config/config.yaml, else of the last run; rotations each by itself."""
-    from workflow_src.configuration import load
-    from workflow_src.configuration.reading import merged, read
     from workflow_src.scheduling.status import last_run
 
     if file is None:
         return list(dict.fromkeys(one.cell.dataset for one in last_run()[1]))
+    return list(_configured(file).datasets)
+
+
+def _configured(file: Path | None) -> Configuration:
+    """What `file` over config/config.yaml says, on this machine."""
+    from workflow_src.configuration import load
+    from workflow_src.configuration.reading import merged, read
+
     folder = Path(__file__).parents[1] / "config"
-    files = [file, folder / "config.yaml"]
+    files = ([] if file is None else [file]) + [folder / "config.yaml"]
     values: dict[str, Any] = {"hardware": "local"}
     for path in reversed(files):
         values = merged(values, read(path))
-    return list(load(values, folder, files).datasets)
+    return load(values, folder, files)
 
 
 def _rig(options: argparse.Namespace) -> Cause:
@@ -218,6 +224,15 @@ def _status(options: argparse.Namespace) -> Cause:
         status.watch(lambda: status.table(*looked()))
     else:
         print(status.table(*looked()))
+    return Cause.DONE
+
+
+def _forecast(options: argparse.Namespace) -> Cause:
+    from workflow_src.forecasting.survey import survey, table
+
+    configuration = _configured(options.configfile)
+    classes = options.hardware or sorted(configuration.classes)
+    print(table(survey(configuration, classes, options.cells), classes))
     return Cause.DONE
 
 
@@ -400,6 +415,10 @@ def _add_rest(verb: _Verb) -> None:
     form.add_argument(
         "--other-code", action="store_true", help="files of cells that other code has trained"
     )
+    forecast = verb("forecast", _forecast, "Print what a training step takes, and where it fits.")
+    forecast.add_argument("cells", nargs="?", default="*", help="pattern of dataset/model/task_set")
+    forecast.add_argument("--configfile", type=Path, help="default: config/config.yaml")
+    forecast.add_argument("--hardware", nargs="+", help="classes of config/hardware; default: all")
     watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
     watch.add_argument("pid", type=int)
     watch.add_argument("--every", type=float, default=1.0, help="seconds")

@@ -188,7 +188,7 @@ def waiting(bench: Bench) -> dict[str, float]:
     for workers in (0, 2):
         reader = SpanReader(study.folder / "data" / dataset.rig, split, dataset, 256)
         kept = ["classification", "anomaly_detection", "signal_prediction"]
-        network = build_network(cell, kept, reader, split.summary).to(bench.device)
+        network = build_network(cell, kept, split.summary).to(bench.device)
         batches = TrainingBatches(reader, reader.rows("train"), 64, 0, workers=workers)
         try:
             found[f"waiting_share_{workers}_workers"] = _waited(bench, network, batches)

@@ -33,7 +33,7 @@ def network_of(cell_file: Path) -> tuple[MultiTaskNetwork, SpanReader]:
     cell = NetworkCell.read(cell_file)
     split = read_split(Path("data/split"))
     reader = SpanReader(Path("data/small"), split, cell.dataset)
-    return build_network(cell, cell.task_names, reader, split.summary), reader
+    return build_network(cell, cell.task_names, split.summary), reader
 
 
 @pytest.mark.parametrize(("total", "share"), [(100, 0.1), (7, 0.5), (1, 0.0), (30, 0.0)])

@@ -7,6 +7,8 @@ result depends on its batch mates; here each sample has its own.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+
 import torch
 from pydantic import Field
 from torch import Tensor, nn
@@ -84,6 +86,12 @@ def convolve(image: Tensor, kernel: Tensor, bias: Tensor) -> Tensor:
     return functional.conv2d(image, kernel, bias, padding=(rows, columns))
 
 
+def by_period(periods: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """Each distinct period of (B, k), ascending, and the rows (b,) that have it."""
+    for period in sorted(set(periods.flatten().tolist())):
+        yield period, (periods == period).any(dim=1).nonzero().squeeze(1)
+
+
 class TimesBlock(nn.Module):
     """y = x + sum_i softmax(a)_i image_i(x), i over the k strongest periods of each sample.
 
@@ -97,6 +105,9 @@ class TimesBlock(nn.Module):
         kernels: kernels of an inception convolution.
         dropout: rate on what the block adds.
         salt: number of the block for its draws.
+
+    Attributes:
+        groups: which rows of (B, k) periods are convolved with which period.
     """
 
     def __init__(
@@ -110,6 +121,7 @@ class TimesBlock(nn.Module):
     ) -> None:
         super().__init__()
         self.top_k = top_k
+        self.groups: Callable[[Tensor], Iterable[tuple[int, Tensor]]] = by_period
         self.expand = InceptionConvolution(width, feed_forward, kernels)
         self.contract = InceptionConvolution(feed_forward, width, kernels)
         self.dropout = KeyedDropout(dropout, salt)
@@ -133,14 +145,23 @@ class TimesBlock(nn.Module):
         expand, contract = self.expand.merged(), self.contract.merged()
         # under autocast the images are in half precision, their weights and sum in float32
         added = torch.zeros_like(tokens, dtype=share.dtype)
-        for period in sorted(set(periods.flatten().tolist())):
-            has = periods == period  # (B, k)
-            rows = has.any(dim=1).nonzero().squeeze(1)  # (b,)
-            weight = (share * has).sum(dim=1)[rows, None, None]  # (b, 1, 1)
+        for period, rows in self.groups(periods):
+            weight = (share * (periods == period)).sum(dim=1)[rows, None, None]  # (b, 1, 1)
             folded = self._folded(tokens[rows], period, expand, contract)  # (b, N, D)
             added = added.index_add(0, rows, weight * folded)
         out: Tensor = tokens + self.dropout(added, keys)
         return out
+
+    def bound_memory(self, tokens: int) -> None:
+        """Compute as for samples that all have the k periods that pad `tokens` tokens most.
+
+        No batch takes more memory, and nothing depends on the values of a batch any more.
+        """
+        padded = {tokens // f: -(-tokens // (tokens // f)) for f in range(1, tokens // 2 + 1)}
+        worst = sorted(padded, key=lambda period: -period * padded[period])[: self.top_k]
+        self.groups = lambda periods: (
+            (period, torch.arange(len(periods), device=periods.device)) for period in worst
+        )
 
     def _folded(
         self,

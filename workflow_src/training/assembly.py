@@ -9,7 +9,6 @@ import torch
 from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.configuration import NetworkCell
 from workflow_src.configuration.task_set import TaskSet
-from workflow_src.data.windows import SpanReader
 from workflow_src.models.network import Network, Trunk, build_trunk
 from workflow_src.tasks.objective import HeadShape, Objective
 from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
@@ -30,20 +29,18 @@ def usable_tasks(cell: NetworkCell, kept: Sequence[str]) -> TaskSet:
     return cell.tasks.narrowed(kept, amplitude=cell.offers_amplitude)
 
 
-def build_network(
-    cell: NetworkCell, kept: Sequence[str], reader: SpanReader, split: SplitSummary
-) -> MultiTaskNetwork:
+def build_network(cell: NetworkCell, kept: Sequence[str], split: SplitSummary) -> MultiTaskNetwork:
     """The network of a cell, initialised from the cell's seed.
 
     ``kept`` are the tasks that the split supports.
     """
     torch.manual_seed(cell.cell.seed)
     span, model = cell.dataset.span, cell.model
-    channels, counts = reader.channels, split.anomaly_counts.train
+    channels, counts = split.channels, split.anomaly_counts.train
     objectives = build_objectives(
         usable_tasks(cell, kept),
         facts=ObjectiveFacts(
-            classes=reader.classes,
+            classes=split.classes,
             positives=counts.positive,
             negatives=counts.negative,
         ),
@@ -55,6 +52,6 @@ def build_network(
         width=model.width,
         horizon=span.horizon,
         channels=channels,
-        classes=len(reader.classes),
+        classes=len(split.classes),
     )
     return MultiTaskNetwork(trunk, objectives, shape)

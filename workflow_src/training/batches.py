@@ -284,7 +284,7 @@ def _no_signal_of_lost_workers() -> Iterator[None]:
 
 def _pinned(batch: Batch) -> Batch:
     """The batch in pinned memory where CUDA is in use, so that copies to it need not wait."""
-    if not torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if not torch.cuda.is_initialized():
         return batch
     return Batch(*(getattr(batch, field.name).pin_memory() for field in fields(batch)))
 

@@ -110,7 +110,7 @@ def free() -> None:
     the work that failed.
     """
     gc.collect()
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    if torch.cuda.is_initialized():
         torch.cuda.empty_cache()
     _return_freed_blocks()
     trim()

@@ -25,7 +25,7 @@ class RandomState:
         """The present state."""
         return RandomState(
             torch.get_rng_state(),
-            [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],  # type: ignore[no-untyped-call]
+            [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
             np.random.get_state(legacy=True),
             random.getstate(),
         )

@@ -160,7 +160,7 @@ def _finish(
                 places = (folder / WEIGHTS, folder / PREDICTIONS, folder / REPORT)
                 write_nothing_learned(cell, whole, dropped, reader, places)
             return
-        network = build_network(cell, kept, reader, split)
+        network = build_network(cell, kept, split)
         recovery = Recovery(
             network,
             request.spans_at_once(cell.training.batch_size, ranks.count),

@@ -181,7 +181,7 @@ def _through_heads(
         options.mark("forward", f"head:{name}")
         loss = loss_sum(network, objective, Features(tokens, features.scale), part, options)
         options.mark("backward", f"head:{name}")
-        (options.scale * objective.weight * loss / counts[name].clamp(min=1)).backward()  # type: ignore[no-untyped-call]
+        (options.scale * objective.weight * loss / counts[name].clamp(min=1)).backward()
         assert tokens.grad is not None, f"the head of {name} does not read the tokens"
         sums.losses[name] += loss.detach()
         # A norm in float32 would overflow where a float16 gradient is large.

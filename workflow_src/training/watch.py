@@ -77,7 +77,7 @@ class AllocatorPeak:
         import torch
 
         # Before it, peaks cannot be reset.
-        torch.cuda.init()  # type: ignore[no-untyped-call]
+        torch.cuda.init()
         self._cuda = torch.cuda
         self._index = index
 

@@ -204,10 +204,9 @@ def network(world: Any, model: str = "net", task_set: str = "all", **files: Any)
     """The network of a cell, as training builds it."""
     name = f"d/{model}/{task_set}/1"
     run = {"models": [model], "task_sets": [task_set]}
-    reader = world.reader(files.get("datasets__d"))
     summary = world.split(files.get("datasets__d")).summary
     cell = NetworkCell.model_validate_json(json.dumps(world.cell(run, name, **files)))
-    return build_network(cell, cell.task_names, reader, summary)
+    return build_network(cell, cell.task_names, summary)
 
 
 def batch(world: Any) -> Batch:

@@ -1,0 +1,1 @@
+"""What a cell will need, known before it runs."""

@@ -1,0 +1,116 @@
+"""Bytes of a training step before anything runs: counted on tensors that hold no numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+
+from workflow_src.configuration import Training
+from workflow_src.forecasting.live_bytes import LiveBytes, Phase
+from workflow_src.forecasting.workspace import workspace
+from workflow_src.tasks.batch import Batch
+from workflow_src.training.assembly import MultiTaskNetwork
+from workflow_src.training.optimizer import adamw
+from workflow_src.training.precision import Precision
+from workflow_src.training.ranks import Ranks
+from workflow_src.training.running_metrics import RunningMetrics
+from workflow_src.training.step import StepOptions, means, sample_keys, step, valid_labels
+
+_STEPS = 2  # the first has no gradients of a step before it
+
+
+@dataclass(frozen=True)
+class StepTrace:
+    """What a step takes.
+
+    Attributes:
+        parameters: numbers that are learned.
+        peak: most bytes of tensors at once, weights, moments and batch included.
+        peaks: the same within each phase.
+        largest: bytes of the largest tensor: a margin for what operators other than convolutions
+            take within themselves.
+        changes: of storages, as of `LiveBytes`.
+    """
+
+    parameters: int
+    peak: int
+    peaks: dict[Phase, int]
+    largest: int
+    changes: list[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Levers:
+    """How a step is computed: spans at once, and whether activations are recomputed."""
+
+    micro_batch: int
+    checkpointing: bool = False
+
+
+def trace_step(
+    build: Callable[[], MultiTaskNetwork],
+    draw: Callable[[int], Batch],
+    training: Training,
+    levers: Levers,
+) -> StepTrace:
+    """Two steps in the order of `TrainingModule.training_step`, on fake tensors of the CPU.
+
+    Operators are the CPU's: a GPU keeps other masks for dropout and, under autocast, other
+    tensors in float32.
+
+    Args:
+        build: makes the network; called among fake tensors, so it allocates nothing.
+        draw: makes a batch of as many spans.
+        training: the cell's keys of `training:`.
+        levers: how the step is computed.
+    """
+    with FakeTensorMode(), LiveBytes(workspace) as live:
+        network = build().train()
+        bound_memory(network)
+        live.hold((*network.parameters(), *network.buffers()))
+        network.trunk.backbone.checkpointing = levers.checkpointing
+        # The micro-batches after the second are like it; their spans are there all the same.
+        computed = min(training.batch_size, 2 * levers.micro_batch)
+        others = draw(training.batch_size - computed)
+        _steps(network, draw(computed), training, levers.micro_batch, live)
+        del others
+        count = sum(parameter.numel() for parameter in network.parameters())
+    return StepTrace(count, live.peak, live.peaks, live.largest, live.changes)
+
+
+def bound_memory(network: MultiTaskNetwork) -> None:
+    """Let what depends on the values of a batch take the most that it can."""
+    for module in network.modules():
+        if (bound := getattr(module, "bound_memory", None)) is not None:
+            bound(network.trunk.shape.patch_count)
+
+
+def _steps(
+    network: MultiTaskNetwork, batch: Batch, training: Training, size: int, live: LiveBytes
+) -> None:
+    optimizer = adamw(network.parameters(), training)
+    precision = Precision(training.precision)
+    scale = precision.loss_scale()
+    metrics = RunningMetrics(network.objectives, Ranks())
+    parameters = list(network.parameters())
+    options = StepOptions(
+        autocast=lambda: precision.autocast("cpu"),
+        scale=scale.scale,
+        meters=metrics.meters,
+        mark=live.mark,
+    )
+    for index in range(_STEPS):
+        optimizer.zero_grad()
+        counts = valid_labels(network, batch)
+        keys = sample_keys(0, index, batch.index)
+        sums = step(network, batch, size, keys, counts, options)
+        scale.unscale(parameters)
+        torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip or torch.inf)
+        means(sums.losses, counts)
+        live.mark("optimizer", "optimizer")
+        optimizer.step()
+        metrics.keep()
+        live.mark("data", None)
