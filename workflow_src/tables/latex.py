@@ -51,9 +51,8 @@ def tex(text: str) -> str:
 
 def to_latex(paper: Paper) -> str:
     """A float or more for each table, over both columns of a page that has two."""
-    label = f"tab:{paper.name.replace('_', '-')}"
     return "\n".join(
-        "\n".join(_floats(table, label + f"-{i}" * (i > 1)))
+        "\n".join(_floats(table, paper.label + f"-{i}" * (i > 1)))
         for i, table in enumerate(paper.tables, start=1)
     )
 

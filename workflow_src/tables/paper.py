@@ -1,4 +1,4 @@
-"""The paper's tables: a file per task and origin, a row per model, a column per dataset."""
+"""The paper's tables: a row per model, a column per dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import pandas as pd
 
 from workflow_src.cells import Cell
 from workflow_src.files import write_text
+from workflow_src.tables.asked import AskedTable
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.grid import Grid, grid_of
 from workflow_src.tables.html import to_html
@@ -22,7 +23,6 @@ from workflow_src.tables.plan import (
     TablePlan,
     table_files,
     table_folder,
-    table_name,
 )
 from workflow_src.tables.results import Record, Results, read_results
 from workflow_src.tables.statistics import Summary
@@ -60,27 +60,29 @@ def write_tables(
 
 
 def main_tables(plan: TablePlan, results: Results) -> list[Paper]:
-    """The tables of each task: of real rigs, then of simulated ones, never both in one file."""
-    return [
-        task_tables(plan, results, task, origin)
-        for task in plan.tasks()
-        for origin in plan.origins()
-    ]
+    """The files of tables that the study writes, without those of its cost."""
+    return [task_tables(plan, results, table) for table in plan.tables()]
 
 
-def task_tables(plan: TablePlan, results: Results, task: str, origin: str) -> Paper:
-    """The tables of `task` on the rigs of `origin` (real or simulated)."""
-    grid = grid_of(plan, results, task, origin)
-    title = f"{task_of(task).title}, {grid.metrics[0].label}"
-    title += " (simulated rigs)" if origin == "simulated" else ""
+def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
+    """The tables of one file: of one task, on real or on simulated rigs, never on both."""
+    grid = grid_of(plan, results, table)
+    title = table.caption or f"{task_of(table.task).title}, {_metrics_in_words(grid)}"
+    title += " (simulated rigs)" if plan.is_simulated(table) else ""
     return Paper(
-        name=table_name(task, origin),
+        name=table.name,
+        label=table.tex_label,
         tables=tuple(
             _table(title + f": {section}" * (section != ""), part, plan, results, is_first=i == 0)
             for i, (section, part) in enumerate(grid.sections())
         ),
         data=_data(grid),
     )
+
+
+def _metrics_in_words(grid: Grid) -> str:
+    shown = grid.ranked or range(len(grid.metrics))
+    return ", ".join(grid.metrics[k].label for k in shown)
 
 
 def _table(title: str, grid: Grid, plan: TablePlan, results: Results, *, is_first: bool) -> Table:
@@ -90,37 +92,44 @@ def _table(title: str, grid: Grid, plan: TablePlan, results: Results, *, is_firs
         tuple(row for row, data in zip(rows, grid.rows, strict=True) if data.group == group)
         for group in ("model", "trivial", "reference")
     )
-    subs = tuple(metric.label for metric in grid.metrics) if len(grid.metrics) > 1 else ("",)
     return Table(
         title=title,
-        columns=tuple(Column(column.label, column.beneath, subs) for column in grid.columns),
+        columns=tuple(_column(grid, j) for j in range(len(grid.columns))),
         blocks=blocks,
         notes=tuple(notes_of(plan, results, grid, is_first=is_first)),
         lettered=tuple((letter, text) for text, letter in letters.items()),
     )
 
 
+def _column(grid: Grid, j: int) -> Column:
+    several = len(grid.metrics) > 1
+    subs = tuple(grid.metrics[k].label if several else "" for k in grid.shown[j])
+    return Column(grid.columns[j].label, grid.columns[j].beneath, subs)
+
+
 def _row(grid: Grid, i: int, letters: dict[str, str]) -> Row:
     entries = []
     for j in range(len(grid.columns)):
-        for k, metric in enumerate(grid.metrics):
-            score = grid.scores[i][j][k]
+        for k in grid.shown[j]:
             letter = ""
-            if score.note:
-                letter = letters.setdefault(score.note, _letter(len(letters)))
-            if k > 0:  # one that only stands beside the main metric
-                text = number(score.summary.mean, metric.digits) if score.summary else score.lack
-                entries.append(Entry(text, letter=letter))
-                continue
-            classic = grid.rows[i].group != "model"
-            text = _text(score.summary, metric.digits, classic) if score.summary else score.lack
-            shown = score.summary
-            if score.stand_in is not None and (other := stand_in_of(grid.task)):
-                shown, short = score.stand_in, other[1]
-                text = f"{short} {_text(shown, other[0].digits, classic)}"
-            mark = grid.rankings[j].marks[i]
-            entries.append(Entry(text, mark, letter, _span(shown, metric.digits)))
+            if note := grid.scores[i][j][k].note:
+                letter = letters.setdefault(note, _letter(len(letters)))
+            entries.append(_entry(grid, i, j, k, letter))
     return Row(grid.rows[i].label, tuple(entries))
+
+
+def _entry(grid: Grid, i: int, j: int, k: int, letter: str) -> Entry:
+    score, metric = grid.scores[i][j][k], grid.metrics[k]
+    if k not in grid.ranked:  # one that only stands beside another
+        text = number(score.summary.mean, metric.digits) if score.summary else score.lack
+        return Entry(text, letter=letter)
+    classic = grid.rows[i].group != "model"
+    text = _text(score.summary, metric.digits, classic) if score.summary else score.lack
+    shown = score.summary
+    if score.stand_in is not None and (other := stand_in_of(grid.task)):
+        shown, short = score.stand_in, other[1]
+        text = f"{short} {_text(shown, other[0].digits, classic)}"
+    return Entry(text, grid.rankings[j][k].marks[i], letter, _span(shown, metric.digits))
 
 
 def _letter(i: int) -> str:
@@ -171,7 +180,7 @@ def _records(grid: Grid) -> Iterator[Record]:
             }
             for k, metric in enumerate(grid.metrics):
                 score = grid.scores[i][j][k]
-                mark = grid.rankings[j].marks[i] if k == 0 else ""
+                mark = grid.rankings[j][k].marks[i]
                 yield {**head, "mark": mark, "note": score.note, **_figures(metric, score.summary)}
                 if score.stand_in is not None and (other := stand_in_of(grid.task)):
                     yield {**head, "mark": "", "note": "", **_figures(other[0], score.stand_in)}

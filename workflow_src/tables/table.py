@@ -93,13 +93,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Paper:
-    """The tables of one file, in their order.
+    """The tables of one file, in their order, and what LaTeX refers to the first of them by.
 
     ``data`` holds the same numbers unrounded, for the CSV; its columns are documented where it is
     made.
     """
 
     name: str
+    label: str
     tables: tuple[Table, ...]
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
 
