@@ -9,10 +9,10 @@ import pytest
 from workflow_src.cells import Cell
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
-from workflow_src.tables.paper import main_tables, number, write_tables
+from workflow_src.tables.paper import main_tables, write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_files
 from workflow_src.tables.results import read_results
-from workflow_src.tables.table import Entry, Paper, Table
+from workflow_src.tables.table import Entry, Paper, Table, number
 
 from ..split_summaries import split_summary
 

@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_src.cells import Cell
 from workflow_src.files import write_text
 from workflow_src.tables.asked import AskedTable
+from workflow_src.tables.average_columns import average_records, with_averages
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.grid import Grid, grid_of
 from workflow_src.tables.html import to_html
@@ -26,7 +27,7 @@ from workflow_src.tables.plan import (
 )
 from workflow_src.tables.results import Record, Results, read_results
 from workflow_src.tables.statistics import Summary
-from workflow_src.tables.table import Column, Entry, Paper, Row, Table
+from workflow_src.tables.table import Column, Entry, Paper, Row, Table, letter, number
 from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.scores import Metric
 
@@ -69,14 +70,20 @@ def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
     grid = grid_of(plan, results, table)
     title = table.caption or f"{task_of(table.task).title}, {_metrics_in_words(grid)}"
     title += " (simulated rigs)" if plan.is_simulated(table) else ""
+    sections = grid.sections()
+    tables = [
+        _table(title + f": {section}" * (section != ""), part, plan, results, is_first=i == 0)
+        for i, (section, part) in enumerate(sections)
+    ]
+    records = list(_records(grid))
+    if sections[0][0] == "":  # protocols and sanity columns are not averaged
+        tables[0] = with_averages(tables[0], sections[0][1])
+        records += average_records(sections[0][1])
     return Paper(
         name=table.name,
         label=table.tex_label,
-        tables=tuple(
-            _table(title + f": {section}" * (section != ""), part, plan, results, is_first=i == 0)
-            for i, (section, part) in enumerate(grid.sections())
-        ),
-        data=_data(grid),
+        tables=tuple(tables),
+        data=pd.DataFrame(records, columns=list(DATA_COLUMNS)),
     )
 
 
@@ -111,31 +118,24 @@ def _row(grid: Grid, i: int, letters: dict[str, str]) -> Row:
     entries = []
     for j in range(len(grid.columns)):
         for k in grid.shown[j]:
-            letter = ""
-            if note := grid.scores[i][j][k].note:
-                letter = letters.setdefault(note, _letter(len(letters)))
-            entries.append(_entry(grid, i, j, k, letter))
+            note = grid.scores[i][j][k].note
+            key = letters.setdefault(note, letter(len(letters))) if note else ""
+            entries.append(_entry(grid, i, j, k, key))
     return Row(grid.rows[i].label, tuple(entries))
 
 
-def _entry(grid: Grid, i: int, j: int, k: int, letter: str) -> Entry:
+def _entry(grid: Grid, i: int, j: int, k: int, key: str) -> Entry:
     score, metric = grid.scores[i][j][k], grid.metrics[k]
     if k not in grid.ranked:  # one that only stands beside another
         text = number(score.summary.mean, metric.digits) if score.summary else score.lack
-        return Entry(text, letter=letter)
+        return Entry(text, letter=key)
     classic = grid.rows[i].group != "model"
     text = _text(score.summary, metric.digits, classic) if score.summary else score.lack
     shown = score.summary
     if score.stand_in is not None and (other := stand_in_of(grid.task)):
         shown, short = score.stand_in, other[1]
         text = f"{short} {_text(shown, other[0].digits, classic)}"
-    return Entry(text, grid.rankings[j][k].marks[i], letter, _span(shown, metric.digits))
-
-
-def _letter(i: int) -> str:
-    """a to z, then aa, ab, ..."""
-    first = _letter(i // 26 - 1) if i >= 26 else ""
-    return first + chr(ord("a") + i % 26)
+    return Entry(text, grid.rankings[j][k].marks[i], key, _span(shown, metric.digits))
 
 
 def _text(summary: Summary, digits: int, classic: bool) -> str:
@@ -154,20 +154,11 @@ def _span(summary: Summary | None, digits: int) -> str:
     return f"[{number(summary.low, digits)}, {number(summary.high, digits)}]"
 
 
-def number(value: float, digits: int) -> str:
-    """`value` with `digits` after the point, without a negative zero."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def _data(grid: Grid) -> pd.DataFrame:
+def _records(grid: Grid) -> Iterator[Record]:
     """Unrounded, a row a place: ``row``, ``group``, ``label`` and ``datasets`` of the column,
     its ``strength`` and ``counted`` units in train/test, ``metric``, then ``mean``, ``sd``, ``n``
     (seeds), ``min`` and ``max`` (over rotations), ``mark`` and ``note``.
     """
-    return pd.DataFrame(list(_records(grid)), columns=list(DATA_COLUMNS))
-
-
-def _records(grid: Grid) -> Iterator[Record]:
     for i, row in enumerate(grid.rows):
         for j, column in enumerate(grid.columns):
             head = {

@@ -1,0 +1,110 @@
+"""Averages and mean ranks as columns of a table, behind those that they are over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from workflow_src.tables.averages import Average, averages
+from workflow_src.tables.grid import Grid
+from workflow_src.tables.results import Record
+from workflow_src.tables.statistics import rank
+from workflow_src.tables.table import DASH, Column, Entry, Row, Table, letter, number
+
+_RANK, _RANK_DIGITS = "mean_rank", 2
+
+
+def with_averages(table: Table, grid: Grid) -> Table:
+    """`table`, which shows `grid`, with two more places in each row where columns are averaged."""
+    letters = {text: key for key, text in table.lettered}
+    found = list(averages(grid))
+    behind: list[list[Entry]] = [[] for _ in grid.rows]
+    for average in found:
+        why = f"not averaged: it has not all of the {len(average.columns)} columns"
+        for entries, texts, marks in zip(
+            behind, _texts(grid, average), _marks(grid, average), strict=True
+        ):
+            key = "" if texts else letters.setdefault(why, letter(len(letters)))
+            entries += [
+                Entry(text, mark, key)
+                for text, mark in zip(texts or (DASH, DASH), marks, strict=True)
+            ]
+    rows = iter(behind)  # blocks hold the rows in the order of the grid
+    return replace(
+        table,
+        columns=(*table.columns, *map(_column, found)),
+        blocks=tuple(
+            tuple(Row(row.label, (*row.entries, *next(rows))) for row in block)
+            for block in table.blocks
+        ),
+        notes=(*table.notes[:1], *_notes(grid, found), *table.notes[1:]),
+        lettered=tuple((key, text) for text, key in letters.items()),
+    )
+
+
+def average_records(grid: Grid) -> Iterator[Record]:
+    """The same for the CSV: rows of the metric and of its mean rank."""
+    for average in averages(grid):
+        columns = [grid.columns[j] for j in average.columns]
+        marks = _marks(grid, average)
+        for i, row in enumerate(grid.rows):
+            for k, (metric, value) in enumerate(
+                (
+                    (grid.metrics[grid.ranked[0]].name, average.means[i]),
+                    (_RANK, average.ranks[i]),
+                )
+            ):
+                yield {
+                    "row": row.label,
+                    "group": row.group,
+                    "label": _column(average).label,
+                    "datasets": " ".join(name for c in columns for name in c.datasets),
+                    "strength": average.strength,
+                    "counted": "",
+                    "metric": metric,
+                    "mean": value,
+                    "n": min(column.seeds for column in columns) if value is not None else 0,
+                    "mark": marks[i][k],
+                    "note": "",
+                }
+
+
+def _column(average: Average) -> Column:
+    label = f"{len(average.columns)} columns"
+    return Column(label, average.strength, ("average", "mean rank"))
+
+
+def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
+    """Of each row its average and its mean rank; of one that has none nothing."""
+    digits = grid.metrics[grid.ranked[0]].digits
+    return [
+        () if mean is None or its is None else (number(mean, digits), number(its, _RANK_DIGITS))
+        for mean, its in zip(average.means, average.ranks, strict=True)
+    ]
+
+
+def _marks(grid: Grid, average: Average) -> list[tuple[str, str]]:
+    networks = [row.group == "model" for row in grid.rows]
+    metric = grid.metrics[grid.ranked[0]]
+    means = rank(
+        average.means,
+        networks,
+        higher_is_better=metric.higher_is_better,
+        digits=metric.digits,
+    )
+    ranks = rank(average.ranks, networks, higher_is_better=False, digits=_RANK_DIGITS)
+    return list(zip(means.marks, ranks.marks, strict=True))
+
+
+def _notes(grid: Grid, found: Sequence[Average]) -> list[str]:
+    told = []
+    for average in found:
+        own = [c.label for c in grid.columns if c.strength == average.strength]
+        labels = [grid.columns[j].label for j in average.columns]
+        which = "" if labels == own else f" ({'; '.join(labels)})"
+        told.append(
+            f"Average and mean rank over the {len(labels)} columns of strength {average.strength}"
+            f"{which} that {average.networks} networks have in full."
+        )
+    several = f", by {grid.metrics[grid.ranked[0]].label}" if len(grid.ranked) > 1 else ""
+    return [*told, f"Rank 1 is the best{several}; equal scores share theirs."] if told else []
