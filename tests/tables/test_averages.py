@@ -64,6 +64,13 @@ def test_the_average_and_the_mean_rank_of_three_columns(study: Any) -> None:
     assert data.loc[("3 columns", "mean_rank", "FNO"), "datasets"] == "a b c"
 
 
+def test_rigs_that_count_more_than_once_are_said(study: Any) -> None:
+    filled(study, SCORES)
+    study.dataset("c", rig="a")
+    said = "over the 3 columns of strength unit, of 2 rigs, that 2 networks have in full."
+    assert paper(study).tables[0].notes[1].endswith(said)
+
+
 def test_two_columns_of_a_strength_are_not_averaged(study: Any) -> None:
     (table,) = filled(study, SCORES, c="condition").tables
     assert [column.label for column in table.columns] == ["a", "b", "c"]

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from workflow_src.tables.averages import Average, averages
 from workflow_src.tables.grid import Grid
+from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Record
 from workflow_src.tables.statistics import rank
 from workflow_src.tables.table import DASH, Column, Entry, Row, Table, letter, number
@@ -14,7 +15,7 @@ from workflow_src.tables.table import DASH, Column, Entry, Row, Table, letter, n
 _RANK, _RANK_DIGITS = "mean_rank", 2
 
 
-def with_averages(table: Table, grid: Grid) -> Table:
+def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
     """`table`, which shows `grid`, with two more places in each row where columns are averaged."""
     letters = {text: key for key, text in table.lettered}
     found = list(averages(grid))
@@ -37,7 +38,7 @@ def with_averages(table: Table, grid: Grid) -> Table:
             tuple(Row(row.label, (*row.entries, *next(rows))) for row in block)
             for block in table.blocks
         ),
-        notes=(*table.notes[:1], *_notes(grid, found), *table.notes[1:]),
+        notes=(*table.notes[:1], *_notes(grid, found, plan), *table.notes[1:]),
         lettered=tuple((key, text) for text, key in letters.items()),
     )
 
@@ -96,15 +97,24 @@ def _marks(grid: Grid, average: Average) -> list[tuple[str, str]]:
     return list(zip(means.marks, ranks.marks, strict=True))
 
 
-def _notes(grid: Grid, found: Sequence[Average]) -> list[str]:
-    told = []
-    for average in found:
-        own = [c.label for c in grid.columns if c.strength == average.strength]
-        labels = [grid.columns[j].label for j in average.columns]
-        which = "" if labels == own else f" ({'; '.join(labels)})"
-        told.append(
-            f"Average and mean rank over the {len(labels)} columns of strength {average.strength}"
-            f"{which} that {average.networks} networks have in full."
-        )
+def _notes(grid: Grid, found: Sequence[Average], plan: TablePlan) -> list[str]:
+    told = [
+        f"Average and mean rank over the {len(average.columns)} columns of strength "
+        f"{average.strength}{_which(grid, average, plan)} that {average.networks} networks have in "
+        "full."
+        for average in found
+    ]
     several = f", by {grid.metrics[grid.ranked[0]].label}" if len(grid.ranked) > 1 else ""
     return [*told, f"Rank 1 is the best{several}; equal scores share theirs."] if told else []
+
+
+def _which(grid: Grid, average: Average, plan: TablePlan) -> str:
+    """Columns that are not all of their strength, and rigs that have several of them."""
+    own = [grid.columns[j] for j in average.columns]
+    labels = [column.label for column in own]
+    part = labels != [c.label for c in grid.columns if c.strength == average.strength]
+    text = f" ({'; '.join(labels)})" if part else ""
+    rigs = {plan.datasets[column.datasets[0]].rig for column in own}
+    # Columns that hold out a rig of a union are each of another one.
+    few = average.strength != "rig" and len(rigs) < len(own)
+    return text + f", of {len(rigs)} rig{'s' * (len(rigs) > 1)}," * few

@@ -140,7 +140,8 @@ def _across(column: Column, text: str) -> str:
 def _rules(columns: tuple[Column, ...]) -> str:
     rules, at = [], 2
     for column in columns:
-        rules.append(rf"\cmidrule(lr){{{at}-{at + len(column.subs) - 1}}}")
+        if len(column.subs) > 1:
+            rules.append(rf"\cmidrule(lr){{{at}-{at + len(column.subs) - 1}}}")
         at += len(column.subs)
     return "".join(rules)
 

@@ -77,7 +77,7 @@ def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
     ]
     records = list(_records(grid))
     if sections[0][0] == "":  # protocols and sanity columns are not averaged
-        tables[0] = with_averages(tables[0], sections[0][1])
+        tables[0] = with_averages(tables[0], sections[0][1], plan)
         records += average_records(sections[0][1])
     return Paper(
         name=table.name,
