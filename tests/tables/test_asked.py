@@ -145,6 +145,17 @@ def test_a_metric_that_no_row_has_in_a_column_is_not_shown_there(detection: Any)
     check_latex(to_latex(made))
 
 
+def test_false_alarms_stand_beside_a_recall_that_is_undefined(detection: Any) -> None:
+    detected(detection, "bearing", recall="all of test is healthy", false_alarm_rate=0.1)
+    (table,) = paper(asked(detection, task="anomaly_detection", metrics=("recall",))).tables
+    assert table.columns[0].subs == ("recall", "false alarms")
+    assert entries(table)["FNO"] == [Entry("–", letter="a"), Entry("0.100")]
+    detected(detection, "bearing", recall="all healthy", false_alarm_rate="all healthy")
+    (table,) = paper(asked(detection, task="anomaly_detection", metrics=("recall",))).tables
+    assert table.columns == ()
+    assert "Not shown: bearing (undefined: all healthy)." in table.notes
+
+
 def test_a_column_goes_with_all_that_ranks_in_it(one_class: Any) -> None:
     (table,) = paper(asked(one_class, metrics=("macro_f1", "accuracy"))).tables
     assert [column.subs for column in table.columns] == [("macro F1", "accuracy"), ("accuracy",)]

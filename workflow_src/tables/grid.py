@@ -108,14 +108,15 @@ def _without_empty(grid: Grid) -> Grid:
     """
     kept: dict[int, tuple[int, ...]] = {}
     without: dict[str, list[str]] = {}
-    ranked = set(grid.ranked or range(len(grid.metrics)))
+    every = set(range(len(grid.metrics)))
+    needed, companions = set(grid.ranked) or every, every - set(grid.ranked)
     for j, column in enumerate(grid.columns):
-        lacking = {k: why for k in range(len(grid.metrics)) if (why := _why_empty(grid, j, k))}
-        if ranked <= set(lacking):
-            without.setdefault(lacking[min(ranked)], []).append(column.label)
+        lacking = {k: why for k in every if (why := _why_empty(grid, j, k))}
+        if needed <= set(lacking):
+            without.setdefault(lacking[min(needed)], []).append(column.label)
             continue
-        if not set(range(len(grid.metrics))) - ranked <= set(lacking):
-            lacking = {k: why for k, why in lacking.items() if k in ranked}
+        if not companions <= set(lacking):
+            lacking = {k: why for k, why in lacking.items() if k not in companions}
         for k, why in lacking.items():
             without.setdefault(why, []).append(f"{column.label}, {grid.metrics[k].label}")
         kept[j] = tuple(k for k in grid.shown[j] if k not in lacking)
