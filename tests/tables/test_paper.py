@@ -185,6 +185,17 @@ def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> Non
     assert "Partial: 6 of the study's 9 cells have scores." in table.notes
 
 
+def test_a_cell_that_failed_brings_no_dropped_task_back(bearing: Any) -> None:
+    dropped = {**dict.fromkeys(TASKS), "classification": "fewer than two classes"}
+    bearing.dataset("femto", split_summary(supported=dropped))
+    for model, seed in itertools.product(bearing.models, bearing.seeds):
+        if model != "fno":
+            bearing.score(Cell("femto", model, "all", seed), {})
+    table = only(bearing, partial=True)
+    assert [column.label for column in table.columns] == ["bearing"]
+    assert "Not shown: femto (task dropped: fewer than two classes)." in table.notes
+
+
 def test_the_accuracy_stands_where_macro_f1_is_undefined(one_class: Any) -> None:
     table = only(one_class)
     assert [row[1] for row in entries(table).values()] == [
