@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from tests.examples import examples
 from workflow_src.cells import Cell
+from workflow_src.tables.asked import AskedTable
 from workflow_src.tables.averages import largest_complete, mean_ranks
 from workflow_src.tables.paper import main_tables
 from workflow_src.tables.results import read_results
@@ -71,6 +73,23 @@ def test_rigs_that_count_more_than_once_are_said(study: Any) -> None:
     assert paper(study).tables[0].notes[1].endswith(said)
 
 
+def test_of_several_metrics_the_first_is_averaged_and_named(study: Any) -> None:
+    filled(study, SCORES)
+    for cell in study.plan.cells:
+        row = "majority class" if cell.model == "trivial" else "model"
+        value = 0.5 + len(cell.model) / 100
+        scores = {"log_loss": value, "macro_f1": value}
+        study.score(cell, {"classification": {row: scores}})
+    plan = study.plan
+    names = (tuple(plan.datasets), tuple(plan.models), ("log_loss", "macro_f1"))
+    plan = replace(plan, asked=(AskedTable("own", "classification", *names),))
+    (made,) = main_tables(plan, read_results(plan.cells, plan.study))
+    (table,) = made.tables
+    assert table.columns[-1].subs == ("average log loss", "mean rank")
+    assert averaged(table)["FNO"] == [Entry("0.530", "best"), Entry("1.00", "best")]
+    assert "Rank 1 is the best, by log loss; equal scores share theirs." in table.notes
+
+
 def test_two_columns_of_a_strength_are_not_averaged(study: Any) -> None:
     (table,) = filled(study, SCORES, c="condition").tables
     assert [column.label for column in table.columns] == ["a", "b", "c"]
@@ -125,7 +144,7 @@ def test_a_row_with_a_gap_has_none_and_says_why(study: Any) -> None:
     assert (average.text, mean_rank.text) == ("–", "–")
     assert average.letter == mean_rank.letter
     why = dict(table.lettered)[average.letter]
-    assert why == "not averaged: it has not all of the 4 columns"
+    assert why == "not averaged: scores are missing in the 4 columns"
 
 
 def test_a_seed_that_lacks_is_a_gap(study: Any) -> None:

@@ -21,7 +21,7 @@ def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
     found = list(averages(grid))
     behind: list[list[Entry]] = [[] for _ in grid.rows]
     for average in found:
-        why = f"not averaged: it has not all of the {len(average.columns)} columns"
+        why = f"not averaged: scores are missing in the {len(average.columns)} columns"
         for entries, texts, marks in zip(
             behind, _texts(grid, average), _marks(grid, average), strict=True
         ):
@@ -33,7 +33,7 @@ def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
     rows = iter(behind)  # blocks hold the rows in the order of the grid
     return replace(
         table,
-        columns=(*table.columns, *map(_column, found)),
+        columns=(*table.columns, *(_column(grid, average) for average in found)),
         blocks=tuple(
             tuple(Row(row.label, (*row.entries, *next(rows))) for row in block)
             for block in table.blocks
@@ -58,7 +58,7 @@ def average_records(grid: Grid) -> Iterator[Record]:
                 yield {
                     "row": row.label,
                     "group": row.group,
-                    "label": _column(average).label,
+                    "label": _column(grid, average).label,
                     "datasets": " ".join(name for c in columns for name in c.datasets),
                     "strength": average.strength,
                     "counted": "",
@@ -70,9 +70,10 @@ def average_records(grid: Grid) -> Iterator[Record]:
                 }
 
 
-def _column(average: Average) -> Column:
+def _column(grid: Grid, average: Average) -> Column:
+    of = f" {grid.metrics[grid.ranked[0]].label}" * (len(grid.ranked) > 1)
     label = f"{len(average.columns)} columns"
-    return Column(label, average.strength, ("average", "mean rank"))
+    return Column(label, average.strength, (f"average{of}", "mean rank"))
 
 
 def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
