@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, JsonValue, Tag, model_validator
 
 from workflow_src.configuration.base import ConfigError, Name, StrictModel, repeated
 
@@ -60,7 +60,7 @@ class StudyTable(StrictModel):
         return self
 
 
-def _kind(value: Any) -> str:
+def _kind(value: JsonValue | StudyTable) -> str:
     return DEFAULT if isinstance(value, str) else "table"
 
 
