@@ -51,9 +51,8 @@ def tex(text: str) -> str:
 
 def to_latex(paper: Paper) -> str:
     """A float or more for each table, over both columns of a page that has two."""
-    label = f"tab:{paper.name.replace('_', '-')}"
     return "\n".join(
-        "\n".join(_floats(table, label + f"-{i}" * (i > 1)))
+        "\n".join(_floats(table, paper.label + f"-{i}" * (i > 1)))
         for i, table in enumerate(paper.tables, start=1)
     )
 
@@ -141,7 +140,8 @@ def _across(column: Column, text: str) -> str:
 def _rules(columns: tuple[Column, ...]) -> str:
     rules, at = [], 2
     for column in columns:
-        rules.append(rf"\cmidrule(lr){{{at}-{at + len(column.subs) - 1}}}")
+        if len(column.subs) > 1:
+            rules.append(rf"\cmidrule(lr){{{at}-{at + len(column.subs) - 1}}}")
         at += len(column.subs)
     return "".join(rules)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -59,10 +59,18 @@ class DataRow:
     row: str
 
 
-def metrics_of(task: str) -> tuple[Metric, ...]:
-    """The main metric of a task, then those that must stand beside it."""
+def metrics_of(task: str, asked: Sequence[str] = ()) -> tuple[Metric, ...]:
+    """The metrics of a table: those `asked` for, else the main one and what must stand beside it.
+
+    Of companions, which say nothing alone, the others stand behind the first that is asked for.
+    """
     spec = task_of(task)
-    return tuple(spec.metric(name) for name in (spec.main, *spec.companions))
+    names = list(asked or (spec.main, *spec.companions))
+    named = [i for i, name in enumerate(names) if name in spec.companions]
+    if named:
+        behind = named[0] + 1
+        names[behind:behind] = [name for name in spec.companions if name not in names]
+    return tuple(map(spec.metric, names))
 
 
 def stand_in_of(task: str) -> tuple[Metric, str] | None:
@@ -74,17 +82,16 @@ def stand_in_of(task: str) -> tuple[Metric, str] | None:
 # ------------------------------------------------------------------------------- columns
 
 
-def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> list[DataColumn]:
-    """A column a dataset of `origin`.
+def columns_of(plan: TablePlan, results: Results, task: str) -> list[DataColumn]:
+    """A column a dataset.
 
     Rotations of unlike strength stand apart, never averaged; so do those that hold out a rig,
     since another rig is another problem and not one more draw of the same. Draws of shots from one
     held-out rig are averaged.
     """
     groups: dict[str, list[str]] = {}
-    for name, entry in plan.datasets.items():
-        if entry.origin == origin:
-            groups.setdefault(rotation_of(name)[0], []).append(name)
+    for name in plan.datasets:
+        groups.setdefault(rotation_of(name)[0], []).append(name)
     labels = Counter(plan.datasets[names[0]].label for names in groups.values())
     columns = []
     for base, names in groups.items():

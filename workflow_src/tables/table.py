@@ -93,13 +93,14 @@ class Table:
 
 @dataclass(frozen=True)
 class Paper:
-    """The tables of one file, in their order.
+    """The tables of one file, in their order, and what LaTeX refers to the first of them by.
 
     ``data`` holds the same numbers unrounded, for the CSV; its columns are documented where it is
     made.
     """
 
     name: str
+    label: str
     tables: tuple[Table, ...]
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -113,3 +114,14 @@ def heading_lines(label: str, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def letter(i: int) -> str:
+    """That of note `i`: a to z, then aa, ab, ..."""
+    first = letter(i // 26 - 1) if i >= 26 else ""
+    return first + chr(ord("a") + i % 26)
+
+
+def number(value: float, digits: int) -> str:
+    """`value` with `digits` after the point, without a negative zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
