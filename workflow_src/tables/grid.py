@@ -15,6 +15,7 @@ from workflow_src.tables.layout import (
     stand_in_of,
 )
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.protocols import TRAIN_UNITS
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, Ranking, rank
 from workflow_src.tasks.scores import Metric
@@ -55,7 +56,9 @@ class Grid:
         """
         of: dict[str, list[int]] = {"": []}
         for j, (column, ranking) in enumerate(zip(self.columns, self.rankings, strict=True)):
-            of.setdefault(SANITY if ranking.at_ceiling else column.protocol, []).append(j)
+            whole = column.protocol == TRAIN_UNITS  # a curve that ends at the ceiling
+            says_nothing = ranking.at_ceiling and not whole
+            of.setdefault(SANITY if says_nothing else column.protocol, []).append(j)
         of = {name: of[name] for name in sorted(of, key=lambda name: (name == SANITY, name != ""))}
         found = [(name, self.of(kept)) for name, kept in of.items() if kept]
         return found or [("", self.of([]))]

@@ -37,7 +37,8 @@ class DatasetEntry:
     """A dataset's display label, its split in words, its rig and origin (real or simulated).
 
     ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise;
-    ``parts`` are the rigs that a union is made of, none for any other rig.
+    ``parts`` are the rigs that a union is made of, none for any other rig; ``train_units`` how many
+    training units of each class there are on a curve over their number, "" off it.
     """
 
     label: str
@@ -46,6 +47,7 @@ class DatasetEntry:
     origin: str
     noise_db: float | None = None
     parts: tuple[str, ...] = ()
+    train_units: str = ""
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class TablePlan:
                     origin="simulated" if first.options.SIMULATED else "real",
                     noise_db=dataset.test_noise_db,
                     parts=parts,
+                    train_units=" ".join(map(str, dataset.split.train_units or ())),
                 )
         task_sets = {}
         for name, tasks in configuration.task_sets.items():
