@@ -19,6 +19,7 @@ from workflow_src.configuration.tasks import TASKS
 
 ORIGINS = ("real", "simulated")
 FORMATS = ("csv", "md", "html", "tex")
+STATISTICS = "statistics"
 COST_TABLES = ("cost", "cost_rules")
 PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, or its values
 
@@ -167,6 +168,7 @@ def results_file(study: str, partial: bool = False) -> Path:
 
 def table_files(plan: TablePlan, partial: bool = False) -> list[Path]:
     """Every file that `write_tables` writes, known from the plan alone."""
-    names = [table_name(task, origin) for task in plan.tasks() for origin in plan.origins()]
+    kinds = [*plan.tasks(), STATISTICS]
+    names = [table_name(kind, origin) for kind in kinds for origin in plan.origins()]
     folder = table_folder(plan.study, partial)
     return [folder / f"{name}.{ending}" for name in [*names, *COST_TABLES] for ending in FORMATS]

@@ -104,6 +104,11 @@ class Paper:
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
 
 
+def number(value: float, digits: int) -> str:
+    """`value` with `digits` after the point, without a negative zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"
+
+
 def heading_lines(label: str, width: int) -> list[str]:
     """`label` in lines of at most `width` characters, broken at spaces; a longer word stays."""
     lines: list[str] = []
