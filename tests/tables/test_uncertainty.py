@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,7 @@ from workflow_src.tables.table import Paper, Table
 from workflow_src.tables.uncertainty import statistics_paper
 
 from ..split_summaries import split_summary
+from .pages import CLASS_OPTIONS, compiled
 from .unit_predictions import TASKS, predictions
 
 FIVE, SIX = 5, 6
@@ -276,3 +279,20 @@ def test_a_note_is_said_once_and_files_are_the_same_again(study: Any) -> None:
     assert {path.name for path in first} >= {f"statistics.{ending}" for ending in FORMATS}
     again = {path: path.read_bytes() for path in write_tables(study.plan.to_json())}
     assert first == again
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("count", [FIVE, SIX + 3])
+def test_many_models_on_many_rigs_fit_the_page(study: Any, tmp_path: Path, count: int) -> None:
+    rng = np.random.default_rng(0)
+    for k in range(9):
+        study.models[f"net{k}"] = ModelEntry(f"Network with a long name {k}", "network")
+    scores = {name: tuple(rng.random(count)) for name in study.models if name != "trivial"}
+    rigs(study, scores)
+    inputs = [path for path in write_tables(study.plan.to_json()) if path.name == "statistics.tex"]
+    text = inputs[0].read_text(encoding="utf-8")
+    assert ("mean rank" in text, "win/tie/loss" in text) == (count > FIVE, count == FIVE)
+    for options in CLASS_OPTIONS:
+        log = compiled(inputs, tmp_path, options)
+        assert "Overfull \\hbox" not in log
+        assert "Float too large" not in log

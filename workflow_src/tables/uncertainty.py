@@ -32,8 +32,8 @@ _TOO_FEW = f"n/a: a class has fewer than {MIN_UNITS} units in test."
 _DIFFERENCES = (
     "Positive: the first is better. Intervals are of the difference, both rows on the same units.",
     f"Win and loss: by more than {REGION:g}. Probabilities: Bayesian signed-rank test over rigs "
-    f"(Benavoli et al. 2017); equal: within {REGION:g}. Below {MIN_RIGS} rigs no other test is "
-    "made.",
+    f"(Benavoli et al. 2017); equal: within {REGION:g}. With few rigs they are too sure, as the "
+    "prior weighs no more than half a rig.",
 )
 _RANKS = ("Rank 1 is the best of a rig. Beside it p values of Nemenyi's test (Demsar 2006).",)
 
