@@ -202,7 +202,7 @@ def test_caption_and_label_stand_in_every_format(bearing: Any) -> None:
     written = write_tables(plan.to_json())
     assert written == table_files(plan)
     folder = Path("demo/tables")
-    assert {path.stem for path in folder.iterdir()} == {"own", "cost", "cost_rules"}
+    assert {path.stem for path in folder.iterdir()} == {"own", "statistics", "cost", "cost_rules"}
     for ending, text in (
         ("tex", "\\caption{What 50 \\% of us saw}\n\\label{tab:saw}"),
         ("md", "**What 50 % of us saw**"),
@@ -226,7 +226,7 @@ def test_a_plan_without_the_key_is_what_it_was() -> None:
     assert plan.to_json() == plan_of("default", tables=["default"]).to_json()
     assert {path.stem for path in table_files(plan)} == {
         *(f"{task}_simulated" for task in plan.tasks()),
-        *("cost", "cost_rules"),
+        *("statistics_simulated", "cost", "cost_rules"),
     }
 
 

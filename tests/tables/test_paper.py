@@ -243,7 +243,7 @@ def test_the_files_are_those_that_the_plan_names(bearing: Any) -> None:
         written = write_tables(bearing.plan.to_json(), partial=partial)
         assert written == table_files(bearing.plan, partial)
         assert all(path.exists() for path in written)
-    assert len(written) == (2 * 2 + 2) * 4
+    assert len(written) == (2 * 3 + 2) * 4
     assert {p for p in Path("demo/tables").iterdir() if p.is_file()} == set(written)
 
 

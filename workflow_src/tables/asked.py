@@ -13,6 +13,7 @@ from workflow_src.configuration.study_table import DEFAULT, StudyTable
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
+STATISTICS = "statistics"
 COST_TABLES = ("cost", "cost_rules")
 Entries = Sequence[StudyTable | Literal["default"]]
 Keys = Mapping[str, str | Sequence[str]]  # of one table
@@ -159,7 +160,8 @@ def _require_own_names(
             "`tables` names `default` twice.", remedy=as_yaml(("tables",), _plain(once))
         )
     there = default if DEFAULT in entries else ()
-    names = [*COST_TABLES, *(table.name for table in there)]
+    names = [STATISTICS, f"{STATISTICS}_simulated", *COST_TABLES]
+    names += [table.name for table in there]
     taken = {"name": names, "label": [tex_label(name) for name in names]}
     for i, table in own.items():
         for key, value in (("name", table.name), ("label", table.tex_label)):

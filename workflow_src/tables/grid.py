@@ -16,6 +16,7 @@ from workflow_src.tables.layout import (
     stand_in_of,
 )
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.protocols import TRAIN_UNITS
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, Ranking, rank
 from workflow_src.tasks.registry import task_of
@@ -66,7 +67,9 @@ class Grid:
         """
         of: dict[str, list[int]] = {"": []}
         for j, (column, rankings) in enumerate(zip(self.columns, self.rankings, strict=True)):
-            is_sanity = any(rankings[k].at_ceiling for k in self.ranked[:1])
+            is_curve = column.protocol == TRAIN_UNITS  # stays whole if it ends at the ceiling
+            at_ceiling = any(rankings[k].at_ceiling for k in self.ranked[:1])
+            is_sanity = at_ceiling and not is_curve
             of.setdefault(SANITY if is_sanity else column.protocol, []).append(j)
         of = {name: of[name] for name in sorted(of, key=lambda name: (name == SANITY, name != ""))}
         found = [(name, self.of(kept)) for name, kept in of.items() if kept]

@@ -10,6 +10,7 @@ from workflow_src.tables.grid import Grid
 from workflow_src.tables.layout import DataColumn
 from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.protocols import DRAWN, NOTES
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, MIN_SEEDS, beats_trivial
 from workflow_src.tasks.registry import label_of, task_of
@@ -38,6 +39,8 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -
     notes = [_reading(grid)] if grid.columns else []
     if is_first and grid.columns and task_of(grid.task).note:
         notes.append(task_of(grid.task).note)
+    protocols = dict.fromkeys(column.protocol for column in grid.columns)
+    notes += [NOTES[protocol] for protocol in protocols if protocol in NOTES]
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
     notes += _against_trivial(grid)
@@ -90,7 +93,8 @@ def _reading(grid: Grid) -> str:
     text += f"over {_seeds(grid)}"
     if any(summary.low is not None for summary in summaries):
         rotated = {c.label: str(len(c.datasets)) for c in grid.columns if len(c.datasets) > 1}
-        text += f"; in brackets the range over rotations ({_counts(rotated)})"
+        what = "draws" if grid.columns[0].protocol in DRAWN else "rotations"
+        text += f"; in brackets the range over {what} ({_counts(rotated)})"
     if any(mark for rankings in grid.rankings for ranking in rankings for mark in ranking.marks):
         text += ". Best bold, second underlined, trivial rows included"
         if any(metric.higher_is_better for metric in metrics):

@@ -28,6 +28,7 @@ from workflow_src.tables.plan import (
 from workflow_src.tables.results import Record, Results, read_results
 from workflow_src.tables.statistics import Summary
 from workflow_src.tables.table import Column, Entry, Paper, Row, Table, letter, number
+from workflow_src.tables.uncertainty import statistics_paper
 from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.scores import Metric
 
@@ -54,7 +55,9 @@ def write_tables(
     read = TablePlan.from_json(plan)
     results = read_results(read.cells, read.study, partial=partial, identity_of=identity_of)
     folder = table_folder(read.study, partial)
-    for paper in [*main_tables(read, results), cost_table(read, results), rules_table(read)]:
+    statistics = [statistics_paper(read, results, origin) for origin in read.origins()]
+    costs = [cost_table(read, results), rules_table(read)]
+    for paper in [*main_tables(read, results), *statistics, *costs]:
         for ending in FORMATS:
             write_text(folder / f"{paper.name}.{ending}", RENDER[ending](paper))
     return table_files(read, partial)

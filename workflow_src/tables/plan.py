@@ -18,7 +18,7 @@ from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration
 from workflow_src.configuration.tasks import TASKS
-from workflow_src.tables.asked import COST_TABLES, AskedTable, Known, asked_tables
+from workflow_src.tables.asked import COST_TABLES, STATISTICS, AskedTable, Known, asked_tables
 
 ORIGINS = ("real", "simulated")
 FORMATS = ("csv", "md", "html", "tex")
@@ -40,7 +40,8 @@ class DatasetEntry:
     """A dataset's display label, its split in words, its rig and origin (real or simulated).
 
     ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise;
-    ``parts`` are the rigs that a union is made of, none for any other rig.
+    ``parts`` are the rigs that a union is made of, none for any other rig; ``train_units`` how many
+    training units of each class there are on a curve over their number, "" off it.
     """
 
     label: str
@@ -49,6 +50,7 @@ class DatasetEntry:
     origin: str
     noise_db: float | None = None
     parts: tuple[str, ...] = ()
+    train_units: str = ""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,7 @@ class TablePlan:
                     origin="simulated" if first.options.SIMULATED else "real",
                     noise_db=dataset.test_noise_db,
                     parts=parts,
+                    train_units=" ".join(map(str, dataset.split.train_units or ())),
                 )
         task_sets = {}
         for name, tasks in configuration.task_sets.items():
@@ -166,16 +169,18 @@ class TablePlan:
 
     def default_tables(self) -> tuple[AskedTable, ...]:
         """A file per task and origin: of real rigs, then of simulated ones."""
-        bases = {paths.rotation_of(name)[0]: d.origin for name, d in self.datasets.items()}
         return tuple(
-            AskedTable(
-                name=table_name(task, origin),
-                task=task,
-                datasets=tuple(base for base, its in bases.items() if its == origin),
-                models=tuple(self.models),
-            )
-            for task in self.tasks()
-            for origin in self.origins()
+            self.default_table(task, origin) for task in self.tasks() for origin in self.origins()
+        )
+
+    def default_table(self, task: str, origin: str) -> AskedTable:
+        """All models on all rigs of `origin`."""
+        bases = {paths.rotation_of(name)[0]: d.origin for name, d in self.datasets.items()}
+        return AskedTable(
+            name=table_name(task, origin),
+            task=task,
+            datasets=tuple(base for base, its in bases.items() if its == origin),
+            models=tuple(self.models),
         )
 
     def tables(self) -> tuple[AskedTable, ...]:
@@ -229,5 +234,6 @@ def results_file(study: str, partial: bool = False) -> Path:
 def table_files(plan: TablePlan, partial: bool = False) -> list[Path]:
     """Every file that `write_tables` writes, known from the plan alone."""
     names = [table.name for table in plan.tables()]
+    names += [table_name(STATISTICS, origin) for origin in plan.origins()]
     folder = table_folder(plan.study, partial)
     return [folder / f"{name}.{ending}" for name in [*names, *COST_TABLES] for ending in FORMATS]

@@ -43,6 +43,11 @@ class Row:
     label: str
     entries: tuple[Entry, ...]
 
+    @property
+    def lines(self) -> int:
+        """How many lines it takes where spans stand beneath scores."""
+        return 2 if any(entry.span for entry in self.entries) else 1
+
 
 @dataclass(frozen=True)
 class Table:
@@ -77,17 +82,18 @@ class Table:
                 start = end
 
     def cut(self, most: int) -> Iterator[Table]:
-        """The table in pieces of at most `most` rows, the rules between blocks kept."""
+        """The table in pieces of at most `most` lines, the rules between blocks kept."""
         held: list[tuple[Row, ...]] = []
+        room = most
         for block in self.blocks:
-            rest = block
-            while rest:
-                room = most - sum(map(len, held))
-                if room == 0:
-                    yield replace(self, blocks=tuple(held))
-                    held, room = [], most
-                held.append(rest[:room])
-                rest = rest[room:]
+            piece: list[Row] = []
+            for row in block:
+                if row.lines > room:
+                    yield replace(self, blocks=(*held, tuple(piece)))
+                    held, piece, room = [], [], most
+                piece.append(row)
+                room -= row.lines
+            held.append(tuple(piece))
         yield replace(self, blocks=tuple(held))
 
 

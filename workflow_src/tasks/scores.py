@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -111,6 +111,18 @@ class Scored:
     def where(self, keep: NDArray[np.bool_]) -> Scored:
         """The spans that `keep` (n,) marks, weighed anew."""
         return _scored(self.spans[keep], self.target[keep], self.output[keep])
+
+    def copied(self, copies: Floats) -> Scored:
+        """The same spans where each counts (n,) times; all spans of a recording alike."""
+        weights = self.weights * copies
+        return replace(self, weights=weights / weights.sum())
+
+
+class OnCopies(NamedTuple):
+    """The labelled spans of the test part (n), and the main metric where each counts (n,) times."""
+
+    test: Scored
+    value: Callable[[Floats], float]
 
 
 def labelled(predictions: Predictions, task: str, row: str, part: str) -> Scored:

@@ -7,7 +7,7 @@ lies in the training conditions: nothing of the test part enters it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
     Metrics,
+    OnCopies,
     Scored,
     UndefinedError,
     labelled,
@@ -231,12 +232,18 @@ def threshold(validation: Scored) -> float:
     return float(healthy.output[order][reached.argmax()])
 
 
+def _on_copies(predictions: Predictions, row: str) -> OnCopies:
+    of = _detected(predictions, row)
+    return OnCopies(of.test, lambda copies: auroc(replace(of, test=of.test.copied(copies))))
+
+
 score = METRICS.score
 SPEC = Task(
     title="Fault detection (supervised)",
     metrics=tuple(METRICS),
     score=score,
     main="auroc",
+    on_copies=_on_copies,
     # An area under the curve says nothing of the alarms that a threshold gives, nor of the misses.
     companions=("recall", "false_alarm_rate"),
     note="Supervised, a coarsening of the fault classes: a gain here is no evidence of its own "

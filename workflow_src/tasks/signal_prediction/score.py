@@ -19,6 +19,7 @@ from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
     Metrics,
+    OnCopies,
     Scored,
     UndefinedError,
     labelled,
@@ -122,7 +123,7 @@ class Forecasts:
         return float(product / np.sqrt(truth * forecast))
 
 
-def _forecasts(predictions: Predictions, row: str) -> Forecasts:
+def _moving(predictions: Predictions, row: str) -> Scored:
     found = predictions.tasks[_NAME].columns
     if found != STATISTICS:
         raise ValueError(f"{_NAME} was written with the columns {found}, not {STATISTICS}")
@@ -130,7 +131,11 @@ def _forecasts(predictions: Predictions, row: str) -> Forecasts:
     test = test.where(test.output[:, STATISTICS.index("channels")] > 0)
     if not len(test):
         raise UndefinedError("no test span whose window moves")
-    return Forecasts(test)
+    return test
+
+
+def _forecasts(predictions: Predictions, row: str) -> Forecasts:
+    return Forecasts(_moving(predictions, row))
 
 
 METRICS = Metrics(_forecasts)
@@ -200,12 +205,18 @@ def _pearson(of: Forecasts) -> float:
     return of.pearson()
 
 
+def _on_copies(predictions: Predictions, row: str) -> OnCopies:
+    test = _moving(predictions, row)
+    return OnCopies(test, lambda copies: skill(Forecasts(test.copied(copies))))
+
+
 score = METRICS.score
 SPEC = Task(
     title="Signal prediction",
     metrics=tuple(METRICS),
     score=score,
     main="skill",
+    on_copies=_on_copies,
     columns=STATISTICS,
     note="Over the first 32 samples of the horizon; beyond them hardly anything beats the mean. "
     "results.csv holds the errors by step.",
