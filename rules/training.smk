@@ -54,6 +54,7 @@ rule classic:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
+        features=T.features_of,
     output:
         predictions=T.result("predictions.h5"),
         report=T.result("training.json"),

@@ -72,6 +72,16 @@ def _split(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _features(options: argparse.Namespace) -> Cause:
+    from workflow_src.cells import split_folder
+    from workflow_src.data.span_features import prepare_features
+    from workflow_src.scheduling.holding import held
+
+    with held(split_folder(options.name)) as require_held:
+        prepare_features(options.name, json.loads(options.features), require_held)
+    return Cause.DONE
+
+
 def _audit(options: argparse.Namespace) -> Cause:
     from workflow_src.data.audit.report import as_text, audit, leak
 
@@ -354,6 +364,10 @@ def _add_data(verb: _Verb) -> None:
         made.add_argument("--name", required=True)
         made.add_argument("--data-root", type=Path, help="folder of the real rigs")
         made.add_argument("--config-folder", type=Path, required=True)
+
+    features = verb("features", _features, "Write the features of a dataset's spans to its folder.")
+    features.add_argument("name", help="the dataset, whose split is in data/<name>/")
+    features.add_argument("--features", required=True, help="what decides them, as JSON")
 
     audit = verb("audit", _audit, "Say what parts of a split share, and what gives the class away.")
     audit.add_argument("dataset", nargs="*", help="default: those of the last run")

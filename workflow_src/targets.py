@@ -140,6 +140,11 @@ class Targets:
         asked = self.configuration.rigs[wildcards.rig].options.is_built_first()
         return [str(paths.rig_folder(wildcards.rig) / "built.json")] if asked else []
 
+    def features_of(self, wildcards: Any) -> list[str]:
+        """Features of a dataset's spans, for a model that uses them."""
+        used = self.configuration.uses_features(wildcards.model)
+        return [str(paths.features_file(wildcards.dataset))] if used else []
+
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
         return [str(paths.results(self.study, cell) / name) for cell in self.cells]
@@ -161,6 +166,10 @@ class Targets:
     def split_json(self, wildcards: Any) -> str:
         """What decides a dataset's split."""
         return _json(self.configuration.split_part(wildcards.dataset))
+
+    def features_json(self, wildcards: Any) -> str:
+        """What decides the features of a dataset's spans."""
+        return _json(self.configuration.features_part(wildcards.dataset))
 
     def score_revision(self) -> int:
         """Raised by hand when the same predictions would score otherwise."""
