@@ -248,10 +248,12 @@ def _classic(options: argparse.Namespace) -> Cause:
 def _evaluate(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration import ResolvedCell
     from workflow_src.evaluation import write_metrics
+    from workflow_src.features.table import FeatureTable
 
     kept, folder = ResolvedCell.read(options.cell), options.cell.parent
     predictions, metrics = folder / "predictions.h5", folder / "metrics.json"
-    write_metrics(predictions, metrics, kept.cell, kept.identity)
+    features = FeatureTable(options.features) if options.features else None
+    write_metrics(predictions, metrics, kept.cell, kept.identity, features)
     return Cause.DONE
 
 
@@ -390,6 +392,8 @@ def _add_cells(verb: _Verb) -> None:
     attempt.add_argument("--until", type=float, help="end of the job, s since the epoch")
     classic = verb("classic", _classic, "Run the baseline of a cell.json.")
     evaluate = verb("evaluate", _evaluate, "Score the predictions beside a cell.json.")
+    features = "features.h5 of the dataset, where forecasts are compared with the one in there"
+    evaluate.add_argument("--features", type=Path, nargs="?", help=features)
     for made in (train, attempt, classic, evaluate):
         made.add_argument("cell", type=Path, help="<study>/results/.../cell.json")
 

@@ -74,6 +74,7 @@ class ScoreFacts(BaseModel):
         strength: of the split, as it is proven.
         mean_training_life_s, longest_training_life_s: of runs to failure, s.
         truncation: by test run, where the split truncates them.
+        fault_periods_per_horizon: the least, by fault, where speed and geometry are known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +84,7 @@ class ScoreFacts(BaseModel):
     mean_training_life_s: float | None = None
     longest_training_life_s: float | None = None
     truncation: dict[str, TruncatedRun] = Field({})
+    fault_periods_per_horizon: dict[str, float] | None = None
 
 
 @dataclass
@@ -200,6 +202,14 @@ def read_predictions(path: Path) -> Predictions:
             found=str(error),
             remedy=f"rm {path}   # the next run writes it again from the finished weights",
         ) from error
+
+
+def columns_of(path: Path) -> dict[str, tuple[str, ...]]:
+    """Of a predictions file, by task, the names of what it keeps of a span."""
+    with h5py.File(path, "r", locking=False) as file:
+        return {
+            name: tuple(json.loads(group.attrs["columns"])) for name, group in file["tasks"].items()
+        }
 
 
 def _read_task(group: h5py.Group) -> TaskPredictions:

@@ -145,6 +145,12 @@ class Targets:
         used = self.configuration.uses_features(wildcards.model)
         return [str(paths.features_file(wildcards.dataset))] if used else []
 
+    def reference_of(self, wildcards: Any) -> list[str]:
+        """Features of a dataset's spans, where forecasts are compared with the one in there."""
+        asked = self.configuration.task_sets[wildcards.task_set].given()
+        known = "signal_prediction" in asked
+        return [str(paths.features_file(wildcards.dataset))] if known else []
+
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
         return [str(paths.results(self.study, cell) / name) for cell in self.cells]
@@ -170,6 +176,10 @@ class Targets:
     def features_json(self, wildcards: Any) -> str:
         """What decides the features of a dataset's spans."""
         return _json(self.configuration.features_part(wildcards.dataset))
+
+    def prediction_revision(self) -> int:
+        """Raised by hand when more is kept of a span; finished weights predict anew."""
+        return REVISIONS["predictions"]
 
     def score_revision(self) -> int:
         """Raised by hand when the same predictions would score otherwise."""

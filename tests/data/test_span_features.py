@@ -10,6 +10,10 @@ import h5py
 import numpy as np
 import pytest
 
+from workflow_src.artifacts.cell_metrics import CellMetrics
+from workflow_src.cells import Cell
+from workflow_src.classic.problem import Problem
+from workflow_src.classic.trivial import Options, predict
 from workflow_src.configuration import Dataset
 from workflow_src.configuration.simulated import GEOMETRIES
 from workflow_src.data import span_features
@@ -18,10 +22,14 @@ from workflow_src.data.span_features import prepare_features
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import BadData, UserError
+from workflow_src.evaluation import write_metrics
+from workflow_src.features.autoregression import REFERENCE
 from workflow_src.features.fault_lines import ORDERS, fault_lines
 from workflow_src.features.fault_orders import fault_orders
 from workflow_src.features.shape import shape_features
 from workflow_src.features.table import KINDS, FeatureTable
+from workflow_src.predictions import ScoreFacts, write_predictions
+from workflow_src.tasks.signal_prediction.span_statistics import GROUPS, STATISTICS
 
 SIMULATED = {"kind": "bearing", "units_per_class": 3, "samples": 4096}
 DATASET: dict[str, Any] = {
@@ -118,3 +126,37 @@ def test_what_another_process_has_taken_over_is_not_landed(part: dict[str, Any])
     with pytest.raises(UserError, match="taken over"):
         prepare_features("set", part, taken)
     assert [path.name for path in FILE.parent.glob("*features*")] == []
+
+
+def test_the_reference_is_the_forecast_of_the_trivial_row(part: dict[str, Any]) -> None:
+    part["dataset"]["test_noise_db"] = 3.0
+    prepare_features("set", part)
+    reader = read(3.0)
+    problem = Problem(reader, ["signal_prediction"], ScoreFacts(), 0)
+    found = predict(problem, Options())
+    starts = found.spans["start"].to_numpy(float)
+    errors = FeatureTable(FILE).of_held(REFERENCE, starts)
+    assert errors is not None
+    columns = [STATISTICS.index(f"squared_{group}") for group in list(GROUPS)[:3]]
+    kept = found.tasks["signal_prediction"].outputs["AR(32)"][:, columns].sum(1)
+    np.testing.assert_allclose(errors, kept, rtol=1e-5)
+    with pytest.raises(BadData, match="others than those"):
+        FeatureTable(FILE).of_held(REFERENCE, starts + 1)
+    write_predictions(Path("p.h5"), found)
+    cell = Cell("set", "trivial", "signal", 1)
+    write_metrics(Path("p.h5"), Path("metrics.json"), cell, "x", FeatureTable(FILE))
+    scores = CellMetrics.read(Path("metrics.json")).scores["signal_prediction"]
+    assert scores["AR(32)"].values["skill_ar"] == pytest.approx(0, abs=1e-6)
+    mean = scores["input mean"].values
+    assert 1 - mean["skill_ar"] == pytest.approx(1 / (1 - scores["AR(32)"].values["skill"]))
+    reader.close()
+
+
+@pytest.mark.parametrize(("window", "horizon"), [(32, 64), (1024, 31)])
+def test_of_short_spans_there_is_no_reference(
+    part: dict[str, Any], tmp_path: Path, window: int, horizon: int
+) -> None:
+    dataset = {**DATASET, "span": {**DATASET["span"], "window": window, "horizon": horizon}}
+    prepare_split("set", {"dataset": dataset, "table": None}, config_folder=tmp_path)
+    prepare_features("set", {**part, "dataset": dataset})
+    assert FeatureTable(FILE).of_held(REFERENCE, np.zeros(1)) is None

@@ -20,7 +20,7 @@ from workflow_src.predictions import (
     TaskPredictions,
     task_labels,
 )
-from workflow_src.tasks.signal_prediction.score import STATISTICS
+from workflow_src.tasks.signal_prediction.span_statistics import STATISTICS
 
 Floats = NDArray[np.float64]
 

@@ -16,13 +16,13 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.preprocessing import StandardScaler
 
-from workflow_src.classic.autoregression import forecast
 from workflow_src.classic.direct import DirectRidge
 from workflow_src.classic.lives import asks_for_lives, described_lives, lives_left
 from workflow_src.classic.problem import Floats, Problem, Signals
 from workflow_src.configuration.classic_models import ClassicOptions
+from workflow_src.features.autoregression import forecast
 from workflow_src.predictions import Predictions
-from workflow_src.tasks.signal_prediction.score import forecast_statistics
+from workflow_src.tasks.signal_prediction.span_statistics import forecast_statistics
 
 _ENDS = 0.02  # of a life: a logit is fitted no nearer to 0 and 1
 _PENALTIES = tuple(10.0**k for k in range(-1, 5))  # of lives: chosen by leaving out training runs

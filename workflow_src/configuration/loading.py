@@ -51,8 +51,15 @@ from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
 # cells anew, `models` networks, `classic` baselines, `features` the features of spans and what
-# learns from them, `scores` what is evaluated.
-REVISIONS = {"data": 1, "models": 1, "classic": 2, "features": 0, "scores": 2}
+# learns from them, `predictions` what finished weights predict, `scores` what is evaluated.
+REVISIONS = {
+    "data": 1,
+    "models": 1,
+    "classic": 2,
+    "features": 0,
+    "predictions": 1,
+    "scores": 3,
+}
 
 _Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content
 

@@ -18,11 +18,12 @@ from workflow_src.configuration.geometry import Geometry
 from workflow_src.data.sink import Sink
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanArrays, SpanReader
+from workflow_src.features.autoregression import REFERENCE, ReferenceForecast
 from workflow_src.features.energies import log_energies, log_shares
 from workflow_src.features.fault_lines import ORDERS, lines_of_channels
 from workflow_src.features.fault_orders import orders_by_recording, shaft_hz
 from workflow_src.features.shape import shape_features
-from workflow_src.features.table import FeatureTable, Values, write_rows
+from workflow_src.features.table import FeatureTable, Values, write_spans
 from workflow_src.files import remove, write_whole
 
 _AT_ONCE = 64  # spans
@@ -70,21 +71,44 @@ def write_features(
 
 
 def _measure_all(file: h5py.File, reader: SpanReader, geometry: Mapping[str, Geometry]) -> None:
-    rows = np.sort(np.concatenate([reader.rows(part) for part in ("train", "val", "test")]))
+    """Training spans first: what is fitted on them forecasts the others."""
+    train = reader.rows("train")
+    rows = np.concatenate([train, reader.rows("val"), reader.rows("test")])
+    lines_of, reference = _lines_of(reader, rows, geometry), ReferenceForecast()
+    held = range(len(train), len(rows), _AT_ONCE)
+    for start in (*range(0, len(train), _AT_ONCE), *held):
+        end = min(start + _AT_ONCE, len(train) if start < len(train) else len(rows))
+        spans = reader.read(rows[start:end])
+        if start < len(train):
+            reference.learn(spans.window)
+        columns = _features(spans, lines_of(spans.window, start))
+        columns |= {"row": spans.index, "start": reader.frame(spans.index)["start"].to_numpy(float)}
+        known = reference.errors(spans.window, spans.horizon) if start >= len(train) else None
+        if known is not None:
+            columns |= {REFERENCE: known}
+        write_spans(file, start, len(rows), columns)
+
+
+def _lines_of(
+    reader: SpanReader, rows: NDArray[np.int64], geometry: Mapping[str, Geometry]
+) -> Callable[[NDArray[np.float32], int], Values]:
+    """Measures (m, C 2 K) fault lines of windows (m, L, C), those of `rows` from a place on."""
     which, recordings = reader.recordings_of(rows)
     orders = _orders(recordings, geometry)
     rate, turns = recordings["rate_hz"].to_numpy(float), shaft_hz(recordings).to_numpy(float)
-    for start in range(0, len(rows), _AT_ONCE):
-        here = which[start : start + _AT_ONCE]
-        spans = reader.read(rows[start : start + _AT_ONCE])
-        lines = [
+
+    def measure(windows: NDArray[np.float32], start: int) -> Values:
+        here = which[start : start + len(windows)].tolist()
+        found = [
             lines_of_channels(window, rate[at], turns[at], orders[at])
-            for window, at in zip(spans.window, here.tolist(), strict=True)
+            for window, at in zip(windows, here, strict=True)
         ]
-        write_rows(file, start, len(rows), _features(spans, np.stack(lines)))
+        return np.stack(found)
+
+    return measure
 
 
-def _features(spans: SpanArrays, lines: Values) -> dict[str, Values]:
+def _features(spans: SpanArrays, lines: Values) -> dict[str, NDArray[Any]]:
     """(n, columns) by kind, of n spans and their fault lines."""
     shape = shape_features(spans.window)
     return {

@@ -1,8 +1,12 @@
-"""`features.h5`: what was measured on each span of a dataset, by its row in the split."""
+"""`features.h5`: what was measured on each span of a dataset.
+
+Spans stand in the order train, validation, test; `row` is that in the split.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,12 +23,13 @@ Values = NDArray[np.float64]
 KINDS = ("age", "log_amplitude", "shape", "shares", "energies", "fault_lines")
 
 
-def write_rows(file: h5py.File, start: int, count: int, features: Mapping[str, Values]) -> None:
-    """Put `features` (m, columns) of the rows from `start` on into a table of `count` rows."""
-    for kind, values in features.items():
-        if kind not in file:
-            file.create_dataset(kind, (count, values.shape[1]), np.float64, fletcher32=True)
-        file[kind][start : start + len(values)] = values
+def write_spans(file: h5py.File, start: int, count: int, columns: Mapping[str, Values]) -> None:
+    """Put `columns` (m, ...) of the spans from `start` on into a table of `count` spans."""
+    for name, values in columns.items():
+        if name not in file:
+            shape = (count, *values.shape[1:])
+            file.create_dataset(name, shape, values.dtype, fletcher32=True)
+        file[name][start : start + len(values)] = values
 
 
 @dataclass(frozen=True)
@@ -44,11 +49,30 @@ class FeatureTable:
 
         Raises BadData for a file that is missing, damaged or of another split.
         """
+        with self._open() as file:
+            place = np.empty(len(file["row"]), np.int64)
+            place[file["row"][()]] = np.arange(len(place))
+            return np.concatenate([file[kind][()][place[rows]] for kind in kinds], 1)
+
+    def of_held(self, name: str, starts: Values) -> Values | None:
+        """(n,) of the spans of validation and test, which begin at `starts` (n,).
+
+        None where the file holds no such column. Raises BadData as `columns` does.
+        """
+        with self._open() as file:
+            if name not in file:
+                return None
+            if not np.array_equal(file["start"][-len(starts) :], starts):
+                raise ValueError("its spans are others than those that were predicted")
+            return np.asarray(file[name][-len(starts) :])
+
+    @contextmanager
+    def _open(self) -> Iterator[h5py.File]:
         try:
             with h5py.File(self.path, "r", locking=False) as file:
                 if self.split not in (None, file.attrs["split"]):
                     raise ValueError("it was made of another split")
-                return np.concatenate([file[kind][()][rows] for kind in kinds], 1)
+                yield file
         except (OSError, KeyError, ValueError) as error:
             raise BadData(
                 "The features of a dataset cannot be read.",
