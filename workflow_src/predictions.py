@@ -46,13 +46,14 @@ class TaskPredictions:
     of life left (absent for signal prediction, whose targets are too large to keep). ``outputs``
     maps a table row (``model`` for a network, else the baseline's name) to (n, ...): logits
     (n, classes), a logit (n,), a fraction (n,), or streaming statistics (n, statistics) whose
-    names are `columns`.
+    names are `columns`. ``distances`` names the rows whose score ranks spans, but is no logit.
     """
 
     mask: NDArray[np.bool_]
     outputs: dict[str, NDArray[np.float32]]
     target: NDArray[np.float64] | None = None
     columns: tuple[str, ...] = ()
+    distances: tuple[str, ...] = ()
 
 
 class TruncatedRun(BaseModel):
@@ -177,6 +178,8 @@ def _write_task(group: h5py.Group, task: TaskPredictions) -> None:
     if task.target is not None:
         group["target"] = task.target
     group.attrs["columns"] = json.dumps(task.columns)
+    if task.distances:
+        group.attrs["distances"] = json.dumps(task.distances)
     outputs = group.create_group("outputs", track_order=True)
     for row, output in task.outputs.items():
         outputs.create_dataset(row, data=output.astype(np.float32, copy=False))
@@ -218,4 +221,5 @@ def _read_task(group: h5py.Group) -> TaskPredictions:
         outputs={row: data[:] for row, data in group["outputs"].items()},
         target=group["target"][:] if "target" in group else None,
         columns=tuple(json.loads(group.attrs["columns"])),
+        distances=tuple(json.loads(group.attrs.get("distances", "[]"))),
     )

@@ -97,6 +97,24 @@ def test_fault_lines_need_the_geometry(
     assert list(answer(only, LINES).tasks) == ["classification"]
 
 
+@pytest.mark.parametrize(
+    ("keys", "rows"),
+    [
+        (FOREST, {"model": True}),
+        (HEALTHY, {"model": False}),
+        ({**HEALTHY, "detector": "isolation_forest"}, {"model": False}),
+        ({"method": "trivial"}, {"always the majority": True, "RMS stump": False}),
+    ],
+)
+def test_a_probability_is_scored_as_one_and_a_distance_is_not(
+    make_problem: Callable[..., Problem], keys: dict[str, Any], rows: dict[str, bool]
+) -> None:
+    found = answer(replace(make_problem("bearing"), tasks=("anomaly_detection",)), keys)
+    for row, is_probability in rows.items():
+        said = values(found, "anomaly_detection", row)
+        assert (said["log_loss"] is not None, said["brier"] is not None) == (is_probability,) * 2
+
+
 def test_who_has_not_asked_for_features_is_told_how(make_problem: Callable[..., Problem]) -> None:
     with pytest.raises(UserError, match="FEATURES: ClassVar = True"):
         replace(make_problem("bearing"), features=None).described(np.arange(3), ["shape"])

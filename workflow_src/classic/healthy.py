@@ -39,7 +39,7 @@ def predict(problem: Problem, options: Options) -> Predictions:
         healthy = train.values[train.anomaly == 0]
         score = _distance(options.detector, problem.seed, healthy, held.values)
         outputs["anomaly_detection"] = {"model": score}
-    return problem.predictions(held, outputs)
+    return problem.predictions(held, outputs, distances=["model"])
 
 
 def _distance(detector: str, seed: int, healthy: Floats, asked: Floats) -> Floats:

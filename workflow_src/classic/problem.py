@@ -142,18 +142,23 @@ class Problem:
         return Measured(self.source.frame(rows), said.fault, said.anomaly, said.rul, values)
 
     def predictions(
-        self, held: Measured, outputs: Mapping[str, Mapping[str, Floats]]
+        self,
+        held: Measured,
+        outputs: Mapping[str, Mapping[str, Floats]],
+        distances: Sequence[str] = (),
     ) -> Predictions:
         """The file of `outputs`: task -> table row -> (n, ...), for the n spans of `held`.
 
         The row ``model`` bears the model's label in tables, ``model +age`` the label and "+age".
+        `distances` names rows of anomaly detection whose score is no logit.
         """
         content = {}
         for task, rows in outputs.items():
             target, mask = task_labels(task, held)
             kept = {row: values.astype(np.float32) for row, values in rows.items()}
             columns = STATISTICS if target is None else ()
-            content[task] = TaskPredictions(mask, kept, target, columns)
+            ranking = tuple(distances) if task == "anomaly_detection" else ()
+            content[task] = TaskPredictions(mask, kept, target, columns, ranking)
         lives = {} if self.mean_life_s is None else {"mean_training_life_s": self.mean_life_s}
         return Predictions(held.spans, content, self.facts.model_copy(update=lives))
 

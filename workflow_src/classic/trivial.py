@@ -165,7 +165,7 @@ def _anomaly(train: Measured, held: Measured) -> TaskPredictions:
     distance = (direction * (held.values[:, channel] - threshold)).astype(np.float32)
     target, mask = targets_of("anomaly", held)
     outputs = {"always the majority": constant, "RMS stump": distance}
-    return TaskPredictions(mask, outputs, target)
+    return TaskPredictions(mask, outputs, target, distances=("RMS stump",))
 
 
 def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple[int, float, float]:
