@@ -227,6 +227,9 @@ class SplitSummary(SpanFigures, TaskSupport, LabelCounts, SpanLayout, SplitClaim
     def score_facts(self) -> ScoreFacts:
         """What scores need of a split; the lives of training where test runs are truncated."""
         known = ScoreFacts(classes=self.classes, strength=self.strength)
+        if self.fault_periods_per_horizon:
+            periods = {"fault_periods_per_horizon": self.fault_periods_per_horizon}
+            known = known.model_copy(update=periods)
         if self.truncation is None:
             return known
         longest = max(self.training_lives_s.values(), default=None)
