@@ -146,7 +146,8 @@ def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
         found |= {folder.name: there} if there else {}
     entries = plan.datasets.values()
     rigs = sorted({rig for entry in entries for rig in (entry.rig, *entry.parts)})
-    for rule, names in (("recordings", rigs), ("split", sorted(plan.datasets))):
+    datasets = sorted(plan.datasets)
+    for rule, names in (("recordings", rigs), ("split", datasets), ("features", datasets)):
         there = [path for n in names if (path := DATA / "benchmarks" / f"{n}.{rule}.tsv").exists()]
         found |= {rule: there} if there else {}
     return found
