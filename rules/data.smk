@@ -84,3 +84,23 @@ rule split:
     shell:
         'verb split --name {wildcards.dataset} --dataset {params.split:q} "${{sources[@]}}"'
         " > {log} 2>&1"
+
+
+# As models see the spans: those of the test part with their noise, which no seed decides.
+rule features:
+    input:
+        store=T.store_of,
+        split="data/{dataset}/split.csv",
+    output:
+        "data/{dataset}/features.h5",
+    log:
+        "data/logs/{dataset}.features.log",
+    benchmark:
+        "data/benchmarks/{dataset}.features.tsv"
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=2000, minutes=60),
+    params:
+        features=T.features_json,
+    shell:
+        "verb features {wildcards.dataset} --features {params.features:q} > {log} 2>&1"

@@ -31,6 +31,7 @@ rule results:
 rule paper_tables:
     input:
         f"{T.study}/results.csv",
+        T.every("predictions.h5"),
     output:
         T.table_files(),
     log:

@@ -45,6 +45,8 @@ rule train:
     threads: T.training_threads
     resources:
         **T.training_resources(),
+    params:
+        revision=T.prediction_revision(),
     shell:
         T.training_shell()
 
@@ -54,6 +56,7 @@ rule classic:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
+        features=T.features_of,
     output:
         predictions=T.result("predictions.h5"),
         report=T.result("training.json"),
@@ -66,6 +69,8 @@ rule classic:
     threads: 1
     resources:
         **T.light_resources(memory_mb=2000, minutes=60),
+    params:
+        revision=T.prediction_revision(),
     shell:
         "verb classic {input.cell} > {log} 2>&1"
 
@@ -74,6 +79,7 @@ rule evaluate:
     input:
         cell=T.result("cell.json"),
         predictions=T.result("predictions.h5"),
+        features=T.reference_of,
     output:
         T.result("metrics.json"),
     log:
@@ -86,4 +92,4 @@ rule evaluate:
     params:
         revision=T.score_revision(),
     shell:
-        "verb evaluate {input.cell} > {log} 2>&1"
+        "verb evaluate {input.cell} --features {input.features:q} > {log} 2>&1"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import subprocess
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -11,7 +13,7 @@ from snakemake.settings.types import DAGSettings
 
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import results
-from workflow_src.configuration import load
+from workflow_src.configuration import REVISIONS, load
 from workflow_src.targets import Targets
 
 REPOSITORY = Path(__file__).parents[1]
@@ -30,6 +32,30 @@ def test_a_rules_shell_ends_at_the_first_failure(targets: Targets, failing: str)
     for command, fails in ((f"{failing}", True), ("true | cat", False)):
         done = subprocess.run(["bash", "-c", prefix + command], capture_output=True, check=False)
         assert (done.returncode != 0) == fails
+
+
+def test_features_are_waited_for_by_who_uses_them(targets: Targets) -> None:
+    """Their revision is in the identity of these cells, and of no other."""
+    uses = {"forest", "fault_lines", "ridge"}
+    for name in targets.models("classic"):
+        asked = targets.features_of(SimpleNamespace(dataset="life_sim", model=name))
+        assert asked == (["data/life_sim/features.h5"] if name in uses else [])
+    assert uses < set(targets.models("classic"))
+
+
+def test_a_raised_revision_of_features_makes_their_cells_anew(
+    targets: Targets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def identities() -> dict[str, str]:
+        configuration = replace(targets.configuration, _resolved={}, _alike={})
+        named = [cell for cell in targets.cells if cell.dataset == "life_sim"]
+        return {cell.model: configuration.resolve(*cell.key).identity for cell in named}
+
+    before = identities()
+    monkeypatch.setitem(REVISIONS, "features", REVISIONS["features"] + 1)
+    after = identities()
+    changed = {model for model, identity in after.items() if before[model] != identity}
+    assert changed == {"forest", "fault_lines", "ridge"}
 
 
 def test_a_plan_that_trains_cells_anew_does_not_say_to_do_so(

@@ -72,6 +72,16 @@ def _split(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _features(options: argparse.Namespace) -> Cause:
+    from workflow_src.cells import split_folder
+    from workflow_src.data.span_features import prepare_features
+    from workflow_src.scheduling.holding import held
+
+    with held(split_folder(options.name)) as require_held:
+        prepare_features(options.name, json.loads(options.features), require_held)
+    return Cause.DONE
+
+
 def _audit(options: argparse.Namespace) -> Cause:
     from workflow_src.data.audit.report import as_text, audit, leak
 
@@ -253,10 +263,12 @@ def _classic(options: argparse.Namespace) -> Cause:
 def _evaluate(options: argparse.Namespace) -> Cause:
     from workflow_src.configuration import ResolvedCell
     from workflow_src.evaluation import write_metrics
+    from workflow_src.features.table import FeatureTable
 
     kept, folder = ResolvedCell.read(options.cell), options.cell.parent
     predictions, metrics = folder / "predictions.h5", folder / "metrics.json"
-    write_metrics(predictions, metrics, kept.cell, kept.identity)
+    features = FeatureTable(options.features) if options.features else None
+    write_metrics(predictions, metrics, kept.cell, kept.identity, features)
     return Cause.DONE
 
 
@@ -370,6 +382,10 @@ def _add_data(verb: _Verb) -> None:
         made.add_argument("--data-root", type=Path, help="folder of the real rigs")
         made.add_argument("--config-folder", type=Path, required=True)
 
+    features = verb("features", _features, "Write the features of a dataset's spans to its folder.")
+    features.add_argument("name", help="the dataset, whose split is in data/<name>/")
+    features.add_argument("--features", required=True, help="what decides them, as JSON")
+
     audit = verb("audit", _audit, "Say what parts of a split share, and what gives the class away.")
     audit.add_argument("dataset", nargs="*", help="default: those of the last run")
     audit.add_argument("--configfile", type=Path, help="its datasets in place of the last run's")
@@ -391,6 +407,8 @@ def _add_cells(verb: _Verb) -> None:
     attempt.add_argument("--until", type=float, help="end of the job, s since the epoch")
     classic = verb("classic", _classic, "Run the baseline of a cell.json.")
     evaluate = verb("evaluate", _evaluate, "Score the predictions beside a cell.json.")
+    features = "features.h5 of the dataset, where forecasts are compared with the one in there"
+    evaluate.add_argument("--features", type=Path, nargs="?", help=features)
     for made in (train, attempt, classic, evaluate):
         made.add_argument("cell", type=Path, help="<study>/results/.../cell.json")
 

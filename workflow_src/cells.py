@@ -99,6 +99,11 @@ def split_folder(dataset: str) -> Path:
     return DATA / dataset
 
 
+def features_file(dataset: str) -> Path:
+    """What was measured on the spans of a dataset."""
+    return split_folder(dataset) / "features.h5"
+
+
 def runs_beside(cell_file: Path) -> Path:
     """The runs/ folder of the cell whose `<study>/results/.../cell.json` is given."""
     study = cell_file.parents[5]

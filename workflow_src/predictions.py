@@ -46,13 +46,14 @@ class TaskPredictions:
     of life left (absent for signal prediction, whose targets are too large to keep). ``outputs``
     maps a table row (``model`` for a network, else the baseline's name) to (n, ...): logits
     (n, classes), a logit (n,), a fraction (n,), or streaming statistics (n, statistics) whose
-    names are `columns`.
+    names are `columns`. ``distances`` names the rows whose score ranks spans, but is no logit.
     """
 
     mask: NDArray[np.bool_]
     outputs: dict[str, NDArray[np.float32]]
     target: NDArray[np.float64] | None = None
     columns: tuple[str, ...] = ()
+    distances: tuple[str, ...] = ()
 
 
 class TruncatedRun(BaseModel):
@@ -74,6 +75,7 @@ class ScoreFacts(BaseModel):
         strength: of the split, as it is proven.
         mean_training_life_s, longest_training_life_s: of runs to failure, s.
         truncation: by test run, where the split truncates them.
+        fault_periods_per_horizon: the least, by fault, where speed and geometry are known.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -83,6 +85,7 @@ class ScoreFacts(BaseModel):
     mean_training_life_s: float | None = None
     longest_training_life_s: float | None = None
     truncation: dict[str, TruncatedRun] = Field({})
+    fault_periods_per_horizon: dict[str, float] | None = None
 
 
 @dataclass
@@ -175,6 +178,8 @@ def _write_task(group: h5py.Group, task: TaskPredictions) -> None:
     if task.target is not None:
         group["target"] = task.target
     group.attrs["columns"] = json.dumps(task.columns)
+    if task.distances:
+        group.attrs["distances"] = json.dumps(task.distances)
     outputs = group.create_group("outputs", track_order=True)
     for row, output in task.outputs.items():
         outputs.create_dataset(row, data=output.astype(np.float32, copy=False))
@@ -202,10 +207,19 @@ def read_predictions(path: Path) -> Predictions:
         ) from error
 
 
+def columns_of(path: Path) -> dict[str, tuple[str, ...]]:
+    """Of a predictions file, by task, the names of what it keeps of a span."""
+    with h5py.File(path, "r", locking=False) as file:
+        return {
+            name: tuple(json.loads(group.attrs["columns"])) for name, group in file["tasks"].items()
+        }
+
+
 def _read_task(group: h5py.Group) -> TaskPredictions:
     return TaskPredictions(
         mask=group["mask"][:],
         outputs={row: data[:] for row, data in group["outputs"].items()},
         target=group["target"][:] if "target" in group else None,
         columns=tuple(json.loads(group.attrs["columns"])),
+        distances=tuple(json.loads(group.attrs.get("distances", "[]"))),
     )

@@ -140,6 +140,17 @@ class Targets:
         asked = self.configuration.rigs[wildcards.rig].options.is_built_first()
         return [str(paths.rig_folder(wildcards.rig) / "built.json")] if asked else []
 
+    def features_of(self, wildcards: Any) -> list[str]:
+        """Features of a dataset's spans, for a model that uses them."""
+        used = self.configuration.uses_features(wildcards.model)
+        return [str(paths.features_file(wildcards.dataset))] if used else []
+
+    def reference_of(self, wildcards: Any) -> list[str]:
+        """Features of a dataset's spans, where forecasts are compared with the one in there."""
+        asked = self.configuration.task_sets[wildcards.task_set].given()
+        known = "signal_prediction" in asked
+        return [str(paths.features_file(wildcards.dataset))] if known else []
+
     def every(self, name: str) -> list[str]:
         """One file of the results of every cell."""
         return [str(paths.results(self.study, cell) / name) for cell in self.cells]
@@ -161,6 +172,14 @@ class Targets:
     def split_json(self, wildcards: Any) -> str:
         """What decides a dataset's split."""
         return _json(self.configuration.split_part(wildcards.dataset))
+
+    def features_json(self, wildcards: Any) -> str:
+        """What decides the features of a dataset's spans."""
+        return _json(self.configuration.features_part(wildcards.dataset))
+
+    def prediction_revision(self) -> int:
+        """Raised by hand when more is kept of a span; finished weights predict anew."""
+        return REVISIONS["predictions"]
 
     def score_revision(self) -> int:
         """Raised by hand when the same predictions would score otherwise."""

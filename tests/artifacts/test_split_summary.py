@@ -15,6 +15,7 @@ from workflow_src.artifacts.split_summary import (
     LeakyWindows,
     ShotSummary,
     SplitSummary,
+    UnitSummary,
     ValidationClaim,
 )
 from workflow_src.data.split_files import read_split, write_split
@@ -42,6 +43,12 @@ SHOTS = st.builds(
     draw=WHOLE,
     drawn=st.dictionaries(st.text(), TEXTS, max_size=2),
 )
+UNITS = st.builds(
+    UnitSummary,
+    number=st.integers(min_value=1) | st.just("all"),
+    draw=WHOLE,
+    drawn=st.dictionaries(st.text(), TEXTS, max_size=2),
+)
 CHANGES = st.fixed_dictionaries(
     {
         "strength": st.text(),
@@ -61,6 +68,7 @@ CHANGES = st.fixed_dictionaries(
         "leaky": st.builds(LeakyWindows, test_windows=WHOLE, sharing_samples=WHOLE),
         "truncation": st.dictionaries(st.text(), RUNS, max_size=2),
         "shots": SHOTS,
+        "train_units": UNITS,
         "test_rigs": TEXTS,
     },
 )
@@ -76,7 +84,7 @@ def test_what_is_written_is_read_back(tmp_path_factory: Any, changes: dict[str, 
     assert read == summary
     read.write(path)
     assert path.read_bytes() == before
-    absent = {"leaky", "truncation", "shots", "test_rigs"} - changes.keys()
+    absent = {"leaky", "truncation", "shots", "train_units", "test_rigs"} - changes.keys()
     assert not absent & json.loads(before).keys()
 
 

@@ -12,8 +12,10 @@ from workflow_src.classic.problem import Problem
 from workflow_src.configuration import Dataset
 from workflow_src.configuration.simulated import GEOMETRIES
 from workflow_src.data.prepare import prepare_rig, prepare_split
+from workflow_src.data.span_features import write_features
 from workflow_src.data.split_files import SplitTable, read_split
 from workflow_src.data.windows import SpanReader
+from workflow_src.features.table import FeatureTable
 from workflow_src.predictions import ScoreFacts
 
 RIGS: dict[str, dict[str, Any]] = {
@@ -52,8 +54,22 @@ def simulated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "data"
 
 
+@pytest.fixture(scope="session")
+def features(simulated: Path) -> Callable[..., FeatureTable]:
+    """Measures the spans of a reader of a kind of rig under the keys, once."""
+
+    def of(kind: str, reader: SpanReader, keys: dict[str, Any]) -> FeatureTable:
+        name = "-".join([kind, *(f"{key}{value}" for key, value in keys.items())])
+        table = FeatureTable(simulated / f"{name}.h5")
+        if not table.path.exists():
+            write_features(table, reader, {kind: GEOMETRIES[kind]})
+        return table
+
+    return of
+
+
 @pytest.fixture
-def make_problem(simulated: Path) -> Iterator[MakeProblem]:
+def make_problem(simulated: Path, features: Callable[..., FeatureTable]) -> Iterator[MakeProblem]:
     """Makes the problem of a kind of rig, with noise on the windows of its test part."""
     readers: list[SpanReader] = []
 
@@ -65,6 +81,7 @@ def make_problem(simulated: Path) -> Iterator[MakeProblem]:
         life = split.summary.mean_training_life_s
         known = {kind: GEOMETRIES[kind]}
         given = {"amplitude": True, "mean_life_s": life, "geometry": known}
+        given["features"] = features(kind, readers[-1], keys)
         return Problem(readers[-1], TASKS[kind], facts, seed, **given)
 
     yield make

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from workflow_src.classic.autoregression import forecast, normalise
 from workflow_src.classic.direct import PLACES, DirectRidge
+from workflow_src.features.autoregression import forecast, normalise
 
 
 def spans(seed: int = 0) -> tuple[np.ndarray, np.ndarray]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,10 @@ import pytest
 from workflow_src.classic.models import predict
 from workflow_src.classic.problem import Problem
 from workflow_src.configuration.resolved_cell import ClassicModel
+from workflow_src.data.span_features import write_features
+from workflow_src.errors import UserError
 from workflow_src.evaluation import evaluate
+from workflow_src.features.table import FeatureTable
 from workflow_src.predictions import Predictions, TruncatedRun
 
 FOREST = {"method": "forest", "trees": 60, "leaf": 2}
@@ -85,11 +89,38 @@ def test_a_seed_decides_every_byte_and_test_labels_none(
             assert np.array_equal(hidden.tasks[task].outputs[row], output)
 
 
-def test_fault_lines_need_the_geometry(make_problem: Callable[..., Problem]) -> None:
+def test_fault_lines_need_the_geometry(
+    make_problem: Callable[..., Problem], tmp_path: Path
+) -> None:
     problem = make_problem("bearing")
-    assert answer(replace(problem, geometry={}), LINES).tasks == {}
+    unknown = FeatureTable(tmp_path / "features.h5")
+    write_features(unknown, problem.source, {})
+    assert answer(replace(problem, features=unknown), LINES).tasks == {}
     only = replace(problem, tasks=("classification",))
     assert list(answer(only, LINES).tasks) == ["classification"]
+
+
+@pytest.mark.parametrize(
+    ("keys", "rows"),
+    [
+        (FOREST, {"model": True}),
+        (HEALTHY, {"model": False}),
+        ({**HEALTHY, "detector": "isolation_forest"}, {"model": False}),
+        ({"method": "trivial"}, {"always the majority": True, "RMS stump": False}),
+    ],
+)
+def test_a_probability_is_scored_as_one_and_a_distance_is_not(
+    make_problem: Callable[..., Problem], keys: dict[str, Any], rows: dict[str, bool]
+) -> None:
+    found = answer(replace(make_problem("bearing"), tasks=("anomaly_detection",)), keys)
+    for row, is_probability in rows.items():
+        said = values(found, "anomaly_detection", row)
+        assert (said["log_loss"] is not None, said["brier"] is not None) == (is_probability,) * 2
+
+
+def test_who_has_not_asked_for_features_is_told_how(make_problem: Callable[..., Problem]) -> None:
+    with pytest.raises(UserError, match="FEATURES: ClassVar = True"):
+        replace(make_problem("bearing"), features=None).described(np.arange(3), ["shape"])
 
 
 def test_the_direct_forecast_is_better_than_the_mean_and_blind_to_the_future(
@@ -122,7 +153,12 @@ class _Blind:
         return getattr(self._source, key)
 
     def read(self, rows: np.ndarray) -> Any:
-        spans = self._source.read(rows)
+        return self._hide(rows, self._source.read(rows))
+
+    def labels(self, rows: np.ndarray) -> Any:
+        return self._hide(rows, self._source.labels(rows))
+
+    def _hide(self, rows: np.ndarray, spans: Any) -> Any:
         held = ~np.isin(rows, self._source.rows("train"))
         fault, anomaly, rul = spans.fault.copy(), spans.anomaly.copy(), spans.rul.copy()
         fault[held], anomaly[held], rul[held] = 0, 0, 0.5

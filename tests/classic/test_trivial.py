@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_src.classic.autoregression import Autoregression, forecast
 from workflow_src.classic.problem import Problem
 from workflow_src.classic.trivial import Options, predict, stump
 from workflow_src.errors import BadData, UserError
 from workflow_src.evaluation import evaluate
+from workflow_src.features.autoregression import Autoregression, forecast
 from workflow_src.predictions import SPAN_COLUMNS, ScoreFacts, read_predictions, write_predictions
 from workflow_src.tasks import TASKS
 from workflow_src.tasks.registry import task_of

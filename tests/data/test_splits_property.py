@@ -106,6 +106,8 @@ def cases(draw: st.DrawFn, few_shot: bool = False) -> Case:
         split["shots"] = {"per_class": draw(st.integers(1, 2)), "draws": 2}
         if draw(st.booleans()):
             split["shots"] |= {"of": "blocks", "spans": draw(st.integers(1, 3))}
+    elif strategy != "time_block" and draw(st.booleans()):
+        split["train_units"] = [draw(st.integers(1, 2)), "all"]
     keys = {
         "rig": "any",
         "span": {

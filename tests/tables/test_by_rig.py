@@ -52,3 +52,25 @@ def test_draws_of_shots_are_averaged_for_each_rig_alone(study: Any):
         ("0.550 ± 0.000", "[0.500, 0.600]"),
         ("0.750 ± 0.000", "[0.700, 0.800]"),
     ]
+
+
+def test_draws_of_training_units_are_averaged_for_each_rig_alone(study: Any):
+    """Each is another draw of the same problem, and the rig stays held out."""
+    study.models.pop("fno")
+    for fold, rig in enumerate(("uestc", "uestc", "cwru", "cwru")):
+        split = split_summary(strength="rig", declared="rig", test_rigs=[rig])
+        study.dataset(f"few.fold{fold}", split, train_units="2")
+        study.classify(f"few.fold{fold}", "patchtst", (0.5 + fold / 10,) * 3)
+        study.classify(f"few.fold{fold}", "trivial", (0.1,) * 3, row="majority class")
+    plan = study.plan
+    (paper,) = main_tables(plan, read_results(plan.cells, plan.study))
+    (table,) = paper.tables
+    assert [column.label for column in table.columns] == [
+        "few, 2 units, uestc held out",
+        "few, 2 units, cwru held out",
+    ]
+    rows = {row.label: row.entries for block in table.blocks for row in block}
+    assert [(entry.text, entry.span) for entry in rows["PatchTST"]] == [
+        ("0.550 ± 0.000", "[0.500, 0.600]"),
+        ("0.750 ± 0.000", "[0.700, 0.800]"),
+    ]

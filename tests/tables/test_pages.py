@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from tests.tables.pages import CLASS_OPTIONS, CONFIG, compiled, fill, plan_of
+from workflow_src.tables.latex import to_latex
 from workflow_src.tables.paper import main_tables, write_tables
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import read_results
-from workflow_src.tables.table import DASH, Table
+from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table
 
 STUDIES = ["default", *sorted(p.stem for p in (CONFIG / "experiments").glob("*.yaml"))]
 SEEDS = {"seeds": [1, 2, 3]}
@@ -54,3 +55,18 @@ def test_no_column_is_all_dashes_and_no_note_is_said_twice(filled: TablePlan) ->
             assert {entry.text for entry in places} != {DASH}
         sentences = [part for note in table.notes for part in note.split(". ")]
         assert len(sentences) == len(set(sentences))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+def test_a_minus_is_as_wide_as_it_is_set(tmp_path: Path) -> None:
+    """Labels of every length: some panel is as wide as the page allows."""
+    entry = Entry("-0.254", span="[-0.426, -0.077]")
+    inputs = []
+    for length in range(1, 40):
+        rows = (Row("a" * length, (entry,) * 8),)
+        table = Table("Differences", (Column("rig"),) * 8, (rows,), ())
+        inputs.append(tmp_path / f"table{length}.tex")
+        inputs[-1].write_text(
+            to_latex(Paper("differences", "tab:differences", (table,))), encoding="utf-8"
+        )
+    assert "Overfull \\hbox" not in compiled(inputs, tmp_path, "")

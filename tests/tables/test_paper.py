@@ -9,10 +9,10 @@ import pytest
 from workflow_src.cells import Cell
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
-from workflow_src.tables.paper import main_tables, number, write_tables
+from workflow_src.tables.paper import main_tables, write_tables
 from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry, table_files
 from workflow_src.tables.results import read_results
-from workflow_src.tables.table import Entry, Paper, Table
+from workflow_src.tables.table import Entry, Paper, Table, number
 
 from ..split_summaries import split_summary
 
@@ -185,6 +185,17 @@ def test_cells_that_were_not_run_say_why_in_a_partial_table(bearing: Any) -> Non
     assert "Partial: 6 of the study's 9 cells have scores." in table.notes
 
 
+def test_a_cell_that_failed_brings_no_dropped_task_back(bearing: Any) -> None:
+    dropped = {**dict.fromkeys(TASKS), "classification": "fewer than two classes"}
+    bearing.dataset("femto", split_summary(supported=dropped))
+    for model, seed in itertools.product(bearing.models, bearing.seeds):
+        if model != "fno":
+            bearing.score(Cell("femto", model, "all", seed), {})
+    table = only(bearing, partial=True)
+    assert [column.label for column in table.columns] == ["bearing"]
+    assert "Not shown: femto (task dropped: fewer than two classes)." in table.notes
+
+
 def test_the_accuracy_stands_where_macro_f1_is_undefined(one_class: Any) -> None:
     table = only(one_class)
     assert [row[1] for row in entries(table).values()] == [
@@ -232,7 +243,7 @@ def test_the_files_are_those_that_the_plan_names(bearing: Any) -> None:
         written = write_tables(bearing.plan.to_json(), partial=partial)
         assert written == table_files(bearing.plan, partial)
         assert all(path.exists() for path in written)
-    assert len(written) == (2 * 2 + 2) * 4
+    assert len(written) == (2 * 3 + 2) * 4
     assert {p for p in Path("demo/tables").iterdir() if p.is_file()} == set(written)
 
 

@@ -19,6 +19,7 @@ from workflow_src.configuration import Dataset, load
 from workflow_src.data.splits import make_split
 from workflow_src.errors import BadData
 from workflow_src.evaluation import write_metrics
+from workflow_src.features.table import FeatureTable
 from workflow_src.predictions import (
     SPAN_COLUMNS,
     Predictions,
@@ -155,10 +156,13 @@ def test_the_verb_keeps_the_identity_of_the_cell(bearing: Any, monkeypatch: Any)
     dataset = {"rig": "r", "span": {"window": 4, "horizon": 1}, "split": {"strategy": "unit"}}
     names = {"dataset": "d", "model": "m", "task_set": "t", "seed": 1}
     cell = write_cell(Path("s/results"), names, dataset, MODEL, ["classification"], {})
-    assert main(["evaluate", str(cell)]) == 0
+    features = FeatureTable(Path("data/d/features.h5"))
+    for more in ([], ["--features"], ["--features", str(features.path)]):  # of no rule, of a rule
+        assert main(["evaluate", str(cell), *more]) == 0
     identity = json.loads(cell.read_text())["identity"]
     files = [cell.with_name("predictions.h5"), cell.with_name("metrics.json")]
-    assert told == [*files, Cell("d", "m", "t", 1), identity]
+    every = [*files, Cell("d", "m", "t", 1), identity]
+    assert told == [*every, None, *every, None, *every, features]
 
 
 def test_the_plan_survives_json(bearing: Any, tmp_path: Path) -> None:
@@ -237,7 +241,8 @@ def test_a_wide_table_goes_on_beneath(
     assert [f"{text} ±" for text in re.findall(r"(0\.\d{3}) ±", " ".join(of_fno))] == shown
     text = "\n".join(lines)
     assert all(name[:5] in text for name in names)
-    assert sum("AUROC" in line for line in lines) == len(of_fno) + 1  # the title says it too
+    headed = [line for line in lines if "AUROC" in line or "mean rank" in line]
+    assert len(headed) == len(of_fno) + 1  # the title says it too
 
 
 def test_show_counts_what_failed(bearing: Any) -> None:

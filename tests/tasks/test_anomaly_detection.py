@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as sk
 
+from workflow_src.predictions import read_predictions, write_predictions
 from workflow_src.tasks.anomaly_detection.score import METRICS, score
 
 from ..examples import examples
@@ -217,3 +218,19 @@ def test_one_kind_in_test_is_undefined(predictions, label):
     scores = score(predictions("anomaly_detection", [0.0, 1.0], [label, label]), "model")
     assert len(scores.undefined) == len(METRICS)
     assert ("faulty" if label else "healthy") in scores.undefined["auroc"]
+
+
+def test_a_distance_is_no_probability(predictions, tmp_path):
+    """It ranks and alarms as a logit does; log loss and Brier score are undefined."""
+    rng = np.random.default_rng(5)
+    fault = rng.integers(0, 2, 60)
+    part = np.repeat(["val", "test"], 30)
+    logit = predictions("anomaly_detection", fault + rng.normal(size=60), fault, part=part)
+    logits = score(logit, "model")
+    logit.tasks["anomaly_detection"].distances = ("model",)
+    write_predictions(tmp_path / "predictions.h5", logit)
+    ranked = score(read_predictions(tmp_path / "predictions.h5"), "model")
+    missing = {"log_loss", "brier"}
+    assert set(ranked.undefined) - set(logits.undefined) == missing
+    assert all("distance" in ranked.undefined[name] for name in missing)
+    assert all(ranked.values[n] == v for n, v in logits.values.items() if n not in missing)

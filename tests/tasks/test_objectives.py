@@ -15,7 +15,7 @@ from workflow_src.tasks.objectives import ObjectiveFacts, build_objectives
 from workflow_src.tasks.pooling import PooledLinear
 from workflow_src.tasks.rul_prediction.objective import RulPrediction
 from workflow_src.tasks.signal_prediction.objective import SignalPrediction
-from workflow_src.tasks.signal_prediction.score import STATISTICS
+from workflow_src.tasks.signal_prediction.span_statistics import STATISTICS
 
 SHAPE = HeadShape(tokens=6, width=16, horizon=40, channels=2, classes=3)
 FACTS = ObjectiveFacts(classes=("a", "b", "c"), positives=10, negatives=30)

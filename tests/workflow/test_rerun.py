@@ -31,6 +31,7 @@ def test_one_command_trains_every_cell_and_writes_every_table(first_run):
     assert outcome.rules == {
         "recordings": 1,
         "split": 1,
+        "features": 1,
         "cell": 3,
         "train": 2,
         "classic": 1,
@@ -150,6 +151,19 @@ def test_labels_and_notes_rewrite_tables_only(finished, table_rules):
     table = finished.tables["classification_simulated.md"].decode()
     assert "A linear model" in table
     assert "units never seen" in table
+
+
+def test_tables_that_are_asked_for_cost_no_training(finished, table_rules):
+    own = {"name": "own", "task": "classification", "metrics": ["log_loss"], "models": ["fno"]}
+    finished.edit("config.yaml", tables=["default", own])
+    outcome = finished.snakemake()
+    assert outcome.code == 0, outcome.text
+    assert set(outcome.rules) <= set(table_rules)
+    text = (finished.folder / "tiny/tables/own.md").read_text(encoding="utf-8")
+    assert "| FNO |" in text
+    assert finished.dry().nothing_to_do
+    finished.edit("config.yaml", tables=[{**own, "metrics": ["los_log"]}])
+    assert "metrics: [log_loss]" in finished.dry().text
 
 
 def test_a_forgotten_cell_starts_anew_alone_with_what_is_asked_for_now(finished, table_rules):

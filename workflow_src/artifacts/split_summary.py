@@ -8,19 +8,18 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from hashlib import sha256
-from operator import is_
 from pathlib import Path
 from typing import Generic, Literal, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from workflow_src.artifacts.data_file import DatasetFile
+from workflow_src.configuration.base import is_absent
+from workflow_src.configuration.protocols import UnitCount
 from workflow_src.predictions import ScoreFacts, TruncatedRun
 
 T = TypeVar("T")
-_is_absent = partial(is_, None)
 
 
 class _Group(BaseModel):
@@ -55,6 +54,14 @@ class ShotSummary(_Group):
 
     per_class: int
     of: Literal["recordings", "blocks"]
+    draw: int
+    drawn: dict[str, tuple[str, ...]]
+
+
+class UnitSummary(_Group):
+    """Training units that were drawn: how many of each class, and which by class."""
+
+    number: UnitCount
     draw: int
     drawn: dict[str, tuple[str, ...]]
 
@@ -98,15 +105,17 @@ class SplitClaim(_Group):
         leaky: where windows are drawn at random.
         truncation: by test run, where the split truncates them.
         shots: where the held-out group gives some.
+        train_units: where training has but some of its units.
         validation: of the validation part.
     """
 
     declared: str
     strength: str
     reasons: tuple[str, ...]
-    leaky: LeakyWindows | None = Field(None, exclude_if=_is_absent)
-    truncation: dict[str, TruncatedRun] | None = Field(None, exclude_if=_is_absent)
-    shots: ShotSummary | None = Field(None, exclude_if=_is_absent)
+    leaky: LeakyWindows | None = Field(None, exclude_if=is_absent)
+    truncation: dict[str, TruncatedRun] | None = Field(None, exclude_if=is_absent)
+    shots: ShotSummary | None = Field(None, exclude_if=is_absent)
+    train_units: UnitSummary | None = Field(None, exclude_if=is_absent)
     validation: ValidationClaim
 
 
@@ -128,7 +137,7 @@ class SpanLayout(_Group):
     gap: int
     channels: int
     channel_kinds: tuple[str, ...]
-    test_rigs: tuple[str, ...] | None = Field(None, exclude_if=_is_absent)
+    test_rigs: tuple[str, ...] | None = Field(None, exclude_if=is_absent)
 
 
 class LabelCounts(_Group):
@@ -192,7 +201,7 @@ class SplitSummary(SpanFigures, TaskSupport, LabelCounts, SpanLayout, SplitClaim
     """
 
     shares: dict[str, ReachedShare] = Field({})
-    sha256: SplitSums | None = Field(None, exclude_if=_is_absent)
+    sha256: SplitSums | None = Field(None, exclude_if=is_absent)
 
     @classmethod
     def remedy(cls, path: Path) -> str:
@@ -218,6 +227,9 @@ class SplitSummary(SpanFigures, TaskSupport, LabelCounts, SpanLayout, SplitClaim
     def score_facts(self) -> ScoreFacts:
         """What scores need of a split; the lives of training where test runs are truncated."""
         known = ScoreFacts(classes=self.classes, strength=self.strength)
+        if self.fault_periods_per_horizon:
+            periods = {"fault_periods_per_horizon": self.fault_periods_per_horizon}
+            known = known.model_copy(update=periods)
         if self.truncation is None:
             return known
         longest = max(self.training_lives_s.values(), default=None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.classic.autoregression import normalise
+from workflow_src.features.autoregression import normalise
 
 Floats = NDArray[np.float64]
 

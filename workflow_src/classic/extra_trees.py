@@ -7,7 +7,7 @@ scikit-learn. The row "+age" knows the time and the condition too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import Field
 from sklearn.ensemble import ExtraTreesRegressor
@@ -20,6 +20,8 @@ from workflow_src.predictions import Predictions
 
 class Options(ClassicOptions):
     """The number of trees, and how small their leaves are."""
+
+    FEATURES: ClassVar = True
 
     trees: int = Field(300, ge=1, description="Trees.", examples=[500])
     leaf: int = Field(5, ge=1, description="Least spans in a leaf.", examples=[5])

@@ -7,20 +7,22 @@ told by the amplitude too, where a network may have it; the row "+age" knows the
 from __future__ import annotations
 
 from functools import partial
+from typing import ClassVar
 
-import numpy as np
 from pydantic import Field
 from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
 
-from workflow_src.classic.problem import Floats, Problem, Signals
+from workflow_src.classic.problem import Problem
 from workflow_src.classic.supervised import fault_outputs, lives_by_columns
 from workflow_src.configuration.classic_models import ClassicOptions
-from workflow_src.features.shape import NAMES, shape_features
+from workflow_src.features.shape import NAMES
 from workflow_src.predictions import Predictions
 
 
 class Options(ClassicOptions):
     """The size of the forest."""
+
+    FEATURES: ClassVar = True
 
     trees: int = Field(200, ge=1, description="Trees.", examples=[500])
     leaf: int = Field(2, ge=1, description="Least spans in a leaf.", examples=[5])
@@ -30,8 +32,9 @@ def predict(problem: Problem, options: Options) -> Predictions:
     """Classes, faults and remaining life; signals are left to others."""
     size = {"n_estimators": options.trees, "min_samples_leaf": options.leaf}
     drawn = {**size, "max_features": "sqrt", "random_state": problem.seed}
-    train = problem.measure(problem.train(), _measure)
-    held = problem.measure(problem.held(), _measure)
+    kinds = ["age", "log_amplitude", "shape"]
+    train = problem.described(problem.train(), kinds)
+    held = problem.described(problem.held(), kinds)
     channels = train.values.shape[1] // (len(NAMES) + 1)
     shape = slice(1 + channels, None)  # behind the age and the amplitudes
     outputs = fault_outputs(
@@ -45,10 +48,3 @@ def predict(problem: Problem, options: Options) -> Predictions:
             for row, columns in (("model", every[given]), ("model +age", [0, *every[given]]))
         }
     return problem.predictions(held, outputs)
-
-
-def _measure(spans: Signals) -> Floats:
-    """(n, 1 + C + C F): age, log amplitudes, shape."""
-    return np.concatenate(
-        [spans.age[:, None], spans.log_amplitude, shape_features(spans.window)], 1, dtype=np.float64
-    )

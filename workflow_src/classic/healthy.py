@@ -7,7 +7,7 @@ Ting and Zhou, "Isolation forest", ICDM 2008; both by scikit-learn.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,12 +17,13 @@ from sklearn.preprocessing import StandardScaler
 
 from workflow_src.classic.problem import Floats, Problem
 from workflow_src.configuration.classic_models import ClassicOptions
-from workflow_src.features.shape import shape_features
 from workflow_src.predictions import Predictions
 
 
 class Options(ClassicOptions):
     """Which detector."""
+
+    FEATURES: ClassVar = True
 
     detector: Literal["mahalanobis", "isolation_forest"] = Field(
         "mahalanobis", description="Which detector.", examples=["isolation_forest"]
@@ -31,14 +32,14 @@ class Options(ClassicOptions):
 
 def predict(problem: Problem, options: Options) -> Predictions:
     """Faults, by what differs from healthy training windows; the other tasks are left to others."""
-    held = problem.measure(problem.held(), lambda spans: shape_features(spans.window))
+    held = problem.described(problem.held(), ["shape"])
     outputs: dict[str, dict[str, Floats]] = {}
     if "anomaly_detection" in problem.tasks:
-        train = problem.measure(problem.train(), lambda spans: shape_features(spans.window))
+        train = problem.described(problem.train(), ["shape"])
         healthy = train.values[train.anomaly == 0]
         score = _distance(options.detector, problem.seed, healthy, held.values)
         outputs["anomaly_detection"] = {"model": score}
-    return problem.predictions(held, outputs)
+    return problem.predictions(held, outputs, distances=["model"])
 
 
 def _distance(detector: str, seed: int, healthy: Floats, asked: Floats) -> Floats:

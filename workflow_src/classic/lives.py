@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from workflow_src.classic.problem import Floats, Measured, Problem, Signals
+from workflow_src.classic.problem import Floats, Measured, Problem
 from workflow_src.classic.supervised import run_weights
 from workflow_src.errors import BadData
-from workflow_src.features.energies import log_energies, log_shares
 from workflow_src.features.history import with_history
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.scores import group_ids
@@ -20,14 +19,9 @@ from workflow_src.tasks.scores import group_ids
 Fit = Callable[[Floats, Floats, Floats, Any], Callable[[Floats], Floats]]
 
 
-def measure_energies(problem: Problem) -> Callable[[Signals], Floats]:
-    """Measures (n, 1 + F): age and log energies, or their shares alone where levels say nothing."""
-
-    def measure(spans: Signals) -> Floats:
-        energies = (log_energies if problem.amplitude else log_shares)(spans.window)
-        return np.concatenate([spans.age[:, None], energies], 1, dtype=np.float64)
-
-    return measure
+def described_lives(problem: Problem, rows: Any) -> Measured:
+    """Age and log energies of `rows`, or their shares alone where levels say nothing."""
+    return problem.described(rows, ["age", "energies" if problem.amplitude else "shares"])
 
 
 def asks_for_lives(problem: Problem) -> bool:
@@ -36,7 +30,7 @@ def asks_for_lives(problem: Problem) -> bool:
 
 
 def lives_left(train: Measured, held: Measured, fit: Fit) -> dict[str, Floats]:
-    """Rows ``model`` and ``model +age``, (n,) each, of spans measured by `measure_energies`."""
+    """Rows ``model`` and ``model +age``, (n,) each, of spans described by `described_lives`."""
     known = train.where(~np.isnan(train.rul))
     _require_times(known, held)
     runs, weights = group_ids(known.spans, "run_id"), run_weights(known)
@@ -81,10 +75,9 @@ def _require_times(*parts: Measured) -> None:
 
 def predict_lives(problem: Problem, fit: Fit) -> Predictions:
     """The remaining life alone; the other tasks are left to others."""
-    measure = measure_energies(problem)
-    held = problem.measure(problem.held(), measure)
+    held = described_lives(problem, problem.held())
     outputs = {}
     if asks_for_lives(problem):
-        train = problem.measure(problem.train(), measure)
+        train = described_lives(problem, problem.train())
         outputs["rul_prediction"] = lives_left(train, held, fit)
     return problem.predictions(held, outputs)

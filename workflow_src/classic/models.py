@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from workflow_src.classic.problem import Problem
 from workflow_src.configuration.model_files import module_of
 from workflow_src.configuration.resolved_cell import ClassicModel
@@ -19,6 +21,8 @@ def predict(model: ClassicModel, problem: Problem) -> Predictions:
     """
     file = module_of(model.method, model.source, "classic", _PREDICT)
     keys = model.model_dump(exclude={"kind", "method", "source"}, exclude_none=True)
+    if not file.Options.FEATURES:  # no file that the rule does not wait for
+        problem = replace(problem, features=None)
     predictions = file.predict(problem, file.Options.model_validate(keys))
     if not isinstance(predictions, Predictions):
         raise UserError(

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.errors import BadData
+from workflow_src.errors import BadData, UserError
+from workflow_src.features.table import FeatureTable
 from workflow_src.predictions import (
     Labels,
     Predictions,
@@ -19,7 +20,7 @@ from workflow_src.predictions import (
     TaskPredictions,
     task_labels,
 )
-from workflow_src.tasks.signal_prediction.score import STATISTICS
+from workflow_src.tasks.signal_prediction.span_statistics import STATISTICS
 
 Floats = NDArray[np.float64]
 
@@ -52,6 +53,9 @@ class SpanSource(Protocol):
 
     def read(self, rows: NDArray[np.int64]) -> Signals:
         """Signals and labels of `rows`, in their order."""
+
+    def labels(self, rows: NDArray[np.int64]) -> Labels:
+        """Labels of `rows`, in their order."""
 
     def frame(self, rows: NDArray[np.int64]) -> pd.DataFrame:
         """The columns SPAN_COLUMNS of `rows`, in their order."""
@@ -92,6 +96,7 @@ class Problem:
         mean_life_s: of the training runs; None without one.
         geometry: of the bearings and gears, by rig, where it is known and the method asks for it.
         batch_size: spans in memory at once.
+        features: of the spans, where the method asks for them.
     """
 
     source: SpanSource
@@ -102,6 +107,7 @@ class Problem:
     amplitude: bool = False
     mean_life_s: float | None = None
     geometry: Mapping[str, Geometry] = field(default_factory=dict)
+    features: FeatureTable | None = None
 
     def batches(self, rows: NDArray[np.int64]) -> Iterator[Signals]:
         """The spans of `rows`, `batch_size` at a time."""
@@ -118,28 +124,49 @@ class Problem:
 
     def measure(self, rows: NDArray[np.int64], measure: Callable[[Signals], Floats]) -> Measured:
         """What `measure` gives for the spans of `rows`, a batch at a time, with their labels."""
-        if not len(rows):
-            raise BadData(
-                "A part of the split holds no span.",
-                expected="spans to learn from in train, and to predict in val or test",
-                remedy="choose another split in the dataset's file",
-            )
+        _require_some(rows)
         parts = [(s.fault, s.anomaly, s.rul, measure(s)) for s in self.batches(rows)]
         fault, anomaly, rul, values = (np.concatenate(part) for part in zip(*parts, strict=True))
         return Measured(self.source.frame(rows), fault, anomaly, rul, values)
 
+    def described(self, rows: NDArray[np.int64], kinds: Sequence[str]) -> Measured:
+        """The features KINDS of the spans of `rows`, with their labels; no signal is read."""
+        _require_some(rows)
+        if self.features is None:
+            raise UserError(
+                "This classic model has not asked for features.",
+                expected="a class variable in its `Options`",
+                remedy="FEATURES: ClassVar = True",
+            )
+        said, values = self.source.labels(rows), self.features.columns(rows, kinds)
+        return Measured(self.source.frame(rows), said.fault, said.anomaly, said.rul, values)
+
     def predictions(
-        self, held: Measured, outputs: Mapping[str, Mapping[str, Floats]]
+        self,
+        held: Measured,
+        outputs: Mapping[str, Mapping[str, Floats]],
+        distances: Sequence[str] = (),
     ) -> Predictions:
         """The file of `outputs`: task -> table row -> (n, ...), for the n spans of `held`.
 
         The row ``model`` bears the model's label in tables, ``model +age`` the label and "+age".
+        `distances` names rows of anomaly detection whose score is no logit.
         """
         content = {}
         for task, rows in outputs.items():
             target, mask = task_labels(task, held)
             kept = {row: values.astype(np.float32) for row, values in rows.items()}
             columns = STATISTICS if target is None else ()
-            content[task] = TaskPredictions(mask, kept, target, columns)
+            ranking = tuple(distances) if task == "anomaly_detection" else ()
+            content[task] = TaskPredictions(mask, kept, target, columns, ranking)
         lives = {} if self.mean_life_s is None else {"mean_training_life_s": self.mean_life_s}
         return Predictions(held.spans, content, self.facts.model_copy(update=lives))
+
+
+def _require_some(rows: NDArray[np.int64]) -> None:
+    if not len(rows):
+        raise BadData(
+            "A part of the split holds no span.",
+            expected="spans to learn from in train, and to predict in val or test",
+            remedy="choose another split in the dataset's file",
+        )

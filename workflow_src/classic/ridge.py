@@ -7,7 +7,7 @@ fitted as the logit of what is left of it; the row "+age" knows the time and the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -16,13 +16,13 @@ from sklearn.linear_model import Ridge
 from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.preprocessing import StandardScaler
 
-from workflow_src.classic.autoregression import forecast
 from workflow_src.classic.direct import DirectRidge
-from workflow_src.classic.lives import asks_for_lives, lives_left, measure_energies
+from workflow_src.classic.lives import asks_for_lives, described_lives, lives_left
 from workflow_src.classic.problem import Floats, Problem, Signals
 from workflow_src.configuration.classic_models import ClassicOptions
+from workflow_src.features.autoregression import forecast
 from workflow_src.predictions import Predictions
-from workflow_src.tasks.signal_prediction.score import forecast_statistics
+from workflow_src.tasks.signal_prediction.span_statistics import forecast_statistics
 
 _ENDS = 0.02  # of a life: a logit is fitted no nearer to 0 and 1
 _PENALTIES = tuple(10.0**k for k in range(-1, 5))  # of lives: chosen by leaving out training runs
@@ -30,6 +30,8 @@ _PENALTIES = tuple(10.0**k for k in range(-1, 5))  # of lives: chosen by leaving
 
 class Options(ClassicOptions):
     """How the forecast is made; the penalty on lives is chosen on training runs."""
+
+    FEATURES: ClassVar = True
 
     past: int = Field(256, ge=1, description="Samples that a forecast sees.", examples=[128])
     penalty: float = Field(
@@ -39,31 +41,24 @@ class Options(ClassicOptions):
 
 def predict(problem: Problem, options: Options) -> Predictions:
     """Signals and lives; classes and faults are left to others."""
-    energies = measure_energies(problem)
-    direct = DirectRidge(options.past, options.penalty)
-    signal, life = "signal_prediction" in problem.tasks, asks_for_lives(problem)
-
-    def learn(spans: Signals) -> Floats:
-        if signal:
-            direct.add(spans.window, spans.horizon)
-        return energies(spans) if life else np.empty((len(spans.window), 0))
-
-    train = problem.measure(problem.train(), learn)
-    matrices = direct.matrices() if signal else np.empty(0)
-    statistics: list[Any] = []
-
-    def answer(spans: Signals) -> Floats:
-        if signal:
-            statistics.append(_forecast_statistics(matrices, spans))
-        return energies(spans) if life else np.empty((len(spans.window), 0))
-
-    held = problem.measure(problem.held(), answer)
-    outputs: dict[str, dict[str, Floats]] = {}
-    if signal:
-        outputs["signal_prediction"] = {"model": np.concatenate(statistics)}
-    if life:
+    outputs: dict[str, dict[str, Any]] = {}
+    held = described_lives(problem, problem.held())
+    if "signal_prediction" in problem.tasks:
+        outputs["signal_prediction"] = {"model": _forecasts(problem, options)}
+    if asks_for_lives(problem):
+        train = described_lives(problem, problem.train())
         outputs["rul_prediction"] = lives_left(train, held, _fit_lives)
     return problem.predictions(held, outputs)
+
+
+def _forecasts(problem: Problem, options: Options) -> Any:
+    """(n, S) statistics of the forecasts of the spans that are to be predicted."""
+    direct = DirectRidge(options.past, options.penalty)
+    for spans in problem.batches(problem.train()):
+        direct.add(spans.window, spans.horizon)
+    matrices = direct.matrices()
+    answers = problem.batches(problem.held())
+    return np.concatenate([_forecast_statistics(matrices, spans) for spans in answers])
 
 
 def _forecast_statistics(matrices: Floats, spans: Signals) -> Any:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from workflow_src.artifacts.training_report import TrainingReport
-from workflow_src.cells import rig_folder, runs_beside, split_folder
+from workflow_src.cells import features_file, rig_folder, runs_beside, split_folder
 from workflow_src.classic.models import predict
 from workflow_src.classic.problem import Problem
 from workflow_src.code_digest import require_planned_code
@@ -20,6 +20,7 @@ from workflow_src.configuration.resolved_cell import ClassicModel, ResolvedCell
 from workflow_src.data.label_support import require
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
+from workflow_src.features.table import FeatureTable
 from workflow_src.limits import peak_rss_mb
 from workflow_src.predictions import write_predictions
 from workflow_src.scheduling.journal import Journal
@@ -52,6 +53,7 @@ def _run(folder: Path, cell: ResolvedCell) -> None:
 def problem_of(cell: ResolvedCell) -> Iterator[Problem]:
     """What the model of `cell` is given: the spans of its split, while the store is open."""
     dataset, split = cell.dataset, read_split(split_folder(cell.cell.dataset))
+    sums = split.summary.sha256
     kept, _ = require(split.summary, cell.task_names, dataset.unsupported_tasks)
     with contextlib.closing(SpanReader(rig_folder(dataset.rig), split, dataset)) as reader:
         yield Problem(
@@ -62,6 +64,7 @@ def problem_of(cell: ResolvedCell) -> Iterator[Problem]:
             amplitude=cell.offers_amplitude,
             mean_life_s=split.summary.mean_training_life_s,
             geometry=cell.geometry or {},
+            features=FeatureTable(features_file(cell.cell.dataset), sums.rows if sums else None),
         )
 
 

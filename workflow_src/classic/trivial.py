@@ -9,22 +9,21 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from workflow_src.classic.autoregression import Autoregression, forecast
 from workflow_src.classic.problem import Measured, Problem, Signals
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.configuration.tasks import tasks_on
 from workflow_src.errors import BadData
+from workflow_src.features.autoregression import ORDER, Autoregression, forecast
 from workflow_src.predictions import Predictions, ScoreFacts, TaskPredictions, targets_of
 from workflow_src.tasks.curves import roc_curve
 from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.rul_prediction.score import clock
 from workflow_src.tasks.scores import group_ids, recording_weights
-from workflow_src.tasks.signal_prediction.score import STATISTICS, forecast_statistics
+from workflow_src.tasks.signal_prediction.span_statistics import STATISTICS, forecast_statistics
 
 Floats = NDArray[np.float64]
 Rows = tuple[TaskPredictions, ScoreFacts]  # and the facts, with what the scores of them need
 
-_ORDER = 32
 _SILENCE = 1e-12  # least RMS, so that a dead channel has a logarithm
 
 
@@ -107,7 +106,7 @@ class MeanAndAutoregression(Baseline):
     """`input mean` and `AR(32)`: the statistics of their forecasts."""
 
     def __init__(self) -> None:
-        self.autoregression = Autoregression(_ORDER)
+        self.autoregression = Autoregression(ORDER)
         self.matrices: Floats | None = None  # (C, H, p), once the horizon is known
         self.statistics: dict[str, list[NDArray[np.float32]]] = {"input mean": [], "AR(32)": []}
 
@@ -166,7 +165,7 @@ def _anomaly(train: Measured, held: Measured) -> TaskPredictions:
     distance = (direction * (held.values[:, channel] - threshold)).astype(np.float32)
     target, mask = targets_of("anomaly", held)
     outputs = {"always the majority": constant, "RMS stump": distance}
-    return TaskPredictions(mask, outputs, target)
+    return TaskPredictions(mask, outputs, target, distances=("RMS stump",))
 
 
 def stump(features: Floats, faulty: NDArray[np.bool_], weights: Floats) -> tuple[int, float, float]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from operator import is_
 from pkgutil import resolve_name
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
@@ -26,6 +28,7 @@ _Int = Annotated[int, Field(strict=True)]
 _Float = Annotated[float, Field(strict=True)]
 Selector = dict[str, list[str | _Int | _Float]]
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
+is_absent = partial(is_, None)  # of a key that is not written where it says nothing
 
 
 class StrictModel(BaseModel):

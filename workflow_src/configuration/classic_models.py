@@ -17,9 +17,11 @@ class ClassicOptions(ModelOptions):
     Attributes:
         MACHINE: whether it is given the geometry of bearings and gears, which is in the identity of
             its cells then.
+        FEATURES: whether it is given the features of the dataset's spans.
     """
 
     MACHINE: ClassVar[bool] = False
+    FEATURES: ClassVar[bool] = False
 
 
 @cache

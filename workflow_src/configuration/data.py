@@ -6,10 +6,23 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, JsonValue, PositiveFloat, create_model, model_validator
 
-from workflow_src.configuration.base import ConfigError, Name, Selector, Share, StrictModel
+from workflow_src.configuration.base import (
+    ConfigError,
+    Name,
+    Selector,
+    Share,
+    StrictModel,
+    is_absent,
+)
 from workflow_src.configuration.folder import ChannelKind
 from workflow_src.configuration.geometry import Geometry
-from workflow_src.configuration.protocols import Rotation, Shots, require_fitting
+from workflow_src.configuration.protocols import (
+    UNIT_DRAWS,
+    Rotation,
+    Shots,
+    UnitCount,
+    require_fitting,
+)
 from workflow_src.configuration.source_options import SourceOptions
 from workflow_src.configuration.sources import SOURCES
 from workflow_src.configuration.training import TrainingOverrides
@@ -198,6 +211,29 @@ class Split(StrictModel):
         None,
         description="Few-shot: some labelled recordings of the test part move to training.",
         examples=[{"per_class": 5}],
+    )
+    train_units: list[UnitCount] | None = Field(
+        None,
+        min_length=1,
+        exclude_if=is_absent,  # so that no dataset of before is another one
+        description="A curve over the number of training units: so many of each class, or all of "
+        "them. Each number and draw is a dataset `name.foldN`.",
+        examples=[[1, 2, 4, "all"]],
+    )
+    draws: int | None = Field(
+        None,
+        ge=1,
+        exclude_if=is_absent,
+        description=f"train_units: draws of each number; default: {UNIT_DRAWS}. `all` takes one.",
+        examples=[3],
+    )
+    draw: int | None = Field(
+        None,
+        ge=0,
+        exclude_if=is_absent,
+        description="train_units: which draw of the one number this dataset is; `name.foldN` sets "
+        "it.",
+        examples=[0],
     )
     truncation: str | None = Field(
         None,

@@ -50,8 +50,16 @@ from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
-# cells anew, `models` networks, `classic` baselines, `scores` what is evaluated.
-REVISIONS = {"data": 1, "models": 1, "classic": 2, "scores": 2}
+# cells anew, `models` networks, `classic` baselines, `features` the features of spans and what
+# learns from them, `predictions` what finished weights predict, `scores` what is evaluated.
+REVISIONS = {
+    "data": 1,
+    "models": 1,
+    "classic": 2,
+    "features": 0,
+    "predictions": 1,
+    "scores": 3,
+}
 
 _Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content
 
@@ -119,7 +127,7 @@ class Configuration:
                 "geometry": self._geometry(cell),
                 "tasks": self.task_sets[cell.task_set],
                 "model": model,
-                "revision": REVISIONS["classic" if kind == "classic" else "models"],
+                "revision": self._revision(cell.model),
                 "code": self._code(kind),
                 "training": training,
             }
@@ -147,11 +155,27 @@ class Configuration:
             sizes |= self._of_its_own(cell.model, sizes, _set(override.model))
         return NetworkModel.model_validate(sizes), Training.model_validate(training)
 
+    def _revision(self, model: str) -> int:
+        """Of the code behind the numbers; revisions only rise, so a sum tells of each of them."""
+        if self.models[model].kind == "network":
+            return REVISIONS["models"]
+        return REVISIONS["classic"] + (REVISIONS["features"] if self.uses_features(model) else 0)
+
+    def uses_features(self, model: str) -> bool:
+        """Whether a model is given the features of its dataset's spans."""
+        named = self.models[model]
+        return named.method is not None and named.methods[named.method].FEATURES
+
     def _geometry(self, cell: Cell) -> dict[str, Geometry] | None:
-        """By rig, without the words on where it is known from; None for who does not ask."""
-        model, rig = self.models[cell.model], self.datasets[cell.dataset].rig
+        """None for who does not ask."""
+        model = self.models[cell.model]
         if model.method is None or not model.methods[model.method].MACHINE:
             return None
+        return self._machines(cell.dataset)
+
+    def _machines(self, dataset: str) -> dict[str, Geometry]:
+        """The geometry by rig, without the words on where it is known from."""
+        rig = self.datasets[dataset].rig
         rigs = [*self.rigs[rig].options.member_rigs(), rig]
         known = {name: self.rigs[name].machine for name in rigs}
         return {n: m.model_copy(update={"origin": ""}) for n, m in known.items() if m is not None}
@@ -233,6 +257,17 @@ class Configuration:
         known = {} if machine is None else {"geometry": machine.model_dump(exclude={"origin"})}
         provenance = self._provenance("datasets", data.split.file)
         return {"dataset": keys, **known, **provenance, **self._truncation(data)}
+
+    def features_part(self, dataset: str) -> dict[str, Any]:
+        """What decides the features of a dataset's spans, beside its recordings and its split."""
+        data = self.datasets[dataset]
+        keys = {"rig", "span", "split", "channel_kinds", "amplitude", "test_noise_db"}
+        machines = self._machines(dataset).items()
+        return {
+            "dataset": data.model_dump(include=keys),
+            "geometry": {rig: known.model_dump(exclude_none=True) for rig, known in machines},
+            "revision": REVISIONS["features"],
+        }
 
     def _truncation(self, data: Dataset) -> dict[str, str]:
         name = data.split.truncation

@@ -1,18 +1,20 @@
-"""Keys of protocols beyond one test part: rotations, few labelled shots, naive windows."""
+"""Keys of protocols beyond one test part: rotations, few shots or units, naive windows."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from workflow_src.configuration.base import ConfigError, StrictModel
+from workflow_src.configuration.base import ConfigError, StrictModel, repeated
 
 if TYPE_CHECKING:
     from workflow_src.configuration.data import Split
 
 # Strategies that hold out groups of recordings (rather than blocks, windows or a list).
 _NOT_BY_GROUP = ("time_block", "fixed", "naive_windows")
+UnitCount = Annotated[int, Field(ge=1)] | Literal["all"]
+UNIT_DRAWS = 5
 
 
 class Rotation(StrictModel):
@@ -97,10 +99,14 @@ def require_fitting(split: Split) -> None:
     if naive and split.gap:
         raise ConfigError("naive_windows leaves no gap.", drop="gap")
     _require_groups(split)
+    _require_one_curve(split)
 
 
 def _require_groups(split: Split) -> None:
-    given = (("rotation", split.rotation), ("shots", split.shots), ("truncation", split.truncation))
+    given = (
+        ("rotation", split.rotation), ("shots", split.shots), ("truncation", split.truncation),
+        ("train_units", split.train_units),
+    )  # fmt: skip
     for name, value in given:
         if value is None or split.strategy not in _NOT_BY_GROUP:
             continue
@@ -114,3 +120,21 @@ def _require_groups(split: Split) -> None:
                 raise ConfigError(f"`rotation` makes the folds; it excludes `{other}`.", drop=other)
     if split.shots is not None and split.truncation is not None:
         raise ConfigError("A truncated run gives one prediction and no shots.", drop="shots")
+
+
+def _require_one_curve(split: Split) -> None:
+    numbers = split.train_units
+    if numbers is None:
+        for name, value in (("draws", split.draws), ("draw", split.draw)):
+            if value is not None:
+                raise ConfigError(f"`{name}` is one of `train_units`, not given.", drop=name)
+        return
+    if twice := repeated(numbers):
+        once = list(dict.fromkeys(numbers))
+        raise ConfigError(f"`train_units` names {twice[0]} twice.", put={"train_units": once})
+    if split.shots is not None:
+        what = "With shots in training, not only `train_units` are in it: one or the other."
+        raise ConfigError(what, drop="shots")
+    if split.draw is not None and (len(numbers) > 1 or split.draws is not None):
+        what = "`draw` is one draw of one number: it excludes `draws` and a list of numbers."
+        raise ConfigError(what, drop="draw")

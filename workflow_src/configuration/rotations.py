@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from workflow_src.configuration.data import Dataset, Split
+from workflow_src.configuration.protocols import UNIT_DRAWS
 
 
 def rotations(name: str, dataset: Dataset) -> dict[str, Dataset]:
     """The datasets `name.fold0`, `name.fold1`, ... that `dataset` stands for, or itself alone.
 
-    Of a split with rotations and draws of shots, the draws of one rotation stand together.
+    Of a split with rotations and draws of shots or of training units, the draws of one rotation
+    stand together, and of those the draws of one number of units.
     """
     splits = [drawn for fold in _folds(dataset.split) for drawn in _draws(fold)]
     if len(splits) == 1 and splits[0] is dataset.split:
@@ -35,8 +37,14 @@ def _folds(split: Split) -> Iterator[Split]:
 
 
 def _draws(split: Split) -> Iterator[Split]:
-    if split.shots is None or split.shots.draw is not None:
+    if split.shots is not None and split.shots.draw is None:
+        for i in range(split.shots.draws):
+            yield split.model_copy(update={"shots": split.shots.model_copy(update={"draw": i})})
+    elif split.train_units is not None and split.draw is None:
+        for number in split.train_units:
+            draws = 1 if number == "all" else split.draws or UNIT_DRAWS
+            for i in range(draws):  # the number of draws is no fact of one of them
+                one = {"train_units": [number], "draws": None, "draw": i}
+                yield split.model_copy(update=one)
+    else:
         yield split
-        return
-    for i in range(split.shots.draws):
-        yield split.model_copy(update={"shots": split.shots.model_copy(update={"draw": i})})

@@ -22,6 +22,7 @@ from workflow_src.configuration.model import (
     model_type,
 )
 from workflow_src.configuration.protocols import Rotation, Shots
+from workflow_src.configuration.study_table import DEFAULT, StudyTable, TableOrDefault
 from workflow_src.configuration.task_set import TaskSet
 from workflow_src.configuration.training import Training, TrainingOverrides
 
@@ -43,6 +44,7 @@ __all__ = [
     "SiteClass",
     "Span",
     "Split",
+    "StudyTable",
     "TaskSet",
     "Training",
     "Validation",
@@ -107,6 +109,13 @@ class Run(StrictModel):
     )
     exclude: list[str] = Field(
         [], description="Patterns of cells to leave out.", examples=[["femto*/timesnet/*"]]
+    )
+    tables: list[TableOrDefault] = Field(
+        [DEFAULT],
+        min_length=1,
+        description="Tables that the study writes: each the keys below, or `default`, a file per "
+        "task and origin (docs/tables.md).",
+        examples=[["default", {"name": "detectors", "task": "anomaly_detection"}]],
     )
     training: Training = Field(
         Training(), description="Default of every network.", examples=[{"epochs": 200}]

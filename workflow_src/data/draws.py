@@ -13,7 +13,8 @@ from workflow_src.configuration.schema import Span
 STRENGTHS = ("rig", "unit", "condition", "run", "time_block")  # strongest first
 # Recordings of one rig have no column `rig`: those of a union do.
 COLUMN_OF = {"rig": "rig", "unit": "unit_id", "condition": "condition", "run": "run_id"}
-TEST_DRAW, VALIDATION_DRAW = 0, 1  # so that the two draws of one seed differ
+# So that the draws of one seed differ.
+TEST_DRAW, VALIDATION_DRAW, FOLDS_DRAW, SHOTS_DRAW, UNITS_DRAW = range(5)
 _NEAR = 0.1  # of the share asked: draws of equal groups stay as they are
 _TRIES = 100
 _EXCHANGES = 10_000  # pairs that are looked at, at most, for each step nearer

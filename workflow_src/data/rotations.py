@@ -11,10 +11,9 @@ import pandas as pd
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.schema import Split
 from workflow_src.configuration.validation_errors import as_yaml
-from workflow_src.data.draws import COLUMN_OF, groups_of
+from workflow_src.data.draws import COLUMN_OF, FOLDS_DRAW, groups_of
 from workflow_src.errors import UserError
 
-_DEAL = 2  # beside the draws of test and validation, which have the same seed
 _TRIES = 50  # deals, until one leaves each class in training in every fold
 
 
@@ -39,7 +38,7 @@ def held_out(used: pd.DataFrame, split: Split, where: str) -> tuple[set[str], li
         )
     groups = groups_of(used, column)
     _require_enough(groups, split, column, where)
-    dealt = deal(groups, rotation.folds, (split.seed, _DEAL))
+    dealt = deal(groups, rotation.folds, (split.seed, FOLDS_DRAW))
     fold = dealt[rotation.fold]
     chosen = used["recording_id"][used[column].astype(str).isin(fold)]
     told = f"fold {rotation.fold} of {rotation.folds}"

@@ -18,9 +18,9 @@ def shares(rows: pd.DataFrame, split: Split, drawn: bool) -> dict[str, ReachedSh
     """By part that a share was asked of; `rows` is a row a span.
 
     `drawn`: the validation part was not named by a file or a selector. Parts of which a protocol
-    leaves spans out (``shots``, ``truncation``) have no share.
+    leaves spans out (``shots``, ``train_units``, ``truncation``) have no share.
     """
-    if split.shots is not None or split.truncation is not None:
+    if split.shots is not None or split.train_units is not None or split.truncation is not None:
         return {}
     counts = {part: int((rows["part"] == part).sum()) for part in ("train", "val", "test")}
     found = {}

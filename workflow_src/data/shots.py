@@ -12,10 +12,10 @@ from workflow_src.artifacts.split_summary import ShotSummary
 from workflow_src.configuration.patterns import natural_key
 from workflow_src.configuration.schema import Dataset, Shots
 from workflow_src.configuration.validation_errors import as_yaml
+from workflow_src.data.draws import SHOTS_DRAW
 from workflow_src.errors import UserError
 
 Block = tuple[int, int, str]  # begin, end (samples, the end not included) and part
-_SHOTS = 3  # beside the other draws of one seed
 
 
 class DrawnShots(NamedTuple):
@@ -48,7 +48,7 @@ def draw_shots(
             where=f"{where}, key `split.shots`",
             remedy="remove the key `shots:`",
         )
-    rng = np.random.default_rng([dataset.split.seed, _SHOTS, shots.draw or 0])
+    rng = np.random.default_rng([dataset.split.seed, SHOTS_DRAW, shots.draw or 0])
     if shots.of == "recordings":
         return _recordings(test, parts, shots, classes, rng, where)
     return _blocks(test, parts, dataset, classes, rng, gap, where)

@@ -30,10 +30,10 @@ from workflow_src.data.provenance import require_gap, rigs_in_test
 from workflow_src.data.rotations import held_out
 from workflow_src.data.selection import common_channels, select
 from workflow_src.data.shares import far_off, shares
-from workflow_src.data.shots import DrawnShots, draw_shots
 from workflow_src.data.spans import place_spans
 from workflow_src.data.split_files import SplitTable
 from workflow_src.data.stacked import may_overlap, require_whole
+from workflow_src.data.training_part import Changed, change_training
 from workflow_src.data.truncation import truncate
 from workflow_src.errors import UserError
 from workflow_src.predictions import TruncatedRun
@@ -136,41 +136,15 @@ def _apart(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _P
             found=f"strategy {plan.strategy}, validation by {validation.strategy}",
             remedy="remove the line `gap:`",
         )
-    shots = _shots(used, parts, plan.strategy, dataset, gap, where)
-    if shots is not None:
-        parts = shots.parts
-        excluded["in a run that shots are of"] = shots.left_out
-        reasons.append(_told(shots))
-        used = used[used["recording_id"].isin(list(parts))]
-    laid = shots.laid if shots is not None else {}
+    changed = change_training(used, parts, plan.strategy, dataset, gap, where)
+    parts, laid = changed.parts, changed.laid
+    excluded |= changed.left_out
+    used = used[used["recording_id"].isin(list(parts))]
     rows = place_spans(used, dataset, parts, laid, strategies, where)
     require_disjoint(rows, used, span, gap)
-    plan = plan._replace(passed=reasons)
-    claim = _claim(rows, used, dataset, plan, truncation, shots, validation)
+    plan = plan._replace(passed=[*reasons, *changed.reasons])
+    claim = _claim(rows, used, dataset, plan, truncation, changed, validation)
     return _Parted(rows, used, claim, excluded, gap)
-
-
-def _shots(
-    used: pd.DataFrame, parts: dict[str, str], strategy: str, dataset: Dataset, gap: int, where: str
-) -> DrawnShots | None:
-    if dataset.split.shots is None:
-        return None
-    if strategy == "time_block":
-        raise UserError(
-            "Shots come from a held-out group, and no draw holds one out.",
-            where=f"{where}, key `split.shots`",
-            found=f"strategy {dataset.split.strategy}, which fell to time_block",
-            remedy=as_yaml(("split", "test"), {"unit_id": ["..."]}),
-        )
-    return draw_shots(used, parts, dataset, gap, where)
-
-
-def _told(shots: DrawnShots) -> str:
-    k, what = shots.summary.per_class, shots.summary.of
-    return (
-        f"{k}-shot: {k} {what} of each class of the "
-        "held-out group are in training, and absent from test"
-    )
 
 
 def _leaky(used: pd.DataFrame, dataset: Dataset, where: str, folder: Path) -> _Parted:
@@ -204,7 +178,7 @@ def _claim(
     dataset: Dataset,
     plan: _SplitPlan,
     truncation: dict[str, TruncatedRun] | None,
-    shots: DrawnShots | None,
+    changed: Changed,
     validation: ValidationClaim,
 ) -> SplitClaim:
     """The declared and the proven strength, and why they differ."""
@@ -220,7 +194,8 @@ def _claim(
         strength=proven,
         reasons=tuple(reasons),
         truncation=truncation,
-        shots=None if shots is None else shots.summary,
+        shots=changed.shots,
+        train_units=changed.train_units,
         validation=validation,
     )
 

@@ -29,6 +29,7 @@ from workflow_src.data.external import (
     write_link,
 )
 from workflow_src.data.recordings import Recording, check
+from workflow_src.data.sink import Sink
 from workflow_src.data.source import Provenance
 from workflow_src.errors import BadData
 from workflow_src.files import disk_full, is_disk_full
@@ -125,7 +126,7 @@ def _write_signals(
     links: dict[str, LinkedFile] = {}
     seen: set[str] = set()
     digest = hashlib.sha256()
-    with closing(_Sink(path)) as sink:
+    with closing(Sink(path)) as sink:
         with h5py.File(sink, "w") as file:
             group = file.create_group("recordings")
             for recording in recordings:
@@ -219,49 +220,6 @@ def _sync(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-class _Sink:
-    """The file that HDF5 writes to, which takes everything and remembers the first failure.
-
-    HDF5 cannot close a file that it cannot write to, and may crash the process later on. So what
-    does not fit on the disk is dropped here, HDF5 closes, and the failure is raised afterwards.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("w+b", buffering=0)
-        self._error: OSError | None = None
-        self.seek, self.tell = self._file.seek, self._file.tell
-        self.read, self.readinto = self._file.read, self._file.readinto
-
-    def write(self, data: bytes | memoryview) -> int:
-        left = memoryview(data)
-        while left.nbytes and self._error is None:
-            try:
-                left = left[self._file.write(left) :]
-            except OSError as error:
-                self._error = error
-        return memoryview(data).nbytes
-
-    def truncate(self, size: int) -> int:
-        try:
-            self._file.truncate(size)
-        except OSError as error:
-            self._error = self._error or error
-        return size
-
-    def flush(self) -> None:
-        """Nothing is held back here."""
-
-    def raise_failure(self) -> None:
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self._file.close()
-
-    def sync(self) -> None:
-        os.fsync(self._file.fileno())
 
 
 @contextmanager

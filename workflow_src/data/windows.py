@@ -33,17 +33,23 @@ _SILENCE = 1e-4  # 80 dB below the usual deviation: what a constant window is ta
 
 
 @dataclass(frozen=True)
-class SpanArrays:
-    """n spans, labels masked where a span bears none; the field names are those of a batch."""
+class SpanLabels:
+    """What n spans bear, masked where a span bears none; the field names are those of a batch."""
 
-    window: Floats  # (n, L, C), in the rig's unit
-    horizon: Floats  # (n, H, C)
     fault: NDArray[np.int64]  # (n,), index into the classes, -1: none
     anomaly: Floats  # (n,), 0 healthy, 1 not, NaN: none
     rul: Floats  # (n,), fraction of life left, NaN: none
-    log_amplitude: Floats  # (n, C), log of the window's deviation, as the dataset's `amplitude`
     age: Floats  # (n,), time in life over the mean training life, NaN: unknown
     time_s: NDArray[np.float64]  # (n,), time in life at the span's first sample, NaN: unknown
+
+
+@dataclass(frozen=True)
+class SpanArrays(SpanLabels):
+    """The signals of n spans beside their labels."""
+
+    window: Floats  # (n, L, C), in the rig's unit
+    horizon: Floats  # (n, H, C)
+    log_amplitude: Floats  # (n, C), log of the window's deviation, as the dataset's `amplitude`
     index: NDArray[np.int64]  # (n,), row of the span in the split
 
 
@@ -134,19 +140,19 @@ class SpanReader:
         if augmentation is not None:
             for row, time, span in zip(index.tolist(), times, spans, strict=True):
                 augmentation.change(row, int(time), span, self._length)
-        time_s = self._time_s(which, starts)
         window = spans[:, : self._length]  # (n, L, C)
         return SpanArrays(
+            **vars(self._labels(which, starts)),
             window=window,
             horizon=spans[:, self._length :],  # (n, H, C)
-            fault=self._fault[which],
-            anomaly=self._anomaly[which],
-            rul=np.clip(1 - time_s / self._lives[which], 0, 1).astype(np.float32),
             log_amplitude=self._log_amplitude(index, window),
-            age=(time_s / (self._mean_life_s or np.nan)).astype(np.float32),
-            time_s=time_s,
             index=index,
         )
+
+    def labels(self, rows: ArrayLike) -> SpanLabels:
+        """What the spans of `rows` (n,) bear, in that order; no signal is read."""
+        index = np.asarray(rows, dtype=np.int64)
+        return self._labels(self._which[index], self._starts[index].astype(np.int64))
 
     def frame(self, rows: ArrayLike) -> pd.DataFrame:
         """What a predictions file says of the spans of `rows`: the columns SPAN_COLUMNS."""
@@ -234,6 +240,16 @@ class SpanReader:
         )
         self._period_s = np.where(np.isfinite(rate), 1 / rate, 0.0)  # unknown rate: its start
         self._begins, self._lives = time, life
+
+    def _labels(self, which: NDArray[np.int32], starts: NDArray[np.int64]) -> SpanLabels:
+        time_s = self._time_s(which, starts)
+        return SpanLabels(
+            fault=self._fault[which],
+            anomaly=self._anomaly[which],
+            rul=np.clip(1 - time_s / self._lives[which], 0, 1).astype(np.float32),
+            age=(time_s / (self._mean_life_s or np.nan)).astype(np.float32),
+            time_s=time_s,
+        )
 
     def _time_s(self, which: NDArray[np.int32], starts: NDArray[np.int64]) -> NDArray[np.float64]:
         time: NDArray[np.float64] = self._begins[which] + starts * self._period_s[which]

@@ -10,6 +10,7 @@ import pandas as pd
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import DATA, Cell, rotation_of
 from workflow_src.errors import BadData
+from workflow_src.tables.asked import tex_label
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Record, Results
 from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table
@@ -74,7 +75,7 @@ def cost_table(plan: TablePlan, results: Results) -> Paper:
         blocks=tuple(map(tuple, blocks.values())),
         notes=tuple(notes),
     )
-    return Paper("cost", (table,), pd.DataFrame(records))
+    return Paper("cost", tex_label("cost"), (table,), pd.DataFrame(records))
 
 
 def _order(plan: TablePlan) -> Callable[[_Group], tuple[int, int, int]]:
@@ -128,7 +129,7 @@ def rules_table(plan: TablePlan) -> Paper:
         ),
     )
     data = pd.DataFrame(records, columns=["rule", "jobs", "seconds", "peak_rss_mb"])
-    return Paper("cost_rules", (table,), data)
+    return Paper("cost_rules", tex_label("cost_rules"), (table,), data)
 
 
 def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
@@ -145,7 +146,8 @@ def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
         found |= {folder.name: there} if there else {}
     entries = plan.datasets.values()
     rigs = sorted({rig for entry in entries for rig in (entry.rig, *entry.parts)})
-    for rule, names in (("recordings", rigs), ("split", sorted(plan.datasets))):
+    datasets = sorted(plan.datasets)
+    for rule, names in (("recordings", rigs), ("split", datasets), ("features", datasets)):
         there = [path for n in names if (path := DATA / "benchmarks" / f"{n}.{rule}.tsv").exists()]
         found |= {rule: there} if there else {}
     return found

@@ -127,11 +127,11 @@ class ScoreBook:
             return f"{_UNDEFINED}{undefined}"
         if cell not in self._cells:
             return "not part of this study"
-        if cell in self.results.missing:
-            return f"no result: {self.results.missing[cell].words}"
         split = self.results.splits.get(cell.dataset)
         if split is not None and (reason := split.supported.get(task)):
-            return f"{_DROPPED}{reason}"
+            return f"{_DROPPED}{reason}"  # whatever becomes of the cell
+        if cell in self.results.missing:
+            return f"no result: {self.results.missing[cell].words}"
         return "not given by this model"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from workflow_src.tables.asked import AskedTable
 from workflow_src.tables.entries import Score, ScoreBook
 from workflow_src.tables.layout import (
     DataColumn,
@@ -15,8 +16,10 @@ from workflow_src.tables.layout import (
     stand_in_of,
 )
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.protocols import TRAIN_UNITS
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, Ranking, rank
+from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.scores import Metric
 
 SANITY = f"sanity columns, where every network reaches {CEILING:g}"
@@ -24,9 +27,10 @@ SANITY = f"sanity columns, where every network reaches {CEILING:g}"
 
 @dataclass(frozen=True)
 class Grid:
-    """All scores of a table: ``scores[i][j][k]`` of row i, column j, metric k (the main first).
+    """All scores of a table: ``scores[i][j][k]`` of row i, column j, metric k.
 
-    ``without`` are the columns that no row has or can have a score in: why, and their labels.
+    ``rankings[j][k]`` marks the rows; ``shown[j]`` are the metrics of column j that some row has
+    or can have a score of. ``without`` are the others: why, and their labels.
     """
 
     task: str
@@ -34,8 +38,15 @@ class Grid:
     columns: list[DataColumn]
     metrics: tuple[Metric, ...]
     scores: list[list[list[Score]]]
-    rankings: list[Ranking]
+    rankings: list[list[Ranking]]
+    shown: list[tuple[int, ...]]
     without: dict[str, list[str]]
+
+    @property
+    def ranked(self) -> list[int]:
+        """The metrics that rank, the first of them the columns; companions say nothing alone."""
+        companions = task_of(self.task).companions
+        return [k for k, metric in enumerate(self.metrics) if metric.name not in companions]
 
     def of(self, kept: Sequence[int]) -> Grid:
         """The columns `kept` alone; what none of them has is said with the first."""
@@ -44,6 +55,7 @@ class Grid:
             columns=[self.columns[j] for j in kept],
             scores=[[by_column[j] for j in kept] for by_column in self.scores],
             rankings=[self.rankings[j] for j in kept],
+            shown=[self.shown[j] for j in kept],
         )
 
     def sections(self) -> list[tuple[str, Grid]]:
@@ -54,61 +66,93 @@ class Grid:
         unless all are.
         """
         of: dict[str, list[int]] = {"": []}
-        for j, (column, ranking) in enumerate(zip(self.columns, self.rankings, strict=True)):
-            of.setdefault(SANITY if ranking.at_ceiling else column.protocol, []).append(j)
+        for j, (column, rankings) in enumerate(zip(self.columns, self.rankings, strict=True)):
+            is_curve = column.protocol == TRAIN_UNITS  # stays whole if it ends at the ceiling
+            at_ceiling = any(rankings[k].at_ceiling for k in self.ranked[:1])
+            is_sanity = at_ceiling and not is_curve
+            of.setdefault(SANITY if is_sanity else column.protocol, []).append(j)
         of = {name: of[name] for name in sorted(of, key=lambda name: (name == SANITY, name != ""))}
         found = [(name, self.of(kept)) for name, kept in of.items() if kept]
         return found or [("", self.of([]))]
 
 
-def grid_of(plan: TablePlan, results: Results, task: str, origin: str) -> Grid:
+def grid_of(plan: TablePlan, results: Results, table: AskedTable) -> Grid:
     """The scores and marks of one table."""
-    columns, rows = columns_of(plan, results, task, origin), rows_of(plan, results, task)
-    metrics, book = metrics_of(task), ScoreBook(plan, results)
-    scores = [[_scores(book, row, column, task) for column in columns] for row in rows]
-    networks = [row.group == "model" for row in rows]
-    rankings = []
-    for j in range(len(columns)):
-        summaries = [by_column[j][0].summary for by_column in scores]
-        rankings.append(
-            rank(
-                [None if s is None else s.mean for s in summaries],
-                networks,
-                higher_is_better=metrics[0].higher_is_better,
-                digits=metrics[0].digits,
-            )
+    own, task = plan.of(table), table.task
+    columns, rows = columns_of(own, results, task), rows_of(own, results, task)
+    metrics, book = metrics_of(task, table.metrics), ScoreBook(own, results)
+    scores = [[_scores(book, row, column, task, metrics) for column in columns] for row in rows]
+    all_shown = [tuple(range(len(metrics)))] * len(columns)
+    grid = Grid(task, rows, columns, metrics, scores, [], all_shown, {})
+    return _without_empty(replace(grid, rankings=[_rankings(grid, j) for j in range(len(columns))]))
+
+
+def _rankings(grid: Grid, j: int) -> list[Ranking]:
+    """The marks of a column by each metric; none where the first that ranks is at the ceiling."""
+    networks = [row.group == "model" for row in grid.rows]
+    found = [Ranking([""] * len(networks)) for _ in grid.metrics]
+    for k in grid.ranked:
+        summaries = [by_column[j][k].summary for by_column in grid.scores]
+        found[k] = rank(
+            [None if s is None else s.mean for s in summaries],
+            networks,
+            higher_is_better=grid.metrics[k].higher_is_better,
+            digits=grid.metrics[k].digits,
         )
-    grid = Grid(task, rows, columns, metrics, scores, rankings, {})
-    return _without_empty(grid)
+        if k == grid.ranked[0] and found[k].at_ceiling:
+            break
+    return found
 
 
 def _without_empty(grid: Grid) -> Grid:
-    """The columns where some row has a score, or a cell that was not run could give it one."""
-    kept: list[int] = []
+    """What some row has a score in, or a cell that was not run could give it one.
+
+    A column goes with all metrics that rank, companions go together.
+    """
+    kept: dict[int, tuple[int, ...]] = {}
     without: dict[str, list[str]] = {}
+    every = set(range(len(grid.metrics)))
+    needed, companions = set(grid.ranked) or every, every - set(grid.ranked)
     for j, column in enumerate(grid.columns):
-        places = [by_column[j][0] for by_column in grid.scores]
-        if places and all(place.settled and place.stand_in is None for place in places):
-            why = "; ".join(dict.fromkeys(place.note for place in places))
-            without.setdefault(why, []).append(column.label)
-        else:
-            kept.append(j)
-    return replace(grid.of(kept), without=without)
+        lacking = {k: why for k in every if (why := _why_empty(grid, j, k))}
+        if needed <= set(lacking):
+            without.setdefault(lacking[min(needed)], []).append(column.label)
+            continue
+        if not companions <= set(lacking):
+            lacking = {k: why for k, why in lacking.items() if k not in companions}
+        for k, why in lacking.items():
+            without.setdefault(why, []).append(f"{column.label}, {grid.metrics[k].label}")
+        kept[j] = tuple(k for k in grid.shown[j] if k not in lacking)
+    return replace(grid.of(list(kept)), shown=list(kept.values()), without=without)
 
 
-def _scores(book: ScoreBook, row: DataRow, column: DataColumn, task: str) -> list[Score]:
+def _why_empty(grid: Grid, j: int, k: int) -> str:
+    """Why no row has or can have a score of metric k in column j; "" where one can."""
+    places = [by_column[j][k] for by_column in grid.scores]
+    if not places or not all(place.settled and place.stand_in is None for place in places):
+        return ""
+    return "; ".join(dict.fromkeys(place.note for place in places))
+
+
+def _scores(
+    book: ScoreBook, row: DataRow, column: DataColumn, task: str, metrics: Sequence[Metric]
+) -> list[Score]:
     """One place of the table, a score a metric; a main metric that is undefined has a stand-in."""
-    main, *companions = (book.score(row, column, task, m.name) for m in metrics_of(task))
+    scores = [book.score(row, column, task, metric.name) for metric in metrics]
     found = stand_in_of(task)
-    if main.summary is None and found is not None:
-        metric, short = found
+    if found is None or found[0] in metrics:
+        return scores
+    metric, short = found
+    for k, main in enumerate(scores):
+        if metrics[k].name != task_of(task).main or main.summary is not None:
+            continue
         stand_in = book.score(row, column, task, metric.name).summary
         if stand_in is not None:
             note = f"{main.note}; in its place the {metric.label} ({short})"
             tested = _tested_classes(book.results, column)
             note += f", here the recall of {tested[0]}" if len(tested) == 1 else ""
-            main = replace(main, note=f"{note}; not ranked", stand_in=stand_in)
-    return [main, *companions]
+            scores[k] = replace(main, note=f"{note}; not ranked", stand_in=stand_in)
+    return scores
 
 
 def _tested_classes(results: Results, column: DataColumn) -> list[str]:

@@ -19,6 +19,7 @@ _LINES = 42  # of a float: a page of an article holds some 50, with rules, capti
 _ROWS = _LINES - 8  # of a panel without its heading
 _GAP_PT = 4.0  # \tabcolsep
 _HEADING = 16  # characters of a heading in one line
+_NEGATIVE = re.compile(r"(?<![\d-])-(?=\d)")
 
 _TEX = {
     "\\": r"\textbackslash{}",
@@ -51,9 +52,8 @@ def tex(text: str) -> str:
 
 def to_latex(paper: Paper) -> str:
     """A float or more for each table, over both columns of a page that has two."""
-    label = f"tab:{paper.name.replace('_', '-')}"
     return "\n".join(
-        "\n".join(_floats(table, label + f"-{i}" * (i > 1)))
+        "\n".join(_floats(table, paper.label + f"-{i}" * (i > 1)))
         for i, table in enumerate(paper.tables, start=1)
     )
 
@@ -141,7 +141,8 @@ def _across(column: Column, text: str) -> str:
 def _rules(columns: tuple[Column, ...]) -> str:
     rules, at = [], 2
     for column in columns:
-        rules.append(rf"\cmidrule(lr){{{at}-{at + len(column.subs) - 1}}}")
+        if len(column.subs) > 1:
+            rules.append(rf"\cmidrule(lr){{{at}-{at + len(column.subs) - 1}}}")
         at += len(column.subs)
     return "".join(rules)
 
@@ -159,7 +160,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _minus(text: str) -> str:
-    return re.sub(r"(?<![\d-])-(?=\d)", "$-$", text)
+    return _NEGATIVE.sub("$-$", text)
 
 
 def _entry(entry: Entry) -> str:
@@ -191,6 +192,6 @@ def _fits(panel: Table) -> bool:
 
 
 def _entry_width(entry: Entry) -> float:
-    text = width_pt(entry.text, SMALL, bold=entry.mark == "best")
+    text, span = (_NEGATIVE.sub("−", part) for part in (entry.text, entry.span))  # of that width
     letter = width_pt(entry.letter, SCRIPT)
-    return max(text + letter, width_pt(entry.span, SCRIPT))
+    return max(width_pt(text, SMALL, bold=entry.mark == "best") + letter, width_pt(span, SCRIPT))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -12,7 +12,12 @@ from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.cells import rotation_of
 from workflow_src.predictions import MODEL_ROW
 from workflow_src.tables.plan import ModelEntry, TablePlan
-from workflow_src.tables.protocols import heading, protocol_of, strength_in_words
+from workflow_src.tables.protocols import (
+    heading,
+    label_with_units,
+    protocol_of,
+    strength_in_words,
+)
 from workflow_src.tables.results import Results
 from workflow_src.tasks.registry import label_of, task_of
 from workflow_src.tasks.scores import Metric
@@ -59,10 +64,18 @@ class DataRow:
     row: str
 
 
-def metrics_of(task: str) -> tuple[Metric, ...]:
-    """The main metric of a task, then those that must stand beside it."""
+def metrics_of(task: str, asked: Sequence[str] = ()) -> tuple[Metric, ...]:
+    """The metrics of a table: those `asked` for, else the main one and what must stand beside it.
+
+    Of companions, which say nothing alone, the others stand behind the first that is asked for.
+    """
     spec = task_of(task)
-    return tuple(spec.metric(name) for name in (spec.main, *spec.companions))
+    names = list(asked or (spec.main, *spec.companions))
+    named = [i for i, name in enumerate(names) if name in spec.companions]
+    if named:
+        behind = named[0] + 1
+        names[behind:behind] = [name for name in spec.companions if name not in names]
+    return tuple(map(spec.metric, names))
 
 
 def stand_in_of(task: str) -> tuple[Metric, str] | None:
@@ -74,26 +87,25 @@ def stand_in_of(task: str) -> tuple[Metric, str] | None:
 # ------------------------------------------------------------------------------- columns
 
 
-def columns_of(plan: TablePlan, results: Results, task: str, origin: str) -> list[DataColumn]:
-    """A column a dataset of `origin`.
+def columns_of(plan: TablePlan, results: Results, task: str) -> list[DataColumn]:
+    """A column a dataset.
 
     Rotations of unlike strength stand apart, never averaged; so do those that hold out a rig,
     since another rig is another problem and not one more draw of the same. Draws of shots from one
-    held-out rig are averaged.
+    held-out rig are averaged, and so are draws of one number of training units.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[tuple[str, str], list[str]] = {}
     for name, entry in plan.datasets.items():
-        if entry.origin == origin:
-            groups.setdefault(rotation_of(name)[0], []).append(name)
-    labels = Counter(plan.datasets[names[0]].label for names in groups.values())
+        groups.setdefault((rotation_of(name)[0], entry.train_units), []).append(name)
+    labels = Counter(label_with_units(plan.datasets[names[0]]) for names in groups.values())
     columns = []
-    for base, names in groups.items():
-        label = plan.datasets[names[0]].label
+    for (base, _), names in groups.items():
+        label = label_with_units(plan.datasets[names[0]])
         label = f"{label} ({base})" if labels[label] > 1 else label
         known = {results.splits[name].strength for name in names if name in results.splits}
-        if len(known) > 1 or known == {"rig"}:
+        if len(known) > 1:
             columns += [
-                _column(plan, results, task, f"{label}, {_part_of(name, results)}", [name])
+                _column(plan, results, task, label + _part_of(name, results), [name])
                 for name in names
             ]
         else:
@@ -112,18 +124,22 @@ def _by_rig(names: list[str], results: Results) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for name in names:
         split = results.splits.get(name)
-        rigs = split.test_rigs if split is not None and split.declared == "rig" else None
-        tested_on = "" if rigs is None else f", test on {' and '.join(rigs)}"
+        tested_on = _held_out(split)
+        if not tested_on and split is not None and split.declared == "rig" and split.test_rigs:
+            tested_on = f", test on {' and '.join(split.test_rigs)}"
         found.setdefault(tested_on, []).append(name)
-    return found if len(found) > 1 else {"": names}
+    return found if len(found) > 1 or _held_out(results.splits.get(names[0])) else {"": names}
+
+
+def _held_out(split: SplitSummary | None) -> str:
+    if split is None or split.strength != "rig" or split.test_rigs is None:
+        return ""
+    return f", {' and '.join(split.test_rigs)} held out"
 
 
 def _part_of(dataset: str, results: Results) -> str:
     """A rotation in words: the rigs held out, where it holds out whole rigs, or its number."""
-    split = results.splits.get(dataset)
-    if split is not None and split.strength == "rig" and split.test_rigs is not None:
-        return f"{' and '.join(split.test_rigs)} held out"
-    return f"fold {rotation_of(dataset)[1]}"
+    return _held_out(results.splits.get(dataset)) or f", fold {rotation_of(dataset)[1]}"
 
 
 def _column(

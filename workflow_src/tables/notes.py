@@ -10,9 +10,11 @@ from workflow_src.tables.grid import Grid
 from workflow_src.tables.layout import DataColumn
 from workflow_src.tables.phm2012 import phm2012_notes
 from workflow_src.tables.plan import TablePlan
+from workflow_src.tables.protocols import DRAWN, NOTES
 from workflow_src.tables.results import Results
 from workflow_src.tables.statistics import CEILING, MIN_SEEDS, beats_trivial
 from workflow_src.tasks.registry import label_of, task_of
+from workflow_src.tasks.scores import Metric
 
 _STRENGTHS = {
     "rig": "rig: the test part holds rigs that training never saw",
@@ -37,6 +39,8 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -
     notes = [_reading(grid)] if grid.columns else []
     if is_first and grid.columns and task_of(grid.task).note:
         notes.append(task_of(grid.task).note)
+    protocols = dict.fromkeys(column.protocol for column in grid.columns)
+    notes += [NOTES[protocol] for protocol in protocols if protocol in NOTES]
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
     notes += _against_trivial(grid)
@@ -81,22 +85,28 @@ def _of_other_code(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
 
 
 def _reading(grid: Grid) -> str:
-    metric = grid.metrics[0]
-    unit = f" [{metric.unit}]" if metric.unit else ""
-    direction = "higher" if metric.higher_is_better else "lower"
+    metrics = [grid.metrics[k] for k in grid.ranked] or list(grid.metrics)
     shown = [s.summary or s.stand_in for by_column in grid.scores for by in by_column for s in by]
     summaries = [summary for summary in shown if summary is not None]
-    text = f"{metric.label}{unit}, {direction} is better; mean "
+    text = f"{'; '.join(map(_direction, metrics))}; mean "
     text += "± standard deviation (ddof 1) " if any(s.sd is not None for s in summaries) else ""
     text += f"over {_seeds(grid)}"
     if any(summary.low is not None for summary in summaries):
         rotated = {c.label: str(len(c.datasets)) for c in grid.columns if len(c.datasets) > 1}
-        text += f"; in brackets the range over rotations ({_counts(rotated)})"
-    if any(mark for ranking in grid.rankings for mark in ranking.marks):
+        what = "draws" if grid.columns[0].protocol in DRAWN else "rotations"
+        text += f"; in brackets the range over {what} ({_counts(rotated)})"
+    if any(mark for rankings in grid.rankings for ranking in rankings for mark in ranking.marks):
         text += ". Best bold, second underlined, trivial rows included"
-        if metric.higher_is_better:
+        if any(metric.higher_is_better for metric in metrics):
+            mixed = not all(metric.higher_is_better for metric in metrics)
             text += f"; scores from {CEILING:g} on count as equal"
+            text += " where higher is better" * mixed
     return text[0].upper() + text[1:] + "."
+
+
+def _direction(metric: Metric) -> str:
+    unit = f" [{metric.unit}]" if metric.unit else ""
+    return f"{metric.label}{unit}, {'higher' if metric.higher_is_better else 'lower'} is better"
 
 
 def _seeds(grid: Grid) -> str:
@@ -191,22 +201,29 @@ def single_units(split: SplitSummary) -> list[str]:
 
 
 def _against_trivial(grid: Grid) -> list[str]:
-    """Where a model is not shown to beat the trivial rows, and where nothing can be said."""
+    """Where a model is not shown to beat the trivial rows, and where nothing can be said.
+
+    That is by the first metric that ranks.
+    """
+    if not grid.ranked:
+        return []
+    main = grid.ranked[0]
+    metric = grid.metrics[main]
     beaten, undefined = 0, False
     unbeaten: dict[str, list[str]] = {}
     unsaid: dict[str, list[str]] = {}
     trivial = [i for i, row in enumerate(grid.rows) if row.group == "trivial"]
     for i, row in enumerate(grid.rows):
         for j, column in enumerate(grid.columns):
-            summary = grid.scores[i][j][0].summary
+            summary = grid.scores[i][j][main].summary
             undefined |= row.group == "model" and summary is None
             if row.group != "model" or summary is None:
                 continue
-            others = [grid.scores[t][j][0].summary for t in trivial]
+            others = [grid.scores[t][j][main].summary for t in trivial]
             beats = beats_trivial(
                 summary.seeds,
                 [other.seeds for other in others if other is not None],
-                higher_is_better=grid.metrics[0].higher_is_better,
+                higher_is_better=metric.higher_is_better,
             )
             if beats is None:
                 unsaid.setdefault(row.label, []).append(column.label)
@@ -215,11 +232,12 @@ def _against_trivial(grid: Grid) -> list[str]:
             else:
                 unbeaten.setdefault(row.label, []).append(column.label)
     rule = "the best trivial row by more than two standard errors"
+    rule += f" in {metric.label}" * (len(grid.ranked) > 1)
     notes = []
     if unbeaten:
         notes.append(f"Does not beat {rule}: {_places(grid, unbeaten)}.")
     if beaten and not unbeaten and not unsaid:
-        where = f" wherever the table gives its {grid.metrics[0].label}" if undefined else ""
+        where = f" wherever the table gives its {metric.label}" if undefined else ""
         notes.append(f"Every model beats {rule}{where}.")
     if unsaid:
         places = "" if not beaten and not unbeaten else f": {_places(grid, unsaid)}"

@@ -1,4 +1,4 @@
-"""The paper's tables: a file per task and origin, a row per model, a column per dataset."""
+"""The paper's tables: a row per model, a column per dataset."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import pandas as pd
 
 from workflow_src.cells import Cell
 from workflow_src.files import write_text
+from workflow_src.tables.asked import AskedTable
+from workflow_src.tables.average_columns import average_records, with_averages
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.grid import Grid, grid_of
 from workflow_src.tables.html import to_html
@@ -22,11 +24,11 @@ from workflow_src.tables.plan import (
     TablePlan,
     table_files,
     table_folder,
-    table_name,
 )
 from workflow_src.tables.results import Record, Results, read_results
 from workflow_src.tables.statistics import Summary
-from workflow_src.tables.table import Column, Entry, Paper, Row, Table
+from workflow_src.tables.table import Column, Entry, Paper, Row, Table, letter, number
+from workflow_src.tables.uncertainty import statistics_paper
 from workflow_src.tasks.registry import task_of
 from workflow_src.tasks.scores import Metric
 
@@ -53,34 +55,44 @@ def write_tables(
     read = TablePlan.from_json(plan)
     results = read_results(read.cells, read.study, partial=partial, identity_of=identity_of)
     folder = table_folder(read.study, partial)
-    for paper in [*main_tables(read, results), cost_table(read, results), rules_table(read)]:
+    statistics = [statistics_paper(read, results, origin) for origin in read.origins()]
+    costs = [cost_table(read, results), rules_table(read)]
+    for paper in [*main_tables(read, results), *statistics, *costs]:
         for ending in FORMATS:
             write_text(folder / f"{paper.name}.{ending}", RENDER[ending](paper))
     return table_files(read, partial)
 
 
 def main_tables(plan: TablePlan, results: Results) -> list[Paper]:
-    """The tables of each task: of real rigs, then of simulated ones, never both in one file."""
-    return [
-        task_tables(plan, results, task, origin)
-        for task in plan.tasks()
-        for origin in plan.origins()
+    """The files of tables that the study writes, without those of its cost."""
+    return [task_tables(plan, results, table) for table in plan.tables()]
+
+
+def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
+    """The tables of one file: of one task, on real or on simulated rigs, never on both."""
+    grid = grid_of(plan, results, table)
+    title = table.caption or f"{task_of(table.task).title}, {_metrics_in_words(grid)}"
+    title += " (simulated rigs)" if plan.is_simulated(table) else ""
+    sections = grid.sections()
+    tables = [
+        _table(title + f": {section}" * (section != ""), part, plan, results, is_first=i == 0)
+        for i, (section, part) in enumerate(sections)
     ]
-
-
-def task_tables(plan: TablePlan, results: Results, task: str, origin: str) -> Paper:
-    """The tables of `task` on the rigs of `origin` (real or simulated)."""
-    grid = grid_of(plan, results, task, origin)
-    title = f"{task_of(task).title}, {grid.metrics[0].label}"
-    title += " (simulated rigs)" if origin == "simulated" else ""
+    records = list(_records(grid))
+    if sections[0][0] == "":  # protocols and sanity columns are not averaged
+        tables[0] = with_averages(tables[0], sections[0][1], plan)
+        records += average_records(sections[0][1])
     return Paper(
-        name=table_name(task, origin),
-        tables=tuple(
-            _table(title + f": {section}" * (section != ""), part, plan, results, is_first=i == 0)
-            for i, (section, part) in enumerate(grid.sections())
-        ),
-        data=_data(grid),
+        name=table.name,
+        label=table.tex_label,
+        tables=tuple(tables),
+        data=pd.DataFrame(records, columns=list(DATA_COLUMNS)),
     )
+
+
+def _metrics_in_words(grid: Grid) -> str:
+    shown = grid.ranked or range(len(grid.metrics))
+    return ", ".join(grid.metrics[k].label for k in shown)
 
 
 def _table(title: str, grid: Grid, plan: TablePlan, results: Results, *, is_first: bool) -> Table:
@@ -90,43 +102,43 @@ def _table(title: str, grid: Grid, plan: TablePlan, results: Results, *, is_firs
         tuple(row for row, data in zip(rows, grid.rows, strict=True) if data.group == group)
         for group in ("model", "trivial", "reference")
     )
-    subs = tuple(metric.label for metric in grid.metrics) if len(grid.metrics) > 1 else ("",)
     return Table(
         title=title,
-        columns=tuple(Column(column.label, column.beneath, subs) for column in grid.columns),
+        columns=tuple(_column(grid, j) for j in range(len(grid.columns))),
         blocks=blocks,
         notes=tuple(notes_of(plan, results, grid, is_first=is_first)),
         lettered=tuple((letter, text) for text, letter in letters.items()),
     )
 
 
+def _column(grid: Grid, j: int) -> Column:
+    several = len(grid.metrics) > 1
+    subs = tuple(grid.metrics[k].label if several else "" for k in grid.shown[j])
+    return Column(grid.columns[j].label, grid.columns[j].beneath, subs)
+
+
 def _row(grid: Grid, i: int, letters: dict[str, str]) -> Row:
     entries = []
     for j in range(len(grid.columns)):
-        for k, metric in enumerate(grid.metrics):
-            score = grid.scores[i][j][k]
-            letter = ""
-            if score.note:
-                letter = letters.setdefault(score.note, _letter(len(letters)))
-            if k > 0:  # one that only stands beside the main metric
-                text = number(score.summary.mean, metric.digits) if score.summary else score.lack
-                entries.append(Entry(text, letter=letter))
-                continue
-            classic = grid.rows[i].group != "model"
-            text = _text(score.summary, metric.digits, classic) if score.summary else score.lack
-            shown = score.summary
-            if score.stand_in is not None and (other := stand_in_of(grid.task)):
-                shown, short = score.stand_in, other[1]
-                text = f"{short} {_text(shown, other[0].digits, classic)}"
-            mark = grid.rankings[j].marks[i]
-            entries.append(Entry(text, mark, letter, _span(shown, metric.digits)))
+        for k in grid.shown[j]:
+            note = grid.scores[i][j][k].note
+            key = letters.setdefault(note, letter(len(letters))) if note else ""
+            entries.append(_entry(grid, i, j, k, key))
     return Row(grid.rows[i].label, tuple(entries))
 
 
-def _letter(i: int) -> str:
-    """a to z, then aa, ab, ..."""
-    first = _letter(i // 26 - 1) if i >= 26 else ""
-    return first + chr(ord("a") + i % 26)
+def _entry(grid: Grid, i: int, j: int, k: int, key: str) -> Entry:
+    score, metric = grid.scores[i][j][k], grid.metrics[k]
+    if k not in grid.ranked:  # one that only stands beside another
+        text = number(score.summary.mean, metric.digits) if score.summary else score.lack
+        return Entry(text, letter=key)
+    classic = grid.rows[i].group != "model"
+    text = _text(score.summary, metric.digits, classic) if score.summary else score.lack
+    shown = score.summary
+    if score.stand_in is not None and (other := stand_in_of(grid.task)):
+        shown, short = score.stand_in, other[1]
+        text = f"{short} {_text(shown, other[0].digits, classic)}"
+    return Entry(text, grid.rankings[j][k].marks[i], key, _span(shown, metric.digits))
 
 
 def _text(summary: Summary, digits: int, classic: bool) -> str:
@@ -145,20 +157,11 @@ def _span(summary: Summary | None, digits: int) -> str:
     return f"[{number(summary.low, digits)}, {number(summary.high, digits)}]"
 
 
-def number(value: float, digits: int) -> str:
-    """`value` with `digits` after the point, without a negative zero."""
-    return f"{round(value, digits) + 0.0:.{digits}f}"
-
-
-def _data(grid: Grid) -> pd.DataFrame:
+def _records(grid: Grid) -> Iterator[Record]:
     """Unrounded, a row a place: ``row``, ``group``, ``label`` and ``datasets`` of the column,
     its ``strength`` and ``counted`` units in train/test, ``metric``, then ``mean``, ``sd``, ``n``
     (seeds), ``min`` and ``max`` (over rotations), ``mark`` and ``note``.
     """
-    return pd.DataFrame(list(_records(grid)), columns=list(DATA_COLUMNS))
-
-
-def _records(grid: Grid) -> Iterator[Record]:
     for i, row in enumerate(grid.rows):
         for j, column in enumerate(grid.columns):
             head = {
@@ -171,7 +174,7 @@ def _records(grid: Grid) -> Iterator[Record]:
             }
             for k, metric in enumerate(grid.metrics):
                 score = grid.scores[i][j][k]
-                mark = grid.rankings[j].marks[i] if k == 0 else ""
+                mark = grid.rankings[j][k].marks[i]
                 yield {**head, "mark": mark, "note": score.note, **_figures(metric, score.summary)}
                 if score.stand_in is not None and (other := stand_in_of(grid.task)):
                     yield {**head, "mark": "", "note": "", **_figures(other[0], score.stand_in)}

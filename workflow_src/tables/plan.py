@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from pydantic import TypeAdapter
 
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration
 from workflow_src.configuration.tasks import TASKS
+from workflow_src.tables.asked import COST_TABLES, STATISTICS, AskedTable, Known, asked_tables
 
 ORIGINS = ("real", "simulated")
 FORMATS = ("csv", "md", "html", "tex")
-COST_TABLES = ("cost", "cost_rules")
+_ASKED = TypeAdapter(tuple[AskedTable, ...])
 PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, or its values
 
 
@@ -37,7 +40,8 @@ class DatasetEntry:
     """A dataset's display label, its split in words, its rig and origin (real or simulated).
 
     ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise;
-    ``parts`` are the rigs that a union is made of, none for any other rig.
+    ``parts`` are the rigs that a union is made of, none for any other rig; ``train_units`` how many
+    training units of each class there are on a curve over their number, "" off it.
     """
 
     label: str
@@ -46,6 +50,7 @@ class DatasetEntry:
     origin: str
     noise_db: float | None = None
     parts: tuple[str, ...] = ()
+    train_units: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,19 +63,26 @@ class TaskSetEntry:
 
 @dataclass(frozen=True)
 class TablePlan:
-    """The cells of a study and how tables name them; rotations `name.foldN` are datasets here."""
+    """The cells of a study and how tables name them; rotations `name.foldN` are datasets here.
+
+    ``asked`` are the tables that `tables:` asks for, none for the default set.
+    """
 
     study: str
     cells: tuple[Cell, ...]
     models: dict[str, ModelEntry]
     datasets: dict[str, DatasetEntry]
     task_sets: dict[str, TaskSetEntry]
+    asked: tuple[AskedTable, ...] = ()
 
     @staticmethod
     def from_configuration(
         configuration: Configuration, cells: Sequence[Cell] | None = None
     ) -> TablePlan:
-        """The plan of `cells` (default: the run's grid); a label not set is the file's name."""
+        """The plan of `cells` (default: the run's grid); a label not set is the file's name.
+
+        Raises UserError for a name under `tables:` that is not one of these cells'.
+        """
         cells = paths.grid(configuration) if cells is None else cells
         used = {
             kind: {getattr(c, kind) for c in cells} for kind in ("dataset", "model", "task_set")
@@ -87,6 +99,7 @@ class TablePlan:
                     origin="simulated" if first.options.SIMULATED else "real",
                     noise_db=dataset.test_noise_db,
                     parts=parts,
+                    train_units=" ".join(map(str, dataset.split.train_units or ())),
                 )
         task_sets = {}
         for name, tasks in configuration.task_sets.items():
@@ -99,7 +112,11 @@ class TablePlan:
             for name, model in configuration.models.items()
             if name in used["model"]
         }
-        return TablePlan(configuration.run.study, tuple(cells), models, datasets, task_sets)
+        plan = TablePlan(configuration.run.study, tuple(cells), models, datasets, task_sets)
+        origins = {name: entry.origin for name, entry in datasets.items()}
+        known = Known(plan.tasks(), list(models), origins)
+        asked = asked_tables(configuration.run.tables, plan.default_tables(), known)
+        return replace(plan, asked=asked)
 
     def to_json(self) -> str:
         """The plan as one line of JSON (a rule's param).
@@ -111,7 +128,10 @@ class TablePlan:
         for cell in self.cells:
             sets = nested.setdefault(cell.dataset, {}).setdefault(cell.model, {})
             sets.setdefault(cell.task_set, []).append(cell.seed)
-        return json.dumps({**asdict(self), "cells": nested}, separators=(",", ":"))
+        values = {**asdict(self), "cells": nested}
+        if not self.asked:
+            del values["asked"]
+        return json.dumps(values, separators=(",", ":"))
 
     @staticmethod
     def from_json(source: PlanSource) -> TablePlan:
@@ -136,6 +156,7 @@ class TablePlan:
             task_sets={
                 k: TaskSetEntry(tuple(v["tasks"]), v["age"]) for k, v in values["task_sets"].items()
             },
+            asked=_ASKED.validate_python(values.get("asked", [])),
         )
 
     def tasks(self) -> list[str]:
@@ -145,6 +166,54 @@ class TablePlan:
     def origins(self) -> list[str]:
         """Which of real and simulated rigs the study has."""
         return [o for o in ORIGINS if any(d.origin == o for d in self.datasets.values())]
+
+    def default_tables(self) -> tuple[AskedTable, ...]:
+        """A file per task and origin: of real rigs, then of simulated ones."""
+        return tuple(
+            self.default_table(task, origin) for task in self.tasks() for origin in self.origins()
+        )
+
+    def default_table(self, task: str, origin: str) -> AskedTable:
+        """All models on all rigs of `origin`."""
+        bases = {paths.rotation_of(name)[0]: d.origin for name, d in self.datasets.items()}
+        return AskedTable(
+            name=table_name(task, origin),
+            task=task,
+            datasets=tuple(base for base, its in bases.items() if its == origin),
+            models=tuple(self.models),
+        )
+
+    def tables(self) -> tuple[AskedTable, ...]:
+        """The files of tables that the study writes, beside those of its cost."""
+        return self.asked or self.default_tables()
+
+    def is_simulated(self, table: AskedTable) -> bool:
+        """Whether its rigs, all of one origin, are simulated."""
+        return any(d.origin == "simulated" for d in self.of(table).datasets.values())
+
+    def of(self, table: AskedTable) -> TablePlan:
+        """The cells of `table`, datasets and models in its order; trivial rows are always there.
+
+        The label of a dataset of which it has some rotations alone says which.
+        """
+        chosen = {
+            name: paths.rotation_of(name)
+            for asked in table.datasets
+            for name in self.datasets
+            if asked in (name, paths.rotation_of(name)[0])
+        }
+        bases = [paths.rotation_of(name)[0] for name in self.datasets]
+        datasets = {}
+        for name, (base, _) in chosen.items():
+            entry, folds = self.datasets[name], [f for b, f in chosen.values() if b == base]
+            if len(folds) < bases.count(base):
+                label = f"{entry.label}, fold {', '.join(map(str, folds))}"
+                entry = replace(entry, label=label)
+            datasets[name] = entry
+        trivial = [name for name, model in self.models.items() if model.method == "trivial"]
+        models = {name: self.models[name] for name in (*table.models, *trivial)}
+        cells = tuple(c for c in self.cells if c.dataset in datasets and c.model in models)
+        return replace(self, cells=cells, models=models, datasets=datasets)
 
 
 def table_name(task: str, origin: str) -> str:
@@ -164,6 +233,7 @@ def results_file(study: str, partial: bool = False) -> Path:
 
 def table_files(plan: TablePlan, partial: bool = False) -> list[Path]:
     """Every file that `write_tables` writes, known from the plan alone."""
-    names = [table_name(task, origin) for task in plan.tasks() for origin in plan.origins()]
+    names = [table.name for table in plan.tables()]
+    names += [table_name(STATISTICS, origin) for origin in plan.origins()]
     folder = table_folder(plan.study, partial)
     return [folder / f"{name}.{ending}" for name in [*names, *COST_TABLES] for ending in FORMATS]

@@ -8,6 +8,19 @@ from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.data.leaky_windows import LEAKY
 from workflow_src.tables.plan import DatasetEntry
 
+FEW_SHOTS, TRAIN_UNITS = "few shots", "score over training units"
+DRAWN = (FEW_SHOTS, TRAIN_UNITS)  # protocols whose datasets are draws
+NOTES = {
+    TRAIN_UNITS: "Training holds so many units of each class as a heading says. Units are drawn; "
+    "a larger draw holds the smaller one. The test part is the same for all.",
+}
+
+
+def label_with_units(entry: DatasetEntry) -> str:
+    """A dataset's label; one on a curve over training units has their number."""
+    plural = "s" * (entry.train_units != "1")
+    return entry.label + f", {entry.train_units} unit{plural}" * (entry.train_units != "")
+
 
 def heading(label: str, splits: Sequence[SplitSummary]) -> str:
     """A column's label; one whose test windows share samples with training says so."""
@@ -25,7 +38,8 @@ def protocol_of(entries: Sequence[DatasetEntry], splits: Sequence[SplitSummary])
     found = {
         "leaky windows": any(split.leaky is not None for split in splits),
         "truncated runs": any(split.truncation is not None for split in splits),
-        "few shots": any(split.shots is not None for split in splits),
+        TRAIN_UNITS: any(entry.train_units for entry in entries),
+        FEW_SHOTS: any(split.shots is not None for split in splits),
         "noise in test": any(entry.noise_db is not None for entry in entries),
     }
     return next((words for words, is_so in found.items() if is_so), "")

@@ -43,6 +43,11 @@ class Row:
     label: str
     entries: tuple[Entry, ...]
 
+    @property
+    def lines(self) -> int:
+        """How many lines it takes where spans stand beneath scores."""
+        return 2 if any(entry.span for entry in self.entries) else 1
+
 
 @dataclass(frozen=True)
 class Table:
@@ -77,29 +82,31 @@ class Table:
                 start = end
 
     def cut(self, most: int) -> Iterator[Table]:
-        """The table in pieces of at most `most` rows, the rules between blocks kept."""
+        """The table in pieces of at most `most` lines, the rules between blocks kept."""
         held: list[tuple[Row, ...]] = []
+        room = most
         for block in self.blocks:
-            rest = block
-            while rest:
-                room = most - sum(map(len, held))
-                if room == 0:
-                    yield replace(self, blocks=tuple(held))
-                    held, room = [], most
-                held.append(rest[:room])
-                rest = rest[room:]
+            piece: list[Row] = []
+            for row in block:
+                if row.lines > room:
+                    yield replace(self, blocks=(*held, tuple(piece)))
+                    held, piece, room = [], [], most
+                piece.append(row)
+                room -= row.lines
+            held.append(tuple(piece))
         yield replace(self, blocks=tuple(held))
 
 
 @dataclass(frozen=True)
 class Paper:
-    """The tables of one file, in their order.
+    """The tables of one file, in their order, and what LaTeX refers to the first of them by.
 
     ``data`` holds the same numbers unrounded, for the CSV; its columns are documented where it is
     made.
     """
 
     name: str
+    label: str
     tables: tuple[Table, ...]
     data: pd.DataFrame = field(default_factory=pd.DataFrame)
 
@@ -113,3 +120,14 @@ def heading_lines(label: str, width: int) -> list[str]:
         else:
             lines.append(word)
     return lines
+
+
+def letter(i: int) -> str:
+    """That of note `i`: a to z, then aa, ab, ..."""
+    first = letter(i // 26 - 1) if i >= 26 else ""
+    return first + chr(ord("a") + i % 26)
+
+
+def number(value: float, digits: int) -> str:
+    """`value` with `digits` after the point, without a negative zero."""
+    return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -11,7 +11,7 @@ from workflow_src.artifacts.cell_metrics import Scores
 from workflow_src.configuration.task_options import Label
 from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.predictions import Predictions
-from workflow_src.tasks.scores import Metric
+from workflow_src.tasks.scores import Metric, OnCopies
 
 
 @dataclass(frozen=True)
@@ -23,6 +23,8 @@ class Task:
         metrics: all of them.
         score: from predictions and a row of the table to the metrics on the test part.
         main: the metric that ranks.
+        on_copies: from predictions and a row to the main metric on units drawn anew; None: no
+            intervals.
         companions: metrics that must stand beside it.
         stand_in: the metric that is shown where the main one is undefined, and its short name.
         columns: names of what is kept of a span, where that is several numbers.
@@ -36,6 +38,7 @@ class Task:
     metrics: tuple[Metric, ...]
     score: Callable[[Predictions, str], Scores]
     main: str
+    on_copies: Callable[[Predictions, str], OnCopies] | None = None
     companions: tuple[str, ...] = ()
     stand_in: tuple[str, str] | None = None
     columns: tuple[str, ...] = ()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -102,7 +102,7 @@ class Scored:
 
     spans: pd.DataFrame
     target: Floats
-    output: Floats
+    output: NDArray[Any]
     weights: Floats  # (n,), sum 1; all spans of a recording together weigh as much as another's
 
     def __len__(self) -> int:
@@ -110,17 +110,35 @@ class Scored:
 
     def where(self, keep: NDArray[np.bool_]) -> Scored:
         """The spans that `keep` (n,) marks, weighed anew."""
+        if keep.all():
+            return self  # no second copy of what may be large
         return _scored(self.spans[keep], self.target[keep], self.output[keep])
 
+    def copied(self, copies: Floats) -> Scored:
+        """The same spans where each counts (n,) times; all spans of a recording alike."""
+        weights = self.weights * copies
+        return replace(self, weights=weights / weights.sum())
 
-def labelled(predictions: Predictions, task: str, row: str, part: str) -> Scored:
+
+class OnCopies(NamedTuple):
+    """The labelled spans of the test part (n), and the main metric where each counts (n,) times."""
+
+    test: Scored
+    value: Callable[[Floats], float]
+
+
+def labelled(
+    predictions: Predictions, task: str, row: str, part: str, *, wide: bool = False
+) -> Scored:
     """The labelled spans of `part` as a table's `row` predicts them.
 
-    A task without targets gets NaN as target. Raises BadData where an output is not finite.
+    A task without targets gets NaN as target; output that is `wide` stays in single precision.
+    Raises BadData where an output is not finite.
     """
     content = predictions.tasks[task]
     keep = content.mask & (predictions.spans["part"] == part).to_numpy(np.bool_)
-    output = content.outputs[row][keep].astype(np.float64)
+    output: NDArray[Any] = content.outputs[row][keep]
+    output = output if wide else output.astype(np.float64)
     broken = ~np.isfinite(output).all(axis=tuple(range(1, output.ndim)))  # (n, ...) -> (n,)
     spans = predictions.spans[keep]
     if broken.any():
@@ -136,7 +154,7 @@ def labelled(predictions: Predictions, task: str, row: str, part: str) -> Scored
     return _scored(spans, content.target[keep], output)
 
 
-def _scored(spans: pd.DataFrame, target: Floats, output: Floats) -> Scored:
+def _scored(spans: pd.DataFrame, target: Floats, output: NDArray[Any]) -> Scored:
     return Scored(spans, target, output, recording_weights(spans))
 
 

@@ -23,11 +23,12 @@ from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
-from workflow_src.predictions import write_predictions
+from workflow_src.predictions import columns_of, write_predictions
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Measured, Shrank
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
+from workflow_src.tasks.registry import task_of
 from workflow_src.training.assembly import build_network
 from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
@@ -85,6 +86,7 @@ def _attempt(
     if ranks.first:
         remove_half_written(folder, cell_file.parent)
         move_aside_foreign(folder, whole, request.anew)
+        remove_outdated(folder / PREDICTIONS)
     ranks.wait()
     if not all((folder / name).exists() for name in OUTPUTS):
         with Watch(journal.append, accelerator=request.accelerator, index=ranks.rank) as watch:
@@ -254,6 +256,19 @@ def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:
         write_text(stamp, whole)
     if is_told:
         write_text(named, anew)
+
+
+def remove_outdated(predictions: Path) -> None:
+    """Remove a file that does not hold what is kept of a span now: the weights predict anew."""
+    if not predictions.exists():
+        return
+    try:
+        kept = columns_of(predictions).items()
+        outdated = any(task_of(task).columns != columns for task, columns in kept)
+    except (OSError, KeyError, ValueError):  # it is damaged
+        outdated = True
+    if outdated:
+        remove(predictions)
 
 
 def _is_lock(path: Path) -> bool:

@@ -11,6 +11,7 @@ from workflow_src.errors import UserError
 NO_VALIDATION = {"validation": {"strategy": "none"}}
 BY_UNIT = {"strategy": "unit", "rotation": {"folds": 9}, **NO_VALIDATION}
 BY_SPEED = {"strategy": "condition", "test": {"condition": ["fast"]}, **NO_VALIDATION}
+BY_HELD = {"strategy": "unit", "test": {"unit_id": ["normal0", "inner0", "b0"]}, **NO_VALIDATION}
 NAIVE = {"strategy": "naive_windows", "validation": {"strategy": "naive_windows"}}
 
 
@@ -109,6 +110,28 @@ def shots_draw(world: Any) -> None:
     assert len(drawn) > 1
 
 
+def train_units(world: Any) -> None:
+    assert names(world, {**BY_HELD, "train_units": [1, "all"]}) == [
+        f"alone.fold{i}" for i in range(6)
+    ]
+    for number in (1, 2):
+        split = {**BY_HELD, "train_units": [number], "draw": 0}
+        rows = made(world, split).rows
+        assert len(set(rows["unit_id"][rows["part"] == "train"])) == 3 * number
+
+
+def draws(world: Any) -> None:
+    assert len(names(world, {**BY_HELD, "train_units": [1, 2, "all"], "draws": 3})) == 7
+
+
+def draw(world: Any) -> None:
+    drawn = {
+        str(made(world, {**BY_HELD, "train_units": [1], "draw": i}).summary.train_units.drawn)
+        for i in range(5)
+    }
+    assert len(drawn) > 1
+
+
 def truncation(world: Any) -> None:
     (world.folder / "cut.csv").write_text("run_id,truncation_s,official_rul_s\nb1,250,50\n")
     split = {"strategy": "unit", "test": {"unit_id": ["b1"]}, **NO_VALIDATION}
@@ -128,6 +151,9 @@ def allow_leakage(world: Any) -> None:
 PROBES = {
     "Split.rotation": rotation,
     "Split.shots": shots,
+    "Split.train_units": train_units,
+    "Split.draws": draws,
+    "Split.draw": draw,
     "Split.truncation": truncation,
     "Split.allow_leakage": allow_leakage,
     "Rotation.folds": rotation_folds,

@@ -7,7 +7,7 @@ lies in the training conditions: nothing of the test part enters it.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
     Metrics,
+    OnCopies,
     Scored,
     UndefinedError,
     labelled,
@@ -37,6 +38,7 @@ class Detected:
 
     test: Scored
     validation: Scored
+    is_distance: bool  # whether the output ranks spans, but is no logit
 
     @cached_property
     def faulty(self) -> NDArray[np.bool_]:
@@ -59,6 +61,13 @@ class Detected:
         )
 
     @property
+    def away(self) -> Floats:
+        """(n,) logit of the kind that a span is not of; undefined where the output is no logit."""
+        if self.is_distance:
+            raise UndefinedError("the score is a distance, not a probability")
+        return np.where(self.faulty, -self.test.output, self.test.output)
+
+    @property
     def shares(self) -> tuple[float, float, float, float]:
         """Of the total weight: true alarms, false alarms, missed faults, rightly quiet spans."""
         recall, false_alarms = self.rates
@@ -74,7 +83,8 @@ def _detected(predictions: Predictions, row: str) -> Detected:
     faulty = test.target > 0.5
     if faulty.all() or not faulty.any():
         raise UndefinedError(f"all of test is {'faulty' if faulty[0] else 'healthy'}")
-    return Detected(test, labelled(predictions, _NAME, row, "val"))
+    is_distance = row in predictions.tasks[_NAME].distances
+    return Detected(test, labelled(predictions, _NAME, row, "val"), is_distance)
 
 
 METRICS = Metrics(_detected)
@@ -181,15 +191,13 @@ def equal_error_rate(of: Detected) -> float:
 @METRICS.add("log loss", higher_is_better=False, high=math.inf, unit="nat")
 def log_loss(of: Detected) -> float:
     """Mean of -log p of the kind that a span is of, with p the logistic function of its output."""
-    away = np.where(of.faulty, -of.test.output, of.test.output)
-    return float(of.test.weights @ np.logaddexp(0, away))
+    return float(of.test.weights @ np.logaddexp(0, of.away))
 
 
 @METRICS.add("Brier", higher_is_better=False, high=2)
 def brier(of: Detected) -> float:
     """Mean of the squared distance of p from the kind of a span, summed over both (Brier 1950)."""
-    away = np.where(of.faulty, -of.test.output, of.test.output)
-    wrong = np.exp(-np.logaddexp(0, -away))  # (n,) probability of the other kind
+    wrong = np.exp(-np.logaddexp(0, -of.away))  # (n,) probability of the other kind
     return float(2 * of.test.weights @ wrong**2)
 
 
@@ -231,12 +239,18 @@ def threshold(validation: Scored) -> float:
     return float(healthy.output[order][reached.argmax()])
 
 
+def _on_copies(predictions: Predictions, row: str) -> OnCopies:
+    of = _detected(predictions, row)
+    return OnCopies(of.test, lambda copies: auroc(replace(of, test=of.test.copied(copies))))
+
+
 score = METRICS.score
 SPEC = Task(
     title="Fault detection (supervised)",
     metrics=tuple(METRICS),
     score=score,
     main="auroc",
+    on_copies=_on_copies,
     # An area under the curve says nothing of the alarms that a threshold gives, nor of the misses.
     companions=("recall", "false_alarm_rate"),
     note="Supervised, a coarsening of the fault classes: a gain here is no evidence of its own "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,7 @@ from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
     Metrics,
+    OnCopies,
     Scored,
     UndefinedError,
     group_ids,
@@ -267,12 +268,26 @@ def calibration_error(
     return float(np.abs(np.bincount(which, gap, minlength=bins)).sum() / weights.sum())
 
 
+def _on_copies(predictions: Predictions, row: str) -> OnCopies:
+    of = _classified(predictions, row)
+    of.every_class()
+    predicted = of.test.output.argmax(1)  # (n,)
+
+    def value(copies: Floats) -> float:
+        weights = of.test.copied(copies).weights
+        confusion = confusion_matrix(of.target, predicted, weights, len(of.classes))
+        return macro_f1(replace(of, confusion=confusion))
+
+    return OnCopies(of.test, value)
+
+
 score = METRICS.score
 SPEC = Task(
     title="Classification",
     metrics=tuple(METRICS),
     score=score,
     main="macro_f1",
+    on_copies=_on_copies,
     # With a class absent from test no score over the classes exists, but the share that is right
     # does.
     stand_in=("accuracy", "acc"),

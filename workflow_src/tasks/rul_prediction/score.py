@@ -19,6 +19,7 @@ from workflow_src.tasks.rul_prediction.phm2012 import phm2012
 from workflow_src.tasks.scores import (
     Floats,
     Metrics,
+    OnCopies,
     Scored,
     UndefinedError,
     group_ids,
@@ -261,12 +262,21 @@ def _first_within(run: pd.DataFrame) -> float:
     return float(near.max()) if len(near) else 0.0
 
 
+def _on_copies(predictions: Predictions, row: str) -> OnCopies:
+    """The mean over runs, of which each is scored once."""
+    of = _lives(predictions, row)
+    each = np.array([_rms(run["error"]) for run in of.runs])  # (runs,)
+    first = np.unique(group_ids(of.test.spans, "run_id"), return_index=True)[1]  # (runs,)
+    return OnCopies(of.test, lambda copies: float(np.average(each, weights=copies[first])))
+
+
 score = METRICS.score
 SPEC = Task(
     title="Remaining useful life",
     metrics=tuple(METRICS),
     score=score,
     main="rmse",
+    on_copies=_on_copies,
     note="Fraction of life left; computed for each run, then averaged over runs.",
     trivial=("training mean", "clock", "clock per condition"),
     baseline="workflow_src.classic.trivial:MeanAndClock",

@@ -13,7 +13,7 @@ from workflow_src.tasks.meters import ForecastMeter
 from workflow_src.tasks.objective import HeadShape, Scale
 from workflow_src.tasks.objectives import ObjectiveFacts
 from workflow_src.tasks.signal_prediction.options import SignalKeys
-from workflow_src.tasks.signal_prediction.score import forecast_statistics
+from workflow_src.tasks.signal_prediction.span_statistics import forecast_statistics
 
 _NARROW = 8  # features a token keeps where all tokens are read
 
@@ -66,7 +66,7 @@ class SignalPrediction:
         return error.mean((1, 2))  # (B, H, C) -> (B,)
 
     def predict(self, output: Tensor, batch: Batch, scale: Scale) -> Tensor:
-        """(B, S) streaming statistics named by `score.STATISTICS`, on the CPU."""
+        """(B, S) streaming statistics named by `span_statistics.STATISTICS`, on the CPU."""
         deviation, mean = torch.std_mean(batch.window, dim=1, correction=0)  # (B, C) each
         statistics = forecast_statistics(
             scale.undo(output.float()).numpy(force=True),

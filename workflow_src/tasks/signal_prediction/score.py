@@ -2,95 +2,73 @@
 
 Errors are in units of the standard deviation of the window (input part), channel by channel, so
 that the mean squared error is the nMSE; forecasting the window's mean has a nMSE about 1.
-Predicted signals are too large to keep: `forecast_statistics` is what the predictions file holds.
+Predicted signals are too large to keep: of each span there is what `span_statistics` makes of it.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workflow_src.features.autoregression import REFERENCE, STEPS
+from workflow_src.features.fault_orders import REPEATING
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.registry import Task
 from workflow_src.tasks.scores import (
     Floats,
     Metrics,
+    OnCopies,
     Scored,
     UndefinedError,
     labelled,
     ratio,
 )
+from workflow_src.tasks.signal_prediction.span_statistics import GROUPS, QUANTILES, STATISTICS
 
 _NAME = "signal_prediction"
-GROUPS = {"step_1": (0, 1), "steps_2_8": (1, 8), "steps_9_32": (8, 32), "steps_33_end": (32, None)}
-STATISTICS = (
-    "steps",  # H
-    "channels",  # that move within the window; the others have no scale and are left out
-    *(f"squared_{group}" for group in GROUPS),  # sum of (forecast - truth)^2
-    *(f"mean_squared_{group}" for group in GROUPS),  # the same of the mean as forecast
-    "absolute",  # sum of |forecast - truth|
-    "last_absolute",  # the same of the last value as forecast
-    "truth",
-    "truth_squared",
-    "forecast",
-    "forecast_squared",
-    "product",
-)
 _SKILL_GROUPS = ("step_1", "steps_2_8", "steps_9_32")
 _CONSTANT = 1e-9  # a variance below this share of the mean square is rounding
-_STILL = 1e-6  # a deviation below this share of the mean is rounding of a constant
-
-
-def forecast_statistics(
-    forecast: NDArray[Any],
-    truth: NDArray[Any],
-    *,
-    mean: NDArray[Any],
-    deviation: NDArray[Any],
-    last: NDArray[Any],
-) -> NDArray[np.float32]:
-    """(n, S) sums over steps and channels, columns STATISTICS.
-
-    `forecast` and `truth` (n, H, C), `mean`, `deviation` and `last` value of the window (n, C),
-    all in the rig's unit.
-    """
-    moving = deviation > _STILL * np.abs(mean)  # (n, C)
-    gain = np.where(moving, 1 / np.where(moving, deviation.astype(np.float64), 1), 0)[:, None]
-    p, y = (gain * (signal - mean[:, None].astype(np.float64)) for signal in (forecast, truth))
-    held = gain * (last - mean.astype(np.float64))[:, None]  # (n, 1, C)
-    columns = {
-        "steps": np.full(len(y), y.shape[1]),
-        "channels": moving.sum(1),
-        "absolute": np.abs(p - y).sum((1, 2)),
-        "last_absolute": np.abs(held - y).sum((1, 2)),
-        "truth": y.sum((1, 2)),
-        "truth_squared": (y**2).sum((1, 2)),
-        "forecast": p.sum((1, 2)),
-        "forecast_squared": (p**2).sum((1, 2)),
-        "product": (p * y).sum((1, 2)),
-    }
-    for group, (start, stop) in GROUPS.items():
-        columns[f"squared_{group}"] = ((p - y)[:, start:stop] ** 2).sum((1, 2))
-        columns[f"mean_squared_{group}"] = (y[:, start:stop] ** 2).sum((1, 2))
-    return np.stack([columns[name] for name in STATISTICS], 1).astype(np.float32)
+_FEWEST_PERIODS = 4.0  # of each fault in a horizon whose envelope is looked at
 
 
 class Forecasts:
-    """Statistics of the test part: means over spans of what each has on average a value."""
+    """Statistics of the test part: means over spans of what each has on average a value.
 
-    def __init__(self, test: Scored) -> None:
-        self.weights = test.weights
-        self.columns: dict[str, Floats] = dict(zip(STATISTICS, test.output.T, strict=True))
-        self.steps = int(self.columns["steps"].min())
+    Attributes:
+        weights: (n,), sum 1, of the spans whose window moves.
+        steps: the fewest of a horizon.
+        reference: squared errors of AR(32) (n,), where they are known.
+        periods: the least number of each fault's in a horizon, where it is known.
+    """
+
+    def __init__(self, test: Scored, periods: Mapping[str, float]) -> None:
+        self.weights, self.periods = test.weights, periods
+        self._output = test.output  # (n, S), of which there may be millions
+        self.steps = int(self.column("steps").min())
+        known = REFERENCE in test.spans
+        self.reference = test.spans[REFERENCE].to_numpy(np.float64) if known else None
+
+    def column(self, name: str) -> Floats:
+        """A statistic of each span, (n,)."""
+        return self._output[:, STATISTICS.index(name)].astype(np.float64)
+
+    @property
+    def quantiles(self) -> NDArray[np.float32]:
+        """Of the absolute errors of each span, (n, Q)."""
+        first = STATISTICS.index("quantile_0")
+        return self._output[:, first : first + QUANTILES].astype(np.float32)
+
+    def total(self, name: str) -> float:
+        """Mean over spans of a statistic."""
+        return float(self.weights @ self.column(name))
 
     def __call__(self, name: str) -> float:
         """Mean of a statistic over spans, steps and channels."""
-        values = self.columns["steps"] * self.columns["channels"]
-        return float(self.weights @ (self.columns[name] / values))
+        values = self.column("steps") * self.column("channels")
+        return float(self.weights @ (self.column(name) / values))
 
     def per_value(self, kind: str, groups: tuple[str, ...], short: bool = False) -> float:
         """Mean of the sums `kind` over the steps of `groups`, which only `short` lets be cut."""
@@ -100,8 +78,13 @@ class Forecasts:
             if not short and self.steps < (stop or start + 1):
                 raise UndefinedError(f"the horizon has {self.steps} steps")
             steps += max(0, min(self.steps, stop or self.steps) - start)
-        total = np.sum([self.columns[f"{kind}_{group}"] for group in groups], 0)  # (n,)
-        return float(self.weights @ (total / (steps * self.columns["channels"])))
+        total = np.sum([self.column(f"{kind}_{group}") for group in groups], 0)  # (n,)
+        return float(self.weights @ (total / (steps * self.column("channels"))))
+
+    def require_steps(self, least: int) -> None:
+        """Undefined on a shorter horizon."""
+        if self.steps < least:
+            raise UndefinedError(f"the horizon has {self.steps} steps")
 
     def r2(self) -> float:
         """Share of the variance of all horizons that is explained."""
@@ -122,15 +105,20 @@ class Forecasts:
         return float(product / np.sqrt(truth * forecast))
 
 
-def _forecasts(predictions: Predictions, row: str) -> Forecasts:
+def _moving(predictions: Predictions, row: str) -> Scored:
     found = predictions.tasks[_NAME].columns
     if found != STATISTICS:
         raise ValueError(f"{_NAME} was written with the columns {found}, not {STATISTICS}")
-    test = labelled(predictions, _NAME, row, "test")
+    test = labelled(predictions, _NAME, row, "test", wide=True)
     test = test.where(test.output[:, STATISTICS.index("channels")] > 0)
     if not len(test):
         raise UndefinedError("no test span whose window moves")
-    return Forecasts(test)
+    return test
+
+
+def _forecasts(predictions: Predictions, row: str) -> Forecasts:
+    periods = predictions.facts.fault_periods_per_horizon or {}
+    return Forecasts(_moving(predictions, row), periods)
 
 
 METRICS = Metrics(_forecasts)
@@ -200,12 +188,113 @@ def _pearson(of: Forecasts) -> float:
     return of.pearson()
 
 
+@METRICS.add("MSE", higher_is_better=False, high=math.inf, unit="squared unit of the rig")
+def mse(of: Forecasts) -> float:
+    """Mean squared error in the rig's unit, over the channels that move."""
+    return of("squared_unit")
+
+
+@METRICS.add("median error", higher_is_better=False, high=math.inf, unit="sd")
+def median_absolute_error(of: Forecasts) -> float:
+    """Median absolute error in deviations of the window.
+
+    Of the quantiles of each span: it lies between the ranks 0.469 and 0.531 of all errors.
+    """
+    return weighted_median(of.quantiles, of.weights)
+
+
+@METRICS.add("maximum error", higher_is_better=False, high=math.inf, unit="sd")
+def max_error(of: Forecasts) -> float:
+    """Largest absolute error of all spans in deviations of the window."""
+    return float(of.column("maximum").max())
+
+
+@METRICS.add("sMAPE", higher_is_better=False, high=2)
+def smape(of: Forecasts) -> float:
+    """Mean of 2 |p - y| / (|p| + |y|) about the window's mean (Makridakis 1993); 0 where p = y."""
+    return of("smape")
+
+
+@METRICS.add("log-spectral distance", higher_is_better=False, high=math.inf, unit="dB")
+def log_spectral_distance(of: Forecasts) -> float:
+    """Root mean square over frequencies of the levels' difference (Gray & Markel 1976).
+
+    Mean over channels and spans. Levels below -60 dB of white noise with the window's deviation
+    count as that. Undefined on a horizon of one step.
+    """
+    of.require_steps(2)
+    return float(of.weights @ (of.column("log_spectral") / of.column("channels")))
+
+
+@METRICS.add("spectral convergence", higher_is_better=False, high=math.inf)
+def spectral_convergence(of: Forecasts) -> float:
+    """Norm of the difference of the moduli of the spectra over that of the truth's.
+
+    Sturmel & Daudet 2011; over all spans. Undefined on a horizon of one step.
+    """
+    of.require_steps(2)
+    equal = "the horizon equals the mean of the window"
+    return math.sqrt(ratio(of.total("spectral_error"), of.total("spectral_power"), equal))
+
+
+@METRICS.add("envelope correlation", higher_is_better=True, low=-1)
+def envelope_correlation(of: Forecasts) -> float:
+    """Correlation within the horizon of the moduli of the analytic signals, over all spans.
+
+    Undefined where the horizon may hold less than 4 periods of a fault.
+    """
+    periods = {name: count for name, count in of.periods.items() if name in REPEATING}
+    if not periods:
+        raise UndefinedError("how many fault periods the horizon spans is not known")
+    fault, fewest = min(periods.items(), key=lambda item: item[1])
+    if fewest < _FEWEST_PERIODS:
+        raise UndefinedError(f"horizon too short: {fewest:.2g} periods of {fault}, not 4")
+    spread = of.total("envelope_truth") * of.total("envelope_forecast")
+    least = _CONSTANT * of.total("truth_squared"), _CONSTANT * of.total("forecast_squared")
+    if of.total("envelope_truth") <= least[0] or of.total("envelope_forecast") <= least[1]:
+        raise UndefinedError("the envelopes of forecasts or horizons are constant")
+    return of.total("envelope_product") / math.sqrt(spread)
+
+
+@METRICS.add("skill against AR(32)", higher_is_better=True, low=-math.inf)
+def skill_ar(of: Forecasts) -> float:
+    """1 - MSE / MSE(AR(32) of the training windows) over the first 32 steps."""
+    error = of.per_value("squared", _SKILL_GROUPS)
+    if of.reference is None:
+        raise UndefinedError("the error of AR(32) on these spans is not known")
+    reference = of.weights @ (of.reference / (STEPS * of.column("channels")))
+    return 1 - ratio(error, float(reference), "AR(32) forecasts exactly")
+
+
+def weighted_median(values: NDArray[np.float32], weights: Floats) -> float:
+    """Smallest of `values` >= 0 (n, Q) below or at which half of the weight lies.
+
+    A row's weight (n,) is shared by its values. By bisection over the bits of a number, whose
+    order is that of numbers: no sorting, no copy.
+    """
+    low, high = -1, int(values.max().view(np.int32))
+    while high - low > 1:
+        middle = (low + high) // 2
+        below = (values.view(np.int32) <= middle).mean(1)  # (n,)
+        if weights @ below >= 0.5 - _CONSTANT:
+            high = middle
+        else:
+            low = middle
+    return float(np.int32(high).view(np.float32))
+
+
+def _on_copies(predictions: Predictions, row: str) -> OnCopies:
+    test = _moving(predictions, row)
+    return OnCopies(test, lambda copies: skill(Forecasts(test.copied(copies), {})))
+
+
 score = METRICS.score
 SPEC = Task(
     title="Signal prediction",
     metrics=tuple(METRICS),
     score=score,
     main="skill",
+    on_copies=_on_copies,
     columns=STATISTICS,
     note="Over the first 32 samples of the horizon; beyond them hardly anything beats the mean. "
     "results.csv holds the errors by step.",

@@ -9,6 +9,8 @@ from workflow_src.errors import UserError
 
 Floats = NDArray[np.float64]
 
+ORDER, STEPS = 32, 32  # of the reference that forecasts are compared with, and over which steps
+REFERENCE = "ar_squared"  # its squared errors over those steps, summed for each span
 _RIDGE = 1e-6  # of the variance: a pure tone has a singular autocovariance
 
 
@@ -86,3 +88,31 @@ def forecast(matrices: Floats, windows: NDArray[np.float32]) -> Floats:
     steps = np.einsum("chp,npc->nhc", matrices, normalised[:, -order:], optimize=True)
     result: Floats = steps * deviation[:, None] + mean[:, None]
     return result
+
+
+class ReferenceForecast:
+    """AR(ORDER), fitted on training windows, as what a forecast is compared with."""
+
+    def __init__(self) -> None:
+        self._model = Autoregression(ORDER)
+        self._matrices: Floats | None = None  # (C, STEPS, p), once all training windows are in
+
+    def learn(self, windows: NDArray[np.float32]) -> None:
+        """Take in training windows (n, L, C), where they are long enough."""
+        if windows.shape[1] > ORDER:
+            self._model.add(windows)
+
+    def errors(self, windows: NDArray[np.float32], horizons: NDArray[np.float32]) -> Floats | None:
+        """(n,) squared errors over STEPS, in deviations of windows (n, L, C), summed.
+
+        Channels that do not move are left out. None where windows or horizons (n, H, C) are short.
+        """
+        if windows.shape[1] <= ORDER or horizons.shape[1] < STEPS:
+            return None
+        if self._matrices is None:
+            self._matrices = self._model.forecaster(STEPS)
+        _, _, deviation = normalise(windows)  # (n, C)
+        error = forecast(self._matrices, windows) - horizons[:, :STEPS]  # (n, STEPS, C)
+        gain = np.divide(1.0, deviation, out=np.zeros_like(deviation), where=deviation > 0)
+        squares: Floats = ((error * gain[:, None]) ** 2).sum((1, 2))
+        return squares

@@ -1,0 +1,52 @@
+"""Ranks over rigs: Friedman's test, and Nemenyi's critical difference after it."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from workflow_src.tasks.scores import Floats
+
+MIN_RIGS = 6  # below, no rank test
+MIN_ROWS = 3
+ALPHA = 0.05
+
+
+class Ranks(NamedTuple):
+    """Of k rows on N rigs.
+
+    Attributes:
+        mean: (k,) of the ranks, 1 for the best of a rig; equal scores share theirs.
+        statistic, p: of Friedman's test; None where all rows tie on every rig.
+        critical_difference: mean ranks further apart differ (alpha 0.05).
+        pairwise: (k, k) p values of Nemenyi's test.
+    """
+
+    mean: Floats
+    statistic: float | None
+    p: float | None
+    critical_difference: float
+    pairwise: Floats
+
+
+def rank_test(scores: Floats, *, higher_is_better: bool) -> Ranks:
+    """Ranks of `scores` (k, N), from three rows on (Demsar 2006)."""
+    from scikit_posthocs import posthoc_nemenyi_friedman  # slow to import, seldom needed
+    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+
+    rows, rigs = scores.shape
+    ranks = rankdata(-scores if higher_is_better else scores, axis=0)  # (k, N)
+    statistic = p = None
+    if np.ptp(ranks, axis=0).any():
+        found = friedmanchisquare(*ranks)
+        statistic, p = float(found.statistic), float(found.pvalue)
+    quantile = float(studentized_range.ppf(1 - ALPHA, rows, math.inf)) / math.sqrt(2)
+    return Ranks(
+        mean=ranks.mean(1),
+        statistic=statistic,
+        p=p,
+        critical_difference=quantile * math.sqrt(rows * (rows + 1) / (6 * rigs)),
+        pairwise=np.asarray(posthoc_nemenyi_friedman(ranks.T), np.float64),
+    )
