@@ -23,9 +23,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from step import ADAMW, BACKBONES, Loop, build, draw, peak_bytes
+from step import Levers as StepLevers
 
-from benchmarks.step import ADAMW, BACKBONES, Loop, build, draw, peak_bytes
-from benchmarks.step import Levers as StepLevers
 from workflow_src.forecasting.trace import Levers, bound_memory, trace_step
 from workflow_src.limits import MB
 from workflow_src.tasks import TASKS

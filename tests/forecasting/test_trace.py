@@ -2,77 +2,91 @@
 
 from __future__ import annotations
 
-import os
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices
-
-from benchmarks.forecast import Case, forecast, measured
-from benchmarks.step import ADAMW, build, draw
 from workflow_src.forecasting.trace import Levers, StepTrace, bound_memory, trace_step
 from workflow_src.models.timesnet import TimesBlock
 from workflow_src.training.assembly import MultiTaskNetwork
 
+SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 CASES = {
-    "dlinear": Case("dlinear", "all", 1024, 1, 8, "fp32", False, True),
-    "patchtst": Case("patchtst", "faults", 1024, 2, 16, "bf16", False, True),
-    "fno": Case("fno", "all", 1024, 3, 3, "fp32", True, False),
-    "timesnet": Case("timesnet", "life", 1024, 2, 8, "fp32", False, True),
+    "dlinear": ("all", 1024, 1, 8, "fp32", False, True),
+    "patchtst": ("faults", 1024, 2, 16, "bf16", False, True),
+    "fno": ("all", 1024, 3, 3, "fp32", True, False),
+    "timesnet": ("life", 1024, 2, 8, "fp32", False, True),
 }
 
 
+@pytest.fixture(scope="module")
+def bench() -> Iterator[Any]:
+    """benchmarks/forecast.py, which imports its neighbour."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KINETO_LOG_LEVEL", "99")  # the profiler's notices
+        patch.syspath_prepend(str(SCRIPTS))
+        yield importlib.import_module("forecast")
+
+
 @pytest.mark.fast_cases("dlinear")
-@pytest.mark.parametrize("case", CASES.values(), ids=CASES)
-def test_it_is_within_two_percent_of_the_allocator(case: Case) -> None:
-    said, largest = forecast(case)
-    peak = measured(case, bounded=True)
+@pytest.mark.parametrize("backbone", CASES)
+def test_it_is_within_two_percent_of_the_allocator(bench: Any, backbone: str) -> None:
+    case = bench.Case(backbone, *CASES[backbone])
+    said, largest = bench.forecast(case)
+    peak = bench.measured(case, bounded=True)
     assert said == pytest.approx(peak, rel=0.02)
     assert said + largest >= peak
 
 
-def traced(size: int, *, checkpointing: bool = False, backbone: str = "patchtst") -> StepTrace:
+def traced(bench: Any, size: int, *, checkpointing: bool = False) -> StepTrace:
     def network() -> MultiTaskNetwork:
-        return build(backbone, 16, window=512, channels=2, patch_length=32, patch_count=16)
+        sizes = {"patch_length": 32, "patch_count": 16}
+        return bench.build("patchtst", 16, window=512, channels=2, **sizes)
 
-    training = ADAMW.model_copy(update={"batch_size": 32})
     return trace_step(
         network,
-        lambda count: draw(count, 16, 512, 2),
-        training,
+        lambda count: bench.draw(count, 16, 512, 2),
+        bench.ADAMW.model_copy(update={"batch_size": 32}),
         Levers(size, checkpointing),
     )
 
 
-def test_levers_take_less() -> None:
-    whole, small, recomputed = traced(32), traced(4), traced(32, checkpointing=True)
+def test_levers_take_less(bench: Any) -> None:
+    whole, small, recomputed = (
+        traced(bench, 32),
+        traced(bench, 4),
+        traced(bench, 32, checkpointing=True),
+    )
     assert small.peak < recomputed.peak < whole.peak
     assert whole.parameters == small.parameters == recomputed.parameters
 
 
-def test_what_a_micro_batch_adds_is_a_line_up_to_half_the_batch() -> None:
-    peaks = {size: traced(size).peak for size in (8, 12, 16, 32)}
+def test_what_a_micro_batch_adds_is_a_line_up_to_half_the_batch(bench: Any) -> None:
+    peaks = {size: traced(bench, size).peak for size in (8, 12, 16, 32)}
     assert peaks[16] - peaks[12] == pytest.approx(peaks[12] - peaks[8], rel=0.01)
     # While a second part is computed, the gradients of the first are there.
     assert peaks[32] - peaks[16] < 4 * (peaks[16] - peaks[12])
 
 
-def test_phases_and_components_are_told() -> None:
-    found = traced(8)
+def test_phases_and_components_are_told(bench: Any) -> None:
+    found = traced(bench, 8)
     assert max(found.peaks.values()) == found.peak
     assert {phase.phase for phase in found.peaks} == {"forward", "backward", "optimizer", "data"}
     components = {phase.component for phase in found.peaks}
     assert {"trunk", "head:classification", "optimizer"} <= components
 
 
-def test_nothing_is_allocated_and_the_generator_is_left_alone() -> None:
+def test_nothing_is_allocated_and_the_generator_is_left_alone(bench: Any) -> None:
     state = torch.get_rng_state()
     with torch.random.fork_rng():
-        huge = ADAMW.model_copy(update={"batch_size": 100_000})
+        huge = bench.ADAMW.model_copy(update={"batch_size": 100_000})
         found = trace_step(
-            lambda: build("dlinear", 16, window=4096, channels=6),
-            lambda count: draw(count, 16, 4096, 6),
+            lambda: bench.build("dlinear", 16, window=4096, channels=6),
+            lambda count: bench.draw(count, 16, 4096, 6),
             huge,
             Levers(50_000),
         )
@@ -80,10 +94,12 @@ def test_nothing_is_allocated_and_the_generator_is_left_alone() -> None:
     assert torch.equal(torch.get_rng_state(), state)
 
 
-def test_no_values_of_a_batch_take_more_than_the_bound() -> None:
+def test_no_values_of_a_batch_take_more_than_the_bound(bench: Any) -> None:
     """TimesNet's periods: those of noise against those that the trace assumes."""
     tokens, samples = 16, 64
-    network = build("timesnet", 16, window=512, channels=1, patch_length=32, patch_count=tokens)
+    network = bench.build(
+        "timesnet", 16, window=512, channels=1, patch_length=32, patch_count=tokens
+    )
     blocks = [module for module in network.modules() if isinstance(module, TimesBlock)]
     periods = tokens // torch.randint(1, tokens // 2 + 1, (samples, blocks[0].top_k))
 
