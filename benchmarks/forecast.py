@@ -141,6 +141,8 @@ def show(rows: list[dict[str, Any]]) -> None:
     print(f"{'':<10}{'cases':>6}{'mean error':>12}{'worst':>9}{'too low':>9}{'with margin':>13}")
     groups = {name: [r for r in rows if r["backbone"] == name] for name in BACKBONES}
     for name, group in {**groups, "all": rows}.items():
+        if not group:
+            continue
         errors = [abs(r["error_percent"]) for r in group]
         low = sum(r["error_percent"] < 0 or r["noise_mb"] > r["forecast_mb"] for r in group)
         missed = sum(not r["covered"] for r in group)
