@@ -34,8 +34,10 @@ def workspace(operator: Any, arguments: Sequence[Any]) -> int:
     described = tuple(
         _shape(each) if isinstance(each, Tensor) else _hashable(each) for each in arguments
     )
+    if samples <= _MORE:
+        return _taken(operator, described, batched, samples)
     few, more = (_taken(operator, described, batched, count) for count in (_FEW, _MORE))
-    return few + max(0, more - few) * max(0, samples - _FEW) // (_MORE - _FEW)
+    return few + max(0, more - few) * (samples - _FEW) // (_MORE - _FEW)
 
 
 def _shape(tensor: Tensor) -> Shape:

@@ -153,15 +153,31 @@ class TimesBlock(nn.Module):
         return out
 
     def bound_memory(self, tokens: int) -> None:
-        """Compute as for samples that all have the k periods that pad `tokens` tokens most.
+        """Compute as for samples whose periods take most memory, whatever a batch holds.
 
-        No batch takes more memory, and nothing depends on the values of a batch any more.
+        All samples have the k - 1 periods that pad `tokens` tokens most; and last, so that all
+        else is there in its backward pass, the one with most patches beneath the kernel. Each other
+        period has one sample, while there are samples: half precision keeps a kernel per period.
         """
-        padded = {tokens // f: -(-tokens // (tokens // f)) for f in range(1, tokens // 2 + 1)}
-        worst = sorted(padded, key=lambda period: -period * padded[period])[: self.top_k]
-        self.groups = lambda periods: (
-            (period, torch.arange(len(periods), device=periods.device)) for period in worst
-        )
+        reach = len(self.expand.kernels) - 1
+        padded, patches = {}, {}
+        for period in {tokens // frequency for frequency in range(1, tokens // 2 + 1)}:
+            rows = -(-tokens // period)
+            padded[period] = rows * period
+            area = (2 * min(reach, rows - 1) + 1) * (2 * min(reach, period - 1) + 1)
+            patches[period] = rows * period * area
+        last = max(patches, key=lambda period: patches[period])
+        others = sorted(padded.keys() - {last}, key=lambda period: -padded[period])
+        shared, single = others[: self.top_k - 1], others[self.top_k - 1 :]
+
+        def most(periods: Tensor) -> Iterator[tuple[int, Tensor]]:
+            rows = torch.arange(len(periods), device=periods.device)
+            for period in single[: periods.numel() - self.top_k]:
+                yield period, rows[:1]
+            for period in (*shared, last):
+                yield period, rows
+
+        self.groups = most
 
     def _folded(
         self,
