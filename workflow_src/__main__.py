@@ -238,11 +238,13 @@ def _status(options: argparse.Namespace) -> Cause:
 
 
 def _forecast(options: argparse.Namespace) -> Cause:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices; before torch
+
     from workflow_src.forecasting.survey import survey, table
 
     configuration = _configured(options.configfile)
     classes = options.hardware or sorted(configuration.classes)
-    print(table(survey(configuration, classes, options.cells), classes))
+    print(table(survey(configuration, classes, options.cells, options.configfile), classes))
     return Cause.DONE
 
 

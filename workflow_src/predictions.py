@@ -17,6 +17,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from workflow_src.configuration import REVISIONS
 from workflow_src.configuration.task_options import Label
 from workflow_src.configuration.tasks import TASK_OPTIONS
 from workflow_src.errors import BadData
@@ -155,6 +156,7 @@ def _write(path: Path, predictions: Predictions) -> None:
     # Made in memory, where it lies anyway: HDF5 may crash the process when a disk runs full.
     content = io.BytesIO()
     with h5py.File(content, "w", track_order=True) as file:
+        file.attrs["revision"] = REVISIONS["predictions"]
         file.attrs["facts"] = json.dumps(
             predictions.facts.model_dump(exclude_unset=True), sort_keys=True
         )
@@ -207,12 +209,13 @@ def read_predictions(path: Path) -> Predictions:
         ) from error
 
 
-def columns_of(path: Path) -> dict[str, tuple[str, ...]]:
-    """Of a predictions file, by task, the names of what it keeps of a span."""
-    with h5py.File(path, "r", locking=False) as file:
-        return {
-            name: tuple(json.loads(group.attrs["columns"])) for name, group in file["tasks"].items()
-        }
+def is_current(path: Path) -> bool:
+    """Whether a predictions file is of the present revision; a damaged one is of none."""
+    try:
+        with h5py.File(path, "r", locking=False) as file:
+            return bool(file.attrs.get("revision") == REVISIONS["predictions"])
+    except OSError:
+        return False
 
 
 def _read_task(group: h5py.Group) -> TaskPredictions:

@@ -54,8 +54,8 @@ def test_the_average_and_the_mean_rank_of_three_columns(study: Any) -> None:
     assert [column.label for column in table.columns] == ["a", "b", "c", "3 columns"]
     assert (table.columns[-1].beneath, table.columns[-1].subs) == ("unit", HEAD)
     assert averaged(table) == {
-        "PatchTST": [Entry("0.700", "best"), Entry("1.33", "best")],  # ranks 1, 2, 1
-        "FNO": [Entry("0.567", "second"), Entry("1.67", "second")],  # 2, 1, 2
+        "PatchTST": [Entry("0.700", "best"), Entry("1.33")],  # ranks 1, 2, 1
+        "FNO": [Entry("0.567", "second"), Entry("1.67")],  # 2, 1, 2
         "majority class": [Entry("0.200"), Entry("3.00")],
     }
     said = "Average and mean rank over the 3 columns of strength unit that 2 networks have in full."
@@ -86,7 +86,7 @@ def test_of_several_metrics_the_first_is_averaged_and_named(study: Any) -> None:
     (made,) = main_tables(plan, read_results(plan.cells, plan.study))
     (table,) = made.tables
     assert table.columns[-1].subs == ("average log loss", "mean rank")
-    assert averaged(table)["FNO"] == [Entry("0.530", "best"), Entry("1.00", "best")]
+    assert averaged(table)["FNO"] == [Entry("0.530", "best"), Entry("1.00")]
     assert "Rank 1 is the best, by log loss; equal scores share theirs." in table.notes
 
 
@@ -109,7 +109,7 @@ def test_each_strength_has_an_average_of_its_own(study: Any) -> None:
     (table,) = filled(study, {**SCORES, **others}, **strengths).tables
     groups = [c for c in table.columns if c.subs == HEAD]
     assert [group.beneath for group in groups] == ["unit", "condition"]
-    assert averaged(table)["majority class"] == [Entry("0.700", "best"), Entry("1.33", "best")]
+    assert averaged(table)["majority class"] == [Entry("0.700", "best"), Entry("1.33")]
     assert len(table.notes) == len(set(table.notes))
 
 
@@ -133,7 +133,7 @@ def test_a_row_with_a_gap_has_none_and_says_why(study: Any) -> None:
     (table,) = paper(study).tables
     assert [c.label for c in table.columns][-1] == "3 columns"
     assert "unit (a; b; c) that 3 networks have in full." in table.notes[1]
-    assert averaged(table)["Third"] == [Entry("0.990", "best"), Entry("1.00", "best")]
+    assert averaged(table)["Third"] == [Entry("0.990", "best"), Entry("1.00")]
     for name in ("b", "c"):
         for seed in study.seeds:
             cell = Cell(name, "third", "all", seed)

@@ -107,9 +107,17 @@ def test_without_units_runs_are_drawn_else_recordings(nameless: dict[str, str], 
         replicates(few, "classification", "model")
     many = predictions(7, units=4, recordings=1, **nameless)
     named = predictions(7, units=4, recordings=1)
-    np.testing.assert_array_equal(
-        replicates(many, "classification", "model"), replicates(named, "classification", "model")
-    )
+    of_both = [interval(replicates(each, "classification", "model")) for each in (many, named)]
+    # Other names are other draws of as many.
+    np.testing.assert_allclose(*of_both, atol=0.1)
+
+
+def test_rotations_over_other_units_are_drawn_by_themselves() -> None:
+    one, renamed = predictions(7, units=4), predictions(7, units=4)
+    renamed.spans["unit_id"] = "b_" + renamed.spans["unit_id"].astype(str)
+    drawn = [replicates(each, "classification", "model") for each in (one, one, renamed)]
+    np.testing.assert_array_equal(drawn[0], drawn[1])
+    assert abs(np.corrcoef(drawn[0], drawn[2])[0, 1]) < 0.2
 
 
 def test_a_task_that_says_nothing_of_it_has_no_intervals(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from workflow_src.cells import runs_beside
+from workflow_src.configuration import REVISIONS
 from workflow_src.data.split_files import SplitTable, read_split, write_split
 from workflow_src.errors import BadData, UserError
-from workflow_src.predictions import read_predictions, write_predictions
+from workflow_src.predictions import read_predictions
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause, cause_of
 from workflow_src.training import run
@@ -106,7 +107,7 @@ def test_lost_predictions_cost_no_epoch(
 
 
 @pytest.mark.parametrize("damaged", [False, True])
-def test_predictions_that_lack_what_is_kept_now_cost_no_epoch(
+def test_predictions_of_another_revision_cost_no_epoch(
     write_cell: WriteCell, monkeypatch: pytest.MonkeyPatch, damaged: bool
 ) -> None:
     cell = write_cell("a")
@@ -116,11 +117,9 @@ def test_predictions_that_lack_what_is_kept_now_cost_no_epoch(
     if damaged:
         file.write_bytes(before["predictions.h5"][:100])
     else:
-        found = read_predictions(file)
-        signal = found.tasks["signal_prediction"]
-        signal.columns = signal.columns[:-1]
-        signal.outputs["model"] = signal.outputs["model"][:, :-1]
-        write_predictions(file, found)
+        with h5py.File(file, "r+") as content:
+            content.attrs["revision"] = REVISIONS["predictions"] - 1
+            content["tasks/signal_prediction/outputs/model"][0] += 1
     forbid(monkeypatch, TrainingModule, "training_step")
     attempt(cell)
     assert read_outputs(cell) == before

@@ -14,7 +14,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from workflow_src.errors import BadData
+from workflow_src.errors import BadData, UserError
 
 Values = NDArray[np.float64]
 
@@ -47,8 +47,15 @@ class FeatureTable:
     def columns(self, rows: NDArray[np.int64], kinds: Sequence[str]) -> Values:
         """(n, columns) of the spans of `rows` (n,), kind after kind.
 
-        Raises BadData for a file that is missing, damaged or of another split.
+        Raises BadData for a file that is missing, damaged or of another split, UserError for a kind
+        that there is not.
         """
+        if unknown := [kind for kind in kinds if kind not in KINDS]:
+            raise UserError(
+                f"There are no features `{unknown[0]}`.",
+                expected=f"some of {', '.join(KINDS)}",
+                remedy=f"name one of them in the place of `{unknown[0]}`",
+            )
         with self._open() as file:
             place = np.empty(len(file["row"]), np.int64)
             place[file["row"][()]] = np.arange(len(place))

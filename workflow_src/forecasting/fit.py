@@ -58,7 +58,7 @@ def largest_that_fits(peak: Callable[[int], int], batch: int, limit: float) -> t
     if whole <= limit or batch == 1:
         return (batch if whole <= limit else 0), whole
     most = -(-batch // 2)
-    size = fit_memory(peak, most).largest_within(limit, most)
+    size = max(1, fit_memory(peak, most).largest_within(limit, most))
     while size:
         needed = peak(size)
         if needed <= limit:

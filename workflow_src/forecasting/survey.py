@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache, partial
@@ -21,11 +21,13 @@ from workflow_src.forecasting.fit import largest_that_fits
 from workflow_src.forecasting.trace import Levers, StepTrace, trace_step
 from workflow_src.limits import MB
 from workflow_src.scheduling.hardware import detected
+from workflow_src.scheduling.next_request import most_memory_mb
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import build_network
 
-# Of a process before its first step: interpreter, libraries, and the CUDA context on the device.
-PROCESS_MB, CONTEXT_MB = 450, 600
+# Beside its tensors a process of the default run had 546 to 625 MB (`peak_rss_mb` of
+# training.json): interpreter, libraries, recordings. On the device there is the CUDA context.
+PROCESS_MB, CONTEXT_MB = 640, 600
 # A GPU's operators keep other tensors than the CPU's, whose trace this is; not yet measured.
 CUDA_MARGIN = 1.15
 
@@ -63,9 +65,14 @@ class CellForecast:
 
 
 def survey(
-    configuration: Configuration, classes: Sequence[str], pattern: str = "*"
+    configuration: Configuration,
+    classes: Sequence[str],
+    pattern: str = "*",
+    configfile: Path | None = None,
 ) -> list[CellForecast]:
     """The networks of the configuration whose `dataset/model/task_set` matches `pattern`.
+
+    ``configfile`` is where it stands, for remedies.
 
     Raises:
         UserError: a class or a split is not there, or nothing matches.
@@ -90,15 +97,16 @@ def survey(
             "No network of the configuration matches.",
             found=pattern,
             expected="dataset/model/task_set, with * for any",
-            remedy="python -m workflow_src forecast '*'",
+            remedy="python -m workflow_src forecast '*'" + _behind(configfile),
         )
     hardware = {name: detected(configuration.classes[name]) for name in classes}
+    _require_splits(cells.values(), configfile)
     return [forecast_cell(name, cell, hardware) for name, cell in cells.items()]
 
 
 def forecast_cell(name: str, cell: NetworkCell, classes: dict[str, Hardware]) -> CellForecast:
     """What a step of `cell` takes, and the largest micro-batch for each class."""
-    split = _split(cell.cell.dataset)
+    split = SplitSummary.read(split_folder(cell.cell.dataset) / "split.json")
     kept, _ = require(split, cell.task_names, "drop")
     batch = cell.training.batch_size
     if not kept:
@@ -133,7 +141,7 @@ def _room(hardware: Hardware, cell: NetworkCell, traced: Callable[[int], StepTra
     if cell.training.precision not in hardware.precisions:
         return Room(0, 0.0, f"no {cell.training.precision}")
     is_cuda = hardware.accelerator == "cuda"
-    limit = hardware.device_memory_mb if is_cuda else hardware.planned_mb
+    limit = hardware.device_memory_mb if is_cuda else most_memory_mb(hardware)
     accelerator = "cuda" if is_cuda else "cpu"
     size, needed = largest_that_fits(
         lambda size: needed_bytes(traced(size), accelerator),
@@ -143,16 +151,23 @@ def _room(hardware: Hardware, cell: NetworkCell, traced: Callable[[int], StepTra
     return Room(size, needed / MB) if size else Room(0, needed / MB, f"no: {needed / MB:,.0f} MB")
 
 
-def _split(dataset: str) -> SplitSummary:
-    path = split_folder(dataset) / "split.json"
-    if not Path(path).exists():
+def _require_splits(cells: Iterable[NetworkCell], configfile: Path | None) -> None:
+    folders = dict.fromkeys(split_folder(cell.cell.dataset) for cell in cells)
+    lacking = [
+        str(folder / "split.csv") for folder in folders if not (folder / "split.json").exists()
+    ]
+    if lacking:
+        command = "snakemake --profile profiles/local" + _behind(configfile)
         raise UserError(
-            "A forecast needs the channels and classes of a split that is not there yet.",
-            where=str(path),
-            expected="a split that `snakemake` made; it needs no GPU",
-            remedy=f"snakemake --profile profiles/local {path.parent / 'split.csv'}",
+            "A forecast needs the channels and classes of splits that are not there yet.",
+            where=", ".join(lacking),
+            expected="splits that `snakemake` made; they need no GPU",
+            remedy=f"{command} -- {' '.join(lacking)}",
         )
-    return SplitSummary.read(path)
+
+
+def _behind(configfile: Path | None) -> str:
+    return "" if configfile is None else f" --configfile {configfile}"
 
 
 def _batch(size: int, cell: NetworkCell, split: SplitSummary) -> Batch:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -14,7 +16,6 @@ MIN_UNITS = 3  # of a class in test; below, no interval
 RESAMPLES = 1000
 _LEAST = 200  # resamples, however many spans there are
 _MOST_SPANS = 20_000_000  # in all resamples together
-_SEED = 0  # one for all: models of one test part are drawn on the same units
 _NOUNS = {"unit_id": "unit", "run_id": "run", "recording_id": "recording"}
 Whole = NDArray[np.int64]
 
@@ -37,7 +38,8 @@ def replicates(predictions: Predictions, task: str, row: str) -> Floats:
     if few < MIN_UNITS:
         raise UndefinedError(f"n/a ({few} {_NOUNS[column]}{'s' * (few != 1)})")
     count = int(np.clip(_MOST_SPANS // len(test), _LEAST, RESAMPLES))
-    return np.array([value(copies[units]) for copies in _copies(strata, count)])
+    drawn = _copies(strata, count, _seed(test.spans, column))
+    return np.array([value(copies[units]) for copies in drawn])
 
 
 def interval(values: Floats) -> tuple[float, float]:
@@ -54,9 +56,15 @@ def _strata(units: Whole, test: Scored, *, by_class: bool) -> list[Whole]:
     return [borne.index[borne == one].to_numpy(np.int64) for one in sets]
 
 
-def _copies(strata: list[Whole], count: int) -> Floats:
+def _seed(spans: pd.DataFrame, column: str) -> int:
+    """Of the units: all models are drawn on the same ones, other units by themselves."""
+    names = sorted(set(spans["rig"].astype(str) + "/" + spans[column].astype(str)))
+    return zlib.crc32("\n".join(names).encode())
+
+
+def _copies(strata: list[Whole], count: int, seed: int) -> Floats:
     """(count, units) how often each unit is drawn."""
-    rng = np.random.default_rng(_SEED)
+    rng = np.random.default_rng(seed)
     copies = np.zeros((count, sum(map(len, strata))))
     for members in strata:
         drawn = rng.integers(len(members), size=(count, len(members)))

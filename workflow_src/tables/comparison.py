@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -24,6 +24,7 @@ class Comparison:
         rigs: the columns of the grid by rig.
         scores: (rows, rigs), each the mean over the columns of a rig.
         incomplete: labels of the columns of this strength where a row has no score.
+        at_ceiling: of those where all networks are at the ceiling.
     """
 
     strength: str
@@ -31,6 +32,7 @@ class Comparison:
     rigs: dict[str, list[int]]
     scores: Floats
     incomplete: list[str]
+    at_ceiling: list[str]
 
     def pairs(self, grid: Grid) -> Iterator[tuple[int, int]]:
         """Places in `rows` of each two of which one is a network."""
@@ -41,17 +43,27 @@ class Comparison:
 
 
 def comparisons(plan: TablePlan, results: Results, grid: Grid) -> list[Comparison]:
-    """One for each strength with a network beside another row and a complete column.
+    """One for each strength with a network beside another row; without rigs where none is complete.
 
     Protocols beyond train and test are left out, and columns where all networks are at the
     ceiling: nothing is ranked there.
     """
     of: dict[str, list[int]] = {}
+    sanity: dict[str, list[str]] = {}
     for j, (column, rankings) in enumerate(zip(grid.columns, grid.rankings, strict=True)):
-        if not column.protocol and not rankings[0].at_ceiling:
+        if column.protocol:
+            continue
+        if rankings[0].at_ceiling:
+            sanity.setdefault(column.strength, []).append(column.label)
+        else:
             of.setdefault(column.strength, []).append(j)
-    found = [_complete(plan, results, grid, strength, columns) for strength, columns in of.items()]
-    return [one for one in found if one.rigs and any(one.pairs(grid))]
+    found = [
+        replace(
+            _complete(plan, results, grid, strength, columns), at_ceiling=sanity.get(strength, [])
+        )
+        for strength, columns in of.items()
+    ]
+    return [one for one in found if any(one.pairs(grid))]
 
 
 def _complete(
@@ -77,7 +89,7 @@ def _complete(
         [np.mean([m for j in of if (m := mean(i, j)) is not None]) for of in rigs.values()]
         for i in rows
     ]
-    return Comparison(strength, rows, rigs, np.array(scores, np.float64), incomplete)
+    return Comparison(strength, rows, rigs, np.array(scores, np.float64), incomplete, [])
 
 
 def _rig(plan: TablePlan, results: Results, column: DataColumn) -> str:

@@ -12,7 +12,7 @@ FEW_SHOTS, TRAIN_UNITS = "few shots", "score over training units"
 DRAWN = (FEW_SHOTS, TRAIN_UNITS)  # protocols whose datasets are draws
 NOTES = {
     TRAIN_UNITS: "Training holds so many units of each class as a heading says. Units are drawn; "
-    "a larger draw holds the smaller one. The test part is the same for all.",
+    "a larger draw holds the smaller one. Within a rotation the test part is the same for all.",
 }
 
 

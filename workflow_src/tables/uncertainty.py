@@ -18,6 +18,7 @@ from workflow_src.tables.protocols import DRAWN
 from workflow_src.tables.rank_test import ALPHA, MIN_RIGS, MIN_ROWS, Ranks, rank_test
 from workflow_src.tables.results import Record, Results
 from workflow_src.tables.signed_rank import REGION, counts, signed_rank
+from workflow_src.tables.statistics import CEILING
 from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table, number
 from workflow_src.tables.unit_intervals import Replicates
 from workflow_src.tasks.registry import task_of
@@ -51,6 +52,9 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
         drawn = Replicates(plan, results, grid)
         made = [found for found in [_intervals(grid, drawn)] if found[1]]
         for one in comparisons(plan, results, grid):
+            if not one.rigs:
+                made = [(_noted(table, [_none_compared(one)]), found) for table, found in made]
+                continue
             ranked = len(one.rigs) >= MIN_RIGS and len(one.rows) >= MIN_ROWS
             made.append(_ranks(grid, one) if ranked else _differences(grid, one, drawn))
         for table, found in made:
@@ -164,6 +168,14 @@ def _differences(grid: Grid, one: Comparison, drawn: Replicates) -> tuple[Table,
     return table, records
 
 
+def _none_compared(one: Comparison) -> str:
+    return f"No differences ({one.strength}): no column has a score of every row."
+
+
+def _noted(table: Table, notes: list[str]) -> Table:
+    return replace(table, notes=(*table.notes, *notes))
+
+
 def _over_rigs(gains: Floats) -> tuple[list[Entry], dict[str, float]]:
     counted, posterior = counts(gains), signed_rank(gains)
     entries = [Entry("/".join(map(str, counted))), *(Entry(number(p, 2)) for p in posterior)]
@@ -172,9 +184,13 @@ def _over_rigs(gains: Floats) -> tuple[list[Entry], dict[str, float]]:
 
 
 def _left_out(one: Comparison) -> list[str]:
-    if not one.incomplete:
-        return []
-    return [f"Left out, as a row has no score there: {'; '.join(one.incomplete)}."]
+    reasons = {
+        "a row has no score there": one.incomplete,
+        f"every network reaches {CEILING:g}": one.at_ceiling,
+    }
+    return [
+        f"Left out, as {why}: {'; '.join(labels)}." for why, labels in reasons.items() if labels
+    ]
 
 
 # ------------------------------------------------------------------------------- ranks

@@ -23,12 +23,11 @@ from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole
 from workflow_src.limits import MB, Host, resident
-from workflow_src.predictions import columns_of, write_predictions
+from workflow_src.predictions import is_current, write_predictions
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Measured, Shrank
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.stop import Stop
-from workflow_src.tasks.registry import task_of
 from workflow_src.training.assembly import build_network
 from workflow_src.training.checkpoints import load_weights, remove_checkpoints
 from workflow_src.training.fit import REPORT, WEIGHTS, Attempt, fit
@@ -259,15 +258,8 @@ def move_aside_foreign(folder: Path, whole: str, anew: str = "") -> None:
 
 
 def remove_outdated(predictions: Path) -> None:
-    """Remove a file that does not hold what is kept of a span now: the weights predict anew."""
-    if not predictions.exists():
-        return
-    try:
-        kept = columns_of(predictions).items()
-        outdated = any(task_of(task).columns != columns for task, columns in kept)
-    except (OSError, KeyError, ValueError):  # it is damaged
-        outdated = True
-    if outdated:
+    """Remove a file of another revision: the weights predict anew."""
+    if predictions.exists() and not is_current(predictions):
         remove(predictions)
 
 

@@ -30,7 +30,7 @@ from workflow_src.tasks.signal_prediction.span_statistics import GROUPS, QUANTIL
 
 _NAME = "signal_prediction"
 _SKILL_GROUPS = ("step_1", "steps_2_8", "steps_9_32")
-_CONSTANT = 1e-9  # a variance below this share of the mean square is rounding
+_CONSTANT = 1e-6  # a variance below this share of the mean square is rounding of float32 sums
 _FEWEST_PERIODS = 4.0  # of each fault in a horizon whose envelope is looked at
 
 
@@ -276,7 +276,7 @@ def weighted_median(values: NDArray[np.float32], weights: Floats) -> float:
     while high - low > 1:
         middle = (low + high) // 2
         below = (values.view(np.int32) <= middle).mean(1)  # (n,)
-        if weights @ below >= 0.5 - _CONSTANT:
+        if weights @ below >= 0.5 - 1e-9:  # weights sum to 1 up to rounding
             high = middle
         else:
             low = middle
