@@ -14,7 +14,7 @@ CONFIG = ROOT / "config"
 # Of the package bearing-datasets; and what a cluster's user has written.
 _FOREIGN = ("dataset.yaml", "site.yaml")
 _KINDS = {"models": "model", "datasets": "dataset", "rigs": "rig", "experiments": "experiment"}
-_STUDY_KEYS = ("requests", "training", "overrides", "request")
+_STUDY_KEYS = ("requests", "training", "overrides", "request", "tables")
 
 
 @dataclass(frozen=True)

@@ -200,6 +200,21 @@ def test_only_complete_columns_of_one_strength_are_compared(study: Any) -> None:
     assert rows(unit) == {"PatchTST – FNO": ["0.100"]}
 
 
+def test_columns_at_the_ceiling_are_named_as_left_out(study: Any) -> None:
+    rigs(study, {"patchtst": (0.6, 0.7, 0.99), "fno": (0.5, 0.6, 1.0)})
+    assert "Left out, as every network reaches 0.98: rig2." in one(made(study), "differences").notes
+
+
+def test_without_a_complete_column_the_intervals_say_that_nothing_is_compared(study: Any) -> None:
+    for rig, model in (("rig0", "patchtst"), ("rig1", "fno")):
+        study.dataset(rig, split_summary())
+        study.classify(rig, model, (0.6,) * 3)
+    paper = made(study, partial=True)
+    said = "No differences (unit): no column has a score of every row."
+    assert said in one(paper, "intervals").notes
+    assert not [table for table in paper.tables if "differences" in table.title]
+
+
 def test_several_columns_of_one_rig_are_one_rig(study: Any) -> None:
     rigs(study, {"patchtst": (0.6, 0.8, 0.9), "fno": (0.5, 0.6, 0.6)})
     for name in ("rig0", "rig1"):

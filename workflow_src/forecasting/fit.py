@@ -31,7 +31,7 @@ class MemoryFit:
             return 0
         if self.slope <= 0 or limit == math.inf:
             return most
-        return min(most, max(1, int((limit - self.fixed) // self.slope)))
+        return min(most, max(1, math.floor((limit - self.fixed) / self.slope + 1e-6)))
 
 
 def fit_memory(peak: Callable[[int], int], most: int) -> MemoryFit:
