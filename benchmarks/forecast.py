@@ -157,7 +157,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=160)
     parser.add_argument("--seed", type=int, default=1, help="of the draw")
-    parser.add_argument("--csv", type=Path, help="a row a case")
+    parser.add_argument("--csv", type=Path, help="where to write one row per case")
     options = parser.parse_args()
     torch.set_num_threads(1)
     rows = []

@@ -122,7 +122,11 @@ def forecast_cell(name: str, cell: NetworkCell, classes: dict[str, Hardware]) ->
             Levers(size),
         )
 
-    rooms = {each: _room(hardware, cell, traced) for each, hardware in classes.items()}
+    @cache  # many classes have one accelerator, and a replay of its allocator takes time
+    def needed(size: int, accelerator: str) -> int:
+        return needed_bytes(traced(size), accelerator)
+
+    rooms = {each: _room(hardware, cell, needed) for each, hardware in classes.items()}
     one, whole = traced(1), traced(batch)
     return CellForecast(name, one.parameters, batch, one.peak / MB, whole.peak / MB, rooms)
 
@@ -137,18 +141,17 @@ def needed_bytes(trace: StepTrace, accelerator: str) -> int:
     return PROCESS_MB * MB + trace.peak + trace.largest
 
 
-def _room(hardware: Hardware, cell: NetworkCell, traced: Callable[[int], StepTrace]) -> Room:
+def _room(hardware: Hardware, cell: NetworkCell, needed: Callable[[int, str], int]) -> Room:
     if cell.training.precision not in hardware.precisions:
         return Room(0, 0.0, f"no {cell.training.precision}")
     is_cuda = hardware.accelerator == "cuda"
     limit = hardware.device_memory_mb if is_cuda else most_memory_mb(hardware)
-    accelerator = "cuda" if is_cuda else "cpu"
-    size, needed = largest_that_fits(
-        lambda size: needed_bytes(traced(size), accelerator),
+    size, most = largest_that_fits(
+        lambda size: needed(size, hardware.accelerator),
         cell.training.batch_size,
         math.inf if limit is None else limit * MB,
     )
-    return Room(size, needed / MB) if size else Room(0, needed / MB, f"no: {needed / MB:,.0f} MB")
+    return Room(size, most / MB) if size else Room(0, most / MB, f"no: {most / MB:,.0f} MB")
 
 
 def _require_splits(cells: Iterable[NetworkCell], configfile: Path | None) -> None:

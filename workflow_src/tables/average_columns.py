@@ -86,6 +86,7 @@ def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
 
 
 def _marks(grid: Grid, average: Average) -> list[tuple[str, str]]:
+    """Of each average, and none of its mean rank: no test says that ranks differ."""
     networks = [row.group == "model" for row in grid.rows]
     metric = grid.metrics[grid.ranked[0]]
     means = rank(
@@ -94,7 +95,7 @@ def _marks(grid: Grid, average: Average) -> list[tuple[str, str]]:
         higher_is_better=metric.higher_is_better,
         digits=metric.digits,
     )
-    return [(mark, "") for mark in means.marks]  # of ranks none: no test says that they differ
+    return [(mark, "") for mark in means.marks]
 
 
 def _notes(grid: Grid, found: Sequence[Average], plan: TablePlan) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -58,17 +58,17 @@ def comparisons(plan: TablePlan, results: Results, grid: Grid) -> list[Compariso
         else:
             of.setdefault(column.strength, []).append(j)
     found = [
-        replace(
-            _complete(plan, results, grid, strength, columns), at_ceiling=sanity.get(strength, [])
-        )
+        Comparison(strength, *_complete(plan, results, grid, columns), sanity.get(strength, []))
         for strength, columns in of.items()
     ]
     return [one for one in found if any(one.pairs(grid))]
 
 
 def _complete(
-    plan: TablePlan, results: Results, grid: Grid, strength: str, columns: list[int]
-) -> Comparison:
+    plan: TablePlan, results: Results, grid: Grid, columns: list[int]
+) -> tuple[list[int], dict[str, list[int]], Floats, list[str]]:
+    """Rows, rigs, scores and incomplete columns, as of `Comparison`."""
+
     def mean(i: int, j: int) -> float | None:
         summary = grid.scores[i][j][0].summary
         return None if summary is None else summary.mean
@@ -89,7 +89,7 @@ def _complete(
         [np.mean([m for j in of if (m := mean(i, j)) is not None]) for of in rigs.values()]
         for i in rows
     ]
-    return Comparison(strength, rows, rigs, np.array(scores, np.float64), incomplete, [])
+    return rows, rigs, np.array(scores, np.float64), incomplete
 
 
 def _rig(plan: TablePlan, results: Results, column: DataColumn) -> str:

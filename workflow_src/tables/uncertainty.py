@@ -53,7 +53,8 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
         made = [found for found in [_intervals(grid, drawn)] if found[1]]
         for one in comparisons(plan, results, grid):
             if not one.rigs:
-                made = [(_noted(table, [_none_compared(one)]), found) for table, found in made]
+                said = f"No differences ({one.strength}): no column has a score of every row."
+                made = [(replace(t, notes=(*t.notes, said)), found) for t, found in made]
                 continue
             ranked = len(one.rigs) >= MIN_RIGS and len(one.rows) >= MIN_ROWS
             made.append(_ranks(grid, one) if ranked else _differences(grid, one, drawn))
@@ -166,14 +167,6 @@ def _differences(grid: Grid, one: Comparison, drawn: Replicates) -> tuple[Table,
         notes=(*_DIFFERENCES, *_left_out(one)),
     )
     return table, records
-
-
-def _none_compared(one: Comparison) -> str:
-    return f"No differences ({one.strength}): no column has a score of every row."
-
-
-def _noted(table: Table, notes: list[str]) -> Table:
-    return replace(table, notes=(*table.notes, *notes))
 
 
 def _over_rigs(gains: Floats) -> tuple[list[Entry], dict[str, float]]:
