@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import pytest
-from hypothesis import given
+import math
+
+from hypothesis import example, given
 from hypothesis import strategies as st
 
-from workflow_src.forecasting.fit import fit_memory, largest_that_fits
+from workflow_src.forecasting.fit import largest_that_fits
 
 from ..examples import examples
 
@@ -37,6 +38,7 @@ COSTS = st.builds(
 
 @examples(300)
 @given(COSTS, st.integers(0, 10**8))
+@example(Peaks(constant=16601, fixed=0, slope=8300, gradients=0, batch=7), 24_900)
 def test_it_is_the_one_that_trying_them_all_finds(peak: Peaks, limit: int) -> None:
     size, needed = largest_that_fits(peak, peak.batch, limit)
     asked = [*range(1, (peak.batch + 1) // 2 + 1), peak.batch]
@@ -47,16 +49,12 @@ def test_it_is_the_one_that_trying_them_all_finds(peak: Peaks, limit: int) -> No
 def test_few_traces_are_needed() -> None:
     peak = Peaks(10_000, 2_000, 300, 500, 384)
     assert largest_that_fits(peak, 384, 50_500) == (160, 50_500)
-    assert len(set(peak.tried)) == 5  # the whole, one, a quarter, half; and the proposal
+    assert len(peak.tried) == 6  # the whole, one, half; the line twice; and one span more
 
 
-def test_a_step_that_grows_faster_than_its_fit_is_tried_smaller() -> None:
-    size, needed = largest_that_fits(lambda size: 100 * size + (size % 64) ** 2, 256, 9_000)
-    assert 0 < needed <= 9_000
-    assert size > 60
-
-
-def test_the_fit_is_the_line_above_the_constant() -> None:
-    fit = fit_memory(lambda size: max(700, 100 + 50 * size), 32)
-    assert fit.at(1) == 700
-    assert [fit.at(size) for size in (16, 20, 32)] == pytest.approx([900, 1100, 1700])
+@examples(300)
+@given(COSTS, st.integers(0, 10**8))
+def test_traces_are_few_also_where_a_constant_covers_the_line(peak: Peaks, limit: int) -> None:
+    largest_that_fits(peak, peak.batch, limit)
+    assert len(peak.tried) == len(set(peak.tried))
+    assert len(peak.tried) <= 6 + math.log2(peak.batch)

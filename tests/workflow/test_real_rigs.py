@@ -96,7 +96,7 @@ def test_the_experiment_has_every_protocol(unrun: Project, copied: Callable[...,
     assert said.code == 0, said.text
     assert said.rules["split"] == 34  # datasets, rotations counted
     assert said.rules["train"] == 4 * 34
-    assert said.rules["classic"] == 34
+    assert said.rules["classic"] == 5 * 34
 
 
 def test_without_the_folder_the_dry_run_says_what_to_set(
