@@ -27,11 +27,34 @@ rule cell:
         " && mv {output}.writing {output}; }} 2> {log}"
 
 
+# Memory, by a trace of each network's step; nothing is trained. Not for cells that are done: what
+# is forecast anew would train them anew.
+rule forecast:
+    input:
+        T.networks_of,
+        store=T.store_of,
+        split="data/{dataset}/split.csv",
+    output:
+        f"{T.study}/forecasts/{{dataset}}.json",
+    log:
+        f"{T.study}/logs/forecast/{{dataset}}.log",
+    benchmark:
+        f"{T.study}/benchmarks/forecast/{{dataset}}.tsv"
+    threads: 1
+    resources:
+        **T.light_resources(memory_mb=2000, minutes=60),
+    params:
+        keys=T.forecast_keys,
+    shell:
+        "verb forecasts {wildcards.dataset} > {log} 2>&1"
+
+
 rule train:
     input:
         cell=T.result("cell.json"),
         store=T.store_of,
         split="data/{dataset}/split.csv",
+        forecast=T.forecast_of,
     output:
         weights=T.result("model.safetensors"),
         predictions=T.result("predictions.h5"),

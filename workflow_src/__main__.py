@@ -248,6 +248,16 @@ def _forecast(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _forecasts(options: argparse.Namespace) -> Cause:
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices; before torch
+
+    from workflow_src.configuration import snapshot
+    from workflow_src.forecasting.dataset_forecast import write_forecast
+
+    write_forecast(snapshot.kept(), options.dataset)
+    return Cause.DONE
+
+
 def _watch(options: argparse.Namespace) -> Cause:
     from workflow_src.training.watch import show
 
@@ -401,6 +411,8 @@ def _add_data(verb: _Verb) -> None:
 
 def _add_cells(verb: _Verb) -> None:
     """What is done for one cell."""
+    forecasts = verb("forecasts", _forecasts, "Write what the networks of a dataset will need.")
+    forecasts.add_argument("dataset", help="whose split is in data/<name>/")
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
     AttemptRequest.add_flags(train)
     attempt = verb("attempt", _attempt, "What `train` starts and watches; not to be called.")

@@ -84,6 +84,11 @@ def runs(study: str, cell: Cell) -> Path:
     return Path(study, "runs") / cell.folder
 
 
+def forecast_file(study: str, dataset: str) -> Path:
+    """What the networks of a dataset are expected to need."""
+    return Path(study, "forecasts", f"{dataset}.json")
+
+
 def tables(study: str) -> Path:
     """Tables of a study."""
     return Path(study, "tables")

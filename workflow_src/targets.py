@@ -20,11 +20,12 @@ from typing import Any
 from snakemake.exceptions import WorkflowError
 
 from workflow_src import cells as paths
+from workflow_src.artifacts.forecast_file import CellForecast, DatasetForecast, forecast_key
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
-from workflow_src.errors import UserError
+from workflow_src.errors import BadData, UserError
 from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
@@ -45,6 +46,7 @@ from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 DATA_TARGETS = ("data", "audit", "rigs")  # rules/targets.smk
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
+NETWORK_OUTPUTS = ("model.safetensors", "predictions.h5", "training.json")  # of the rule `train`
 
 
 class Targets:
@@ -145,6 +147,19 @@ class Targets:
         used = self.configuration.uses_features(wildcards.model)
         return [str(paths.features_file(wildcards.dataset))] if used else []
 
+    def networks_of(self, wildcards: Any) -> list[str]:
+        """Settings of the networks that are trained on a dataset."""
+        cells = self._networks(wildcards.dataset)
+        return [str(paths.results(self.study, cell) / "cell.json") for cell in cells]
+
+    def forecast_of(self, wildcards: Any) -> list[str]:
+        """What a cell's network is expected to need; of a finished one nothing is asked."""
+        cell = Cell(*_of(wildcards))
+        done = self._is_current(cell) and all(
+            (paths.results(self.study, cell) / name).exists() for name in NETWORK_OUTPUTS
+        )
+        return [] if done else [str(paths.forecast_file(self.study, cell.dataset))]
+
     def reference_of(self, wildcards: Any) -> list[str]:
         """Features of a dataset's spans, where forecasts are compared with the one in there."""
         asked = self.configuration.task_sets[wildcards.task_set].given()
@@ -176,6 +191,10 @@ class Targets:
     def features_json(self, wildcards: Any) -> str:
         """What decides the features of a dataset's spans."""
         return _json(self.configuration.features_part(wildcards.dataset))
+
+    def forecast_keys(self, wildcards: Any) -> list[str]:
+        """What decides the forecasts of a dataset's networks."""
+        return sorted({self._forecast_key(cell) for cell in self._networks(wildcards.dataset)})
 
     def prediction_revision(self) -> int:
         """Raised by hand when more is kept of a span; finished weights predict anew."""
@@ -230,11 +249,15 @@ class Targets:
         which are there and up to date.
         """
         networks = set(self.models("network"))
-        common = ["cell.json", "predictions.h5", "training.json", "metrics.json"]
+        baseline = ["predictions.h5", "training.json"]
         return [
             str(paths.results(self.study, cell) / name)
             for cell in self.cells
-            for name in common + (["model.safetensors"] if cell.model in networks else [])
+            for name in (
+                "cell.json",
+                "metrics.json",
+                *(NETWORK_OUTPUTS if cell.model in networks else baseline),
+            )
         ]
 
     def shell_prefix(self) -> str:
@@ -333,12 +356,40 @@ class Targets:
     def request(self, cell: Cell, attempt: int = 1) -> JobRequest:
         """What the next attempt of `cell` asks for, the `attempt`-th of this invocation."""
         journal = paths.runs(self.study, cell) / "attempts.jsonl"
-        return self._decided(cell, attempt, journal.stat().st_size if journal.exists() else 0)
+        written = journal.stat().st_size if journal.exists() else 0
+        return self._decided(cell, attempt, written, self.forecast(cell))
+
+    def forecast(self, cell: Cell) -> CellForecast | None:
+        """What `cell` is expected to need; None: there is no forecast of its present settings."""
+        file = paths.forecast_file(self.study, cell.dataset)
+        try:
+            return self._forecasts(file, file.stat().st_mtime_ns).get(self._forecast_key(cell))
+        except FileNotFoundError:
+            return None
+
+    @functools.cache  # noqa: B019 - lives as long as the process
+    def _forecasts(self, file: Path, written_ns: int) -> Mapping[str, CellForecast]:
+        try:
+            return DatasetForecast.read(file).cells
+        except BadData:  # of another version, or edited: the next run writes it again
+            return {}
+
+    @functools.cache  # noqa: B019 - lives as long as the process
+    def _forecast_key(self, cell: Cell) -> str:
+        configuration = self.configuration
+        request = configuration.request(*cell.key)
+        return forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
+
+    def _networks(self, dataset: str) -> list[Cell]:
+        networks = set(self.models("network"))
+        return [c for c in self.cells if c.dataset == dataset and c.model in networks]
 
     # Snakemake asks for each resource by itself; nothing has happened while the journal has not
     # grown.
     @functools.cache  # noqa: B019 - lives as long as the process
-    def _decided(self, cell: Cell, attempt: int, journal_bytes: int) -> JobRequest:
+    def _decided(
+        self, cell: Cell, attempt: int, journal_bytes: int, forecast: CellForecast | None
+    ) -> JobRequest:
         resolved = self.configuration.resolve(*cell.key)
         training = resolved.training
         policy = Policy(
@@ -353,6 +404,7 @@ class Targets:
             Forecast.configured(
                 self.configuration.request(*cell.key),
                 1 if training is None else training.batch_size,
+                forecast,
             ),
             self._events(cell, attempt) if journal_bytes else [],
             self.configuration.hardware,

@@ -11,7 +11,8 @@ import pytest
 
 from tests.training.conftest import WriteCell, small_rig, write_cell
 from workflow_src.configuration import Hardware, NetworkCell
-from workflow_src.forecasting.survey import PROCESS_MB, CellForecast, forecast_cell, table
+from workflow_src.forecasting.step_memory import PROCESS_MB
+from workflow_src.forecasting.survey import CellSurvey, survey_cell, table
 
 ROOT = Path(__file__).parents[2]
 __all__ = ["small_rig", "write_cell"]
@@ -20,14 +21,14 @@ GPU = Hardware(accelerator="cuda", gpu_model="v100", device_memory_mb=16_384, pr
 
 
 @pytest.fixture
-def forecast(write_cell: WriteCell) -> CellForecast:
+def forecast(write_cell: WriteCell) -> CellSurvey:
     cell = NetworkCell.read(write_cell("study", batch_size=32))
     narrow = CPU.model_copy(update={"host_memory_mb": 1})
-    return forecast_cell("split/net/all", cell, {"cpu": CPU, "gpu": GPU, "narrow": narrow})
+    return survey_cell("split/net/all", cell, {"cpu": CPU, "gpu": GPU, "narrow": narrow})
 
 
 def test_a_small_cell_fits_at_its_whole_batch_and_nowhere_in_a_megabyte(
-    forecast: CellForecast,
+    forecast: CellSurvey,
 ) -> None:
     assert forecast.rooms["cpu"].micro_batch == forecast.batch == 32
     assert PROCESS_MB < forecast.rooms["cpu"].needed_mb < PROCESS_MB + 100
@@ -40,10 +41,10 @@ def test_a_small_cell_fits_at_its_whole_batch_and_nowhere_in_a_megabyte(
 
 def test_a_precision_that_a_class_lacks_is_said(write_cell: WriteCell) -> None:
     cell = NetworkCell.read(write_cell("study", precision="bf16"))
-    assert str(forecast_cell("a/b/c", cell, {"gpu": GPU}).rooms["gpu"]) == "no bf16"
+    assert str(survey_cell("a/b/c", cell, {"gpu": GPU}).rooms["gpu"]) == "no bf16"
 
 
-def test_the_table_has_a_line_a_cell_and_a_column_a_class(forecast: CellForecast) -> None:
+def test_the_table_has_a_line_a_cell_and_a_column_a_class(forecast: CellSurvey) -> None:
     head, line, *_ = table([forecast], ["cpu", "gpu", "narrow"]).splitlines()
     assert head.split()[-3:] == ["cpu", "gpu", "narrow"]
     assert line.startswith("split/net/all")

@@ -51,7 +51,8 @@ from workflow_src.errors import UserError
 
 # Raised by hand when the same inputs would give other numbers. `data` makes stores, splits and all
 # cells anew, `models` networks, `classic` baselines, `features` the features of spans and what
-# learns from them, `predictions` what finished weights predict, `scores` what is evaluated.
+# learns from them, `predictions` what finished weights predict, `scores` what is evaluated,
+# `forecasts` what a training is expected to need.
 REVISIONS = {
     "data": 1,
     "models": 1,
@@ -59,6 +60,7 @@ REVISIONS = {
     "features": 0,
     "predictions": 1,
     "scores": 3,
+    "forecasts": 1,
 }
 
 _Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content

@@ -16,7 +16,7 @@ class RequestKeys(StrictModel):
     micro_batch_size: int | None = Field(
         None,
         ge=1,
-        description="Spans in memory at once; default: the whole batch.",
+        description="Spans in memory at once; default: as many as the forecast says fit.",
         examples=[16],
     )
     checkpoint_minutes: float = Field(
@@ -53,10 +53,11 @@ class RequestKeys(StrictModel):
 class Request(RequestKeys):
     """What a training target asks of the machine; changes only rounding and reruns no cell."""
 
-    memory_mb: int = Field(
-        4000,
+    memory_mb: int | None = Field(
+        None,
         ge=300,
-        description="Host memory of all processes of a training (devices and workers), in MiB.",
+        description="Host memory of all processes of a training (devices and workers), in MiB; "
+        "default: as forecast.",
         examples=[16000],
     )
     runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])

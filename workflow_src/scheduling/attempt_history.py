@@ -31,6 +31,7 @@ class FinishedAttempt:
         steps: optimizer steps done in all; None where it did not say.
         shrank: whether the GPU's memory made it take a smaller micro-batch on its way.
         text: all that its log said of the error, as far as the journal has it.
+        peak_mb: host memory that its processes used, MB; 0 where it is not known.
     """
 
     cause: Cause
@@ -39,6 +40,7 @@ class FinishedAttempt:
     steps: int | None = None
     shrank: bool = False
     text: str = ""
+    peak_mb: float = 0.0
 
 
 def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAttempt]:
@@ -112,6 +114,8 @@ def _finished(
             {} if checkpointing is None else {"activation_checkpointing": checkpointing}
         )
         request = request.model_copy(update=at_its_end)
+    # That of one process, of which there are as many as devices.
+    peak_mb = request.devices * (ended.peaks_mb or {}).get("host_mb", 0.0)
     return FinishedAttempt(
-        cause, request, ended.message, ended.steps, shrunk is not None, ended.text
+        cause, request, ended.message, ended.steps, shrunk is not None, ended.text, peak_mb
     )

@@ -55,7 +55,8 @@ def require_capacity(
         UserError: memory, time, GPUs, cores or the precision, with the line that mends it.
     """
     request = demand.request
-    if request.memory_mb > (most := most_memory_mb(hardware)):
+    most = most_memory_mb(hardware)
+    if request.memory_mb is not None and request.memory_mb > most:
         _refuse(demand, name, "memory_mb", int(most), larger_in_words(classes, hardware, "host"))
     minutes = hardware.max_runtime_minutes
     if minutes is not None and request.runtime_minutes > minutes:

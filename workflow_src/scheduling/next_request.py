@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
+from workflow_src.artifacts.forecast_file import CellForecast
 from workflow_src.configuration import Hardware
 from workflow_src.configuration.schema import Request as Configured
 from workflow_src.configuration.schema import RequestKeys, SiteClass
@@ -18,6 +20,7 @@ from workflow_src.scheduling.rank_share import largest_share
 
 # The Snakemake inside a Slurm job lives in the same memory limit as the training process.
 INNER_SNAKEMAKE_MB = 200
+UNKNOWN_MB = 4000  # host memory of a training of which nothing is forecast yet
 MORE_MEMORY = 1.5
 MORE_TIME = 2.0
 # How often a cause may end an attempt of one invocation before the rest of it is spared.
@@ -40,22 +43,35 @@ def site_resources(site: SiteClass) -> dict[str, str]:
 
 
 class Forecast(RequestKeys):
-    """What a cell is expected to need; from configuration, as nothing has been measured.
+    """What a cell is expected to need.
 
     Attributes:
         memory_mb: host memory of the training processes, MB.
         runtime_minutes: time of one attempt.
         batch_size: spans of the whole batch.
+        refusal: why it fits nowhere on this hardware class; "": it fits.
     """
 
     memory_mb: int
     runtime_minutes: int
     batch_size: int = 1
+    refusal: str = ""
 
     @staticmethod
-    def configured(request: Configured, batch_size: int) -> Forecast:
-        """The static estimate that `request:` and `requests:` state."""
-        return Forecast(**request.model_dump(), batch_size=batch_size)
+    def configured(
+        request: Configured, batch_size: int, forecast: CellForecast | None = None
+    ) -> Forecast:
+        """What `request:` and `requests:` state; the rest as forecast, if there is a forecast."""
+        stated = request.model_dump()
+        if forecast is None:
+            unknown = {"memory_mb": UNKNOWN_MB} if request.memory_mb is None else {}
+            return Forecast(**stated | unknown, batch_size=batch_size)
+        if request.memory_mb is None:
+            stated["memory_mb"] = forecast.host_mb
+        if forecast.micro_batch < forecast.share:
+            stated["micro_batch_size"] = forecast.micro_batch
+        stated["activation_checkpointing"] = forecast.activation_checkpointing
+        return Forecast(**stated, batch_size=batch_size, refusal=forecast.refusal)
 
 
 @dataclass(frozen=True)
@@ -119,7 +135,7 @@ def decide(
     """
     history = attempt_history(journal, policy.identity)
     here = [attempt for attempt in history if attempt.request.hardware == policy.hardware]
-    refusal = _fits_nowhere(here, hardware, policy)
+    refusal = _fits_nowhere(forecast, here, hardware, policy)
     if policy.attempt > 1:
         refusal = refusal or _given_up(invocation(history), history)
     asked = _stub() if refusal else _enough(forecast, here, hardware, policy)
@@ -150,7 +166,7 @@ def _enough(
     micro, checkpointing = _rung(forecast, here)
     halvings = 2 ** sum(attempt.cause is Cause.HOST_OOM for attempt in here)
     workers = forecast.workers // halvings
-    return forecast.model_dump(exclude={"batch_size"}) | {
+    return forecast.model_dump(exclude={"batch_size", "refusal"}) | {
         "memory_mb": int(max(1, min(_memory_mb(forecast, here), most_memory_mb(hardware)))),
         "runtime_minutes": _minutes(forecast, here, hardware),
         "cores": forecast.devices * (policy.threads + workers),
@@ -168,9 +184,10 @@ def _stub() -> dict[str, float | None]:
 
 
 def _memory_mb(forecast: Forecast, here: Sequence[FinishedAttempt]) -> int:
-    """Host memory, MB: more than each attempt had that ran out of it."""
+    """Host memory, MB: more than each attempt had that ran out of it; no less than one used."""
     memory = forecast.memory_mb
     for attempt in here:
+        memory = max(memory, math.ceil(attempt.peak_mb))
         if attempt.cause is Cause.HOST_OOM:
             had = attempt.request.memory_mb or forecast.memory_mb
             memory = max(memory, math.ceil(MORE_MEMORY * had))
@@ -204,8 +221,14 @@ def _rung(forecast: Forecast, here: Sequence[FinishedAttempt]) -> tuple[int | No
     return None if untouched else size, checkpointing
 
 
-def _fits_nowhere(here: Sequence[FinishedAttempt], hardware: Hardware, policy: Policy) -> str:
+def _fits_nowhere(
+    forecast: Forecast, here: Sequence[FinishedAttempt], hardware: Hardware, policy: Policy
+) -> str:
     """Why no request within this hardware class can do better than the last one; "": one can."""
+    if forecast.refusal:
+        of: Literal["gpu", "host"] = "gpu" if hardware.accelerator == "cuda" else "host"
+        larger = larger_in_words(policy.classes, hardware, of)
+        return f"fits nowhere: {forecast.refusal}, class {policy.hardware}{larger}"
     for attempt in here:
         had_mb = attempt.request.memory_mb or 0
         if attempt.cause is Cause.HOST_OOM and had_mb >= most_memory_mb(hardware):

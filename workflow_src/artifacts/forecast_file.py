@@ -1,0 +1,60 @@
+"""`<study>/forecasts/<dataset>.json`: what the networks of a dataset are expected to need."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from workflow_src.configuration import REVISIONS, Hardware, ResolvedCell, identity
+from workflow_src.configuration.schema import Request
+from workflow_src.json_files import JsonFile
+
+# Keys of a request that change neither bytes on a device nor those of a process.
+_NO_BYTES = {"memory_mb", "runtime_minutes", "checkpoint_minutes"}
+_NO_BYTES_OF_A_CLASS = {"cores", "gpu_model", "gpus", "max_runtime_minutes"}
+
+
+class CellForecast(BaseModel):
+    """What all seeds of a cell need, on one hardware class.
+
+    Attributes:
+        name: model/task_set.
+        parameters: numbers that are learned.
+        share: spans of a batch that one device computes.
+        micro_batch: the largest that fits; 0: no micro-batch fits.
+        activation_checkpointing: whether it fits only with activations recomputed.
+        device_mb: GPU memory at that micro-batch, MB; None: the class has no GPU.
+        host_mb: host memory of all processes of the training, MB.
+        refusal: why it fits nowhere on this class; "": it fits.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    name: str
+    parameters: int
+    share: int
+    micro_batch: int
+    activation_checkpointing: bool
+    device_mb: int | None
+    host_mb: int
+    refusal: str = ""
+
+
+class DatasetForecast(JsonFile):
+    """The forecasts of a dataset, by `forecast_key`."""
+
+    cells: dict[str, CellForecast]
+
+
+def forecast_key(cell: ResolvedCell, request: Request, hardware: Hardware) -> str:
+    """What decides the forecast of a cell, in sixteen hex digits; seeds do not."""
+    content = cell.content()
+    for name in ("cell", "identity", "code"):
+        content.pop(name, None)
+    return identity(
+        [
+            content,
+            request.model_dump(exclude=_NO_BYTES),
+            hardware.model_dump(exclude=_NO_BYTES_OF_A_CLASS),
+            REVISIONS["forecasts"],
+        ]
+    )

@@ -1,0 +1,136 @@
+"""What the networks of a dataset will need of the hardware class that a run asks for."""
+
+from __future__ import annotations
+
+import math
+
+from workflow_src.artifacts.forecast_file import CellForecast, DatasetForecast, forecast_key
+from workflow_src.artifacts.split_summary import SplitSummary
+from workflow_src.cells import forecast_file, grid, rig_folder, split_folder
+from workflow_src.configuration import Configuration, Hardware, NetworkCell
+from workflow_src.configuration.schema import Request
+from workflow_src.forecasting.step_memory import PROCESS_MB, StepMemory
+from workflow_src.forecasting.trace import Levers
+from workflow_src.limits import MB
+from workflow_src.scheduling.next_request import most_memory_mb
+
+# Host memory of a process whose tensors are on a GPU: not yet measured on one.
+CUDA_PROCESS_MB = 4000
+
+
+def write_forecast(configuration: Configuration, dataset: str) -> None:
+    """Write the forecasts of all networks of `dataset` to the study's folder."""
+    split = SplitSummary.read(split_folder(dataset) / "split.json")
+    hardware, found = configuration.hardware, dict[str, CellForecast]()
+    for cell in grid(configuration):
+        resolved = configuration.resolve(*cell.key)
+        if cell.dataset != dataset or not isinstance(resolved, NetworkCell):
+            continue
+        request = configuration.request(*cell.key)
+        key = forecast_key(resolved, request, hardware)
+        if key not in found:
+            found[key] = forecast_cell(resolved, split, request, hardware)
+    DatasetForecast(cells=found).write(forecast_file(configuration.run.study, dataset))
+
+
+def forecast_cell(
+    cell: NetworkCell, split: SplitSummary, request: Request, hardware: Hardware
+) -> CellForecast:
+    """The largest micro-batch that fits, and the memory of the training at that micro-batch."""
+    memory = StepMemory(cell, split, request.devices)
+    name = f"{cell.cell.model}/{cell.cell.task_set}"
+    device_mb = 0 if hardware.accelerator == "cuda" else None
+    host = _HostMemory(request, hardware, _cached_bytes(cell, request))
+    if not memory.tasks:
+        return CellForecast(
+            name=name,
+            parameters=0,
+            share=memory.share,
+            micro_batch=memory.share,
+            activation_checkpointing=False,
+            device_mb=device_mb,
+            host_mb=host.total_mb(PROCESS_MB * MB),
+        )
+    limit = host.limit_of_a_device()
+    levers, needed = _levers(memory, request, hardware.accelerator, limit)
+    is_cuda = hardware.accelerator == "cuda"
+    return CellForecast(
+        name=name,
+        parameters=memory.trace(levers).parameters,
+        share=memory.share,
+        micro_batch=levers.micro_batch,
+        activation_checkpointing=levers.checkpointing,
+        device_mb=math.ceil(needed / MB) if is_cuda else None,
+        host_mb=host.total_mb(needed),
+        refusal=_refusal(memory, levers, hardware.accelerator, limit),
+    )
+
+
+def _levers(
+    memory: StepMemory, request: Request, accelerator: str, limit: float
+) -> tuple[Levers, int]:
+    """How the step is to be computed: what the request states, else the largest that fits.
+
+    Where one span fits only without the margin, it is tried, with activations recomputed.
+    """
+    stated, checkpointing = request.micro_batch_size, request.activation_checkpointing
+    if stated is not None:
+        levers = Levers(min(stated, memory.share), checkpointing)
+        return levers, memory.needed(levers, accelerator)
+    for recompute in dict.fromkeys((checkpointing, True)):
+        size, needed = memory.largest(accelerator, limit, checkpointing=recompute)
+        if size:
+            return Levers(size, recompute), needed
+    return Levers(1, checkpointing=True), needed
+
+
+def _refusal(memory: StepMemory, levers: Levers, accelerator: str, limit: float) -> str:
+    """Why it fits nowhere: one span takes more than there is even without a margin."""
+    if memory.needed(levers, accelerator) <= limit:
+        return ""
+    least = memory.least(Levers(1, checkpointing=True), accelerator)
+    if least <= limit:
+        return ""
+    kind = "GPU" if accelerator == "cuda" else "host"
+    return (
+        f"one span with activations recomputed takes {least / MB:,.0f} MB of {kind} memory, and "
+        f"there are {limit / MB:,.0f} MB"
+    )
+
+
+class _HostMemory:
+    """Host memory of all processes of a training.
+
+    Args:
+        request: how many processes there are.
+        hardware: where they run.
+        cached: recordings that each of them keeps, bytes.
+    """
+
+    def __init__(self, request: Request, hardware: Hardware, cached: int) -> None:
+        self._devices, self._workers = request.devices, request.workers
+        self._hardware, self._cached = hardware, cached
+
+    @property
+    def _processes(self) -> int:
+        return self._devices * (1 + self._workers)
+
+    def limit_of_a_device(self) -> float:
+        """Bytes that one process may use for its tensors; on the CPU with all else that it has."""
+        if self._hardware.accelerator == "cuda":
+            memory_mb = self._hardware.device_memory_mb
+            return math.inf if memory_mb is None else memory_mb * MB
+        return most_memory_mb(self._hardware) * MB / self._processes - self._cached
+
+    def total_mb(self, needed: int) -> int:
+        """MB of all, where a process needs `needed` bytes of the memory its tensors lie in."""
+        if self._hardware.accelerator == "cuda":
+            own = CUDA_PROCESS_MB + self._workers * PROCESS_MB
+            return math.ceil(self._devices * own + self._processes * self._cached / MB)
+        # Each process may allocate an equal part (`limit_host_memory`).
+        return math.ceil(self._processes * (needed + self._cached) / MB)
+
+
+def _cached_bytes(cell: NetworkCell, request: Request) -> int:
+    store = rig_folder(cell.dataset.rig) / "recordings.h5"
+    return min(request.cache_mb * MB, store.stat().st_size)

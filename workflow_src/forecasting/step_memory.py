@@ -1,0 +1,96 @@
+"""Bytes that a training step of one cell takes, by micro-batch and accelerator."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from workflow_src.artifacts.split_summary import SplitSummary
+from workflow_src.configuration import NetworkCell
+from workflow_src.data.label_support import require
+from workflow_src.forecasting.allocator import reserved_bytes
+from workflow_src.forecasting.fit import largest_that_fits
+from workflow_src.forecasting.trace import Levers, StepTrace, trace_step
+from workflow_src.limits import MB
+from workflow_src.scheduling.rank_share import largest_share
+from workflow_src.tasks.batch import Batch
+from workflow_src.training.assembly import build_network
+
+# Beside tensors and cached recordings, a process of the default run had at most 560 MB
+# (`peak_rss_mb` of training.json): interpreter and libraries. On the device it is CUDA's context.
+PROCESS_MB, CONTEXT_MB = 600, 600
+# A GPU's operators keep other tensors than the CPU's, whose trace this is; not yet measured.
+CUDA_MARGIN = 1.15
+
+
+class StepMemory:
+    """Traces of one cell's step, each made once.
+
+    Args:
+        cell: the network and how it is trained.
+        split: of its dataset.
+        devices: processes that share a batch.
+
+    Attributes:
+        tasks: those that the split has labels for.
+        share: spans of a batch that one process computes.
+    """
+
+    def __init__(self, cell: NetworkCell, split: SplitSummary, devices: int = 1) -> None:
+        self.tasks, _ = require(split, cell.task_names, "drop")
+        self.share = largest_share(cell.training.batch_size, devices)
+        self._training = cell.training.model_copy(update={"batch_size": self.share})
+        self._build = partial(build_network, cell, self.tasks, split)
+        self._draw = partial(blank_batch, cell=cell, channels=split.channels)
+        self._traces: dict[Levers, StepTrace] = {}
+        self._needed: dict[tuple[Levers, str], int] = {}
+
+    def trace(self, levers: Levers) -> StepTrace:
+        """Bytes of the step."""
+        if levers not in self._traces:
+            torch.set_num_threads(self._training.torch_threads)
+            self._traces[levers] = trace_step(self._build, self._draw, self._training, levers)
+        return self._traces[levers]
+
+    def needed(self, levers: Levers, accelerator: str) -> int:
+        """Bytes that a process takes of the memory in which its tensors lie, with a margin."""
+        # Many classes have one accelerator, and a replay of its allocator takes time.
+        key = levers, accelerator
+        if key not in self._needed:
+            trace = self.trace(levers)
+            self._needed[key] = (
+                int(CONTEXT_MB * MB + CUDA_MARGIN * reserved_bytes(trace.changes))
+                if accelerator == "cuda"
+                else PROCESS_MB * MB + trace.peak + trace.largest
+            )
+        return self._needed[key]
+
+    def least(self, levers: Levers, accelerator: str) -> int:
+        """The same without a margin."""
+        beside = CONTEXT_MB if accelerator == "cuda" else PROCESS_MB
+        return beside * MB + self.trace(levers).peak
+
+    def largest(self, accelerator: str, limit: float, *, checkpointing: bool) -> tuple[int, int]:
+        """The largest micro-batch that fits into `limit` bytes, and what it needs of them.
+
+        (0, need of one span) where not even one span fits.
+        """
+        return largest_that_fits(
+            lambda size: self.needed(Levers(size, checkpointing), accelerator), self.share, limit
+        )
+
+
+def blank_batch(size: int, cell: NetworkCell, channels: int) -> Batch:
+    """Spans of zeros, with a label of each task."""
+    span = cell.dataset.span
+    return Batch(
+        window=torch.zeros(size, span.window, channels),
+        horizon=torch.zeros(size, span.horizon, channels),
+        fault=torch.zeros(size, dtype=torch.int64),
+        anomaly=torch.zeros(size),
+        rul=torch.zeros(size),
+        log_amplitude=torch.zeros(size, channels),
+        age=torch.zeros(size),
+        index=torch.arange(size),
+    )
