@@ -44,7 +44,7 @@ rule forecast:
     resources:
         **T.light_resources(memory_mb=2000, minutes=60),
     params:
-        keys=T.forecast_keys,
+        forecast=T.forecast_keys,
     shell:
         "verb forecasts {wildcards.dataset} > {log} 2>&1"
 
