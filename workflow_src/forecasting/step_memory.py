@@ -17,9 +17,15 @@ from workflow_src.scheduling.rank_share import largest_share
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import build_network
 
-# Beside tensors and cached recordings, a process of the default run had at most 560 MB
-# (`peak_rss_mb` of training.json): interpreter and libraries. On the device it is CUDA's context.
-PROCESS_MB, CONTEXT_MB = 600, 600
+# Beside tensors and cached recordings a process has interpreter and libraries: at most 560 MB
+# resident in the default run (`peak_rss_mb` of training.json). The rest is for addresses: where
+# tensors lie in host memory it is they that are limited (`limit_host_memory`).
+PROCESS_MB = 680
+# oneDNN keeps the kernels of a thousand shapes of convolutions, and 256 KB of addresses for each.
+KERNELS_MB = 400
+# Freed blocks leave holes between those that stay.
+HOLES = 1.1
+CONTEXT_MB = 600  # of CUDA, on the device
 # A GPU's operators keep other tensors than the CPU's, whose trace this is; not yet measured.
 CUDA_MARGIN = 1.15
 
@@ -62,14 +68,14 @@ class StepMemory:
             self._needed[key] = (
                 int(CONTEXT_MB * MB + CUDA_MARGIN * reserved_bytes(trace.changes))
                 if accelerator == "cuda"
-                else PROCESS_MB * MB + trace.peak + trace.largest
+                else int(_process_bytes(trace) + HOLES * trace.peak + trace.largest)
             )
         return self._needed[key]
 
     def least(self, levers: Levers, accelerator: str) -> int:
         """The same without a margin."""
-        beside = CONTEXT_MB if accelerator == "cuda" else PROCESS_MB
-        return beside * MB + self.trace(levers).peak
+        trace = self.trace(levers)
+        return trace.peak + (CONTEXT_MB * MB if accelerator == "cuda" else _process_bytes(trace))
 
     def largest(self, accelerator: str, limit: float, *, checkpointing: bool) -> tuple[int, int]:
         """The largest micro-batch that fits into `limit` bytes, and what it needs of them.
@@ -79,6 +85,10 @@ class StepMemory:
         return largest_that_fits(
             lambda size: self.needed(Levers(size, checkpointing), accelerator), self.share, limit
         )
+
+
+def _process_bytes(trace: StepTrace) -> int:
+    return (PROCESS_MB + KERNELS_MB * trace.shapes_vary) * MB
 
 
 def blank_batch(size: int, cell: NetworkCell, channels: int) -> Batch:

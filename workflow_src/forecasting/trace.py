@@ -33,6 +33,7 @@ class StepTrace:
         largest: bytes of the largest tensor: a margin for what operators other than convolutions
             take within themselves.
         changes: of storages, as of `LiveBytes`.
+        shapes_vary: whether the values of a batch decide the shapes of its tensors.
     """
 
     parameters: int
@@ -40,6 +41,7 @@ class StepTrace:
     peaks: dict[Phase, int]
     largest: int
     changes: list[tuple[int, int]]
+    shapes_vary: bool
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ def trace_step(
     """
     with FakeTensorMode(), LiveBytes(workspace) as live:
         network = build().train()
-        bound_memory(network)
+        shapes_vary = bound_memory(network)
         live.hold((*network.parameters(), *network.buffers()))
         network.trunk.backbone.checkpointing = levers.checkpointing
         # The micro-batches after the second are like it; their spans are there all the same.
@@ -78,14 +80,15 @@ def trace_step(
         _steps(network, draw(computed), training, levers.micro_batch, live)
         del others
         count = sum(parameter.numel() for parameter in network.parameters())
-    return StepTrace(count, live.peak, live.peaks, live.largest, live.changes)
+    return StepTrace(count, live.peak, live.peaks, live.largest, live.changes, shapes_vary)
 
 
-def bound_memory(network: MultiTaskNetwork) -> None:
-    """Let what depends on the values of a batch take the most that it can."""
-    for module in network.modules():
-        if (bound := getattr(module, "bound_memory", None)) is not None:
-            bound(network.trunk.shape.patch_count)
+def bound_memory(network: MultiTaskNetwork) -> bool:
+    """Let what depends on the values of a batch take the most that it can; False: nothing does."""
+    bounds = [getattr(module, "bound_memory", None) for module in network.modules()]
+    for bound in filter(None, bounds):
+        bound(network.trunk.shape.patch_count)
+    return any(bounds)
 
 
 def _steps(
