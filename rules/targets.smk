@@ -6,6 +6,8 @@ localrules:
     data,
     audit,
     rigs,
+    forecasts,
+    plan,
     tables,
 
 
@@ -24,6 +26,26 @@ rule rigs:
 rule audit:
     input:
         T.audits(),
+
+
+rule forecasts:
+    input:
+        T.forecasts(),
+
+
+# No output: a plan is of the moment.
+rule plan:
+    input:
+        T.forecasts(),
+    log:
+        f"{T.study}/logs/plan.log",
+    benchmark:
+        f"{T.study}/benchmarks/plan.tsv"
+    threads: 1
+    resources:
+        mem_mb=500,
+    shell:
+        "verb plan 2>&1 | tee {log}"
 
 
 rule tables:

@@ -27,11 +27,9 @@ rule cell:
         " && mv {output}.writing {output}; }} 2> {log}"
 
 
-# Memory, by a trace of each network's step; nothing is trained. Not for cells that are done: what
-# is forecast anew would train them anew.
+# Memory, by a trace of each network's step; nothing is trained.
 rule forecast:
     input:
-        T.networks_of,
         store=T.store_of,
         split="data/{dataset}/split.csv",
     output:

@@ -248,6 +248,28 @@ def _forecast(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _plan(options: argparse.Namespace) -> Cause:
+    from dataclasses import replace
+
+    from workflow_src.scheduling.plan import page, to_csv
+    from workflow_src.targets import Targets
+
+    configuration = _kept() or _configured(options.configfile)
+    if (name := options.hardware) is not None:
+        hardware = configuration.class_named(name)
+        run = configuration.run.model_copy(update={"hardware": name})
+        configuration = replace(configuration, run=run, hardware=hardware)
+    targets = Targets(configuration, Path(__file__).parents[1])
+    cells = targets.planned()
+    if options.json:
+        print(json.dumps([one.to_json() for one in cells], indent=1))
+    elif options.csv:
+        print(to_csv(cells), end="")
+    else:
+        print(page(cells, targets.configuration.hardware, options.jobs))
+    return Cause.DONE
+
+
 def _forecasts(options: argparse.Namespace) -> Cause:
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices; before torch
 
@@ -451,6 +473,13 @@ def _add_rest(verb: _Verb) -> None:
     forecast.add_argument("cells", nargs="?", default="*", help="pattern of dataset/model/task_set")
     forecast.add_argument("--configfile", type=Path, help="default: config/config.yaml")
     forecast.add_argument("--hardware", nargs="+", help="classes of config/hardware; default: all")
+    planned = verb("plan", _plan, "Print what each training will ask for, and what is left to do.")
+    planned.add_argument("--configfile", type=Path, help="default: config/config.yaml")
+    planned.add_argument("--hardware", help="a class of config/hardware; default: that of the run")
+    planned.add_argument("--jobs", type=int, default=1, help="trainings side by side; default: 1")
+    shape = planned.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="a list for programs")
+    shape.add_argument("--csv", action="store_true", help="the same as a table")
     watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
     watch.add_argument("pid", type=int)
     watch.add_argument("--every", type=float, default=1.0, help="seconds")

@@ -29,6 +29,7 @@ from workflow_src.errors import BadData, UserError
 from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
+from workflow_src.scheduling.dry_run import leave_jobs_out
 from workflow_src.scheduling.events import Ended, Event
 from workflow_src.scheduling.forced import forced_cells
 from workflow_src.scheduling.hardware import Machine, detected, within
@@ -42,10 +43,13 @@ from workflow_src.scheduling.next_request import (
     site_resources,
 )
 from workflow_src.scheduling.other_code import of_other_code, told
+from workflow_src.scheduling.plan import PlannedCell, plan, totals
+from workflow_src.scheduling.status import planned, survey
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
-DATA_TARGETS = ("data", "audit", "rigs")  # rules/targets.smk
+DATA_TARGETS = ("data", "audit", "rigs", "forecasts", "plan")  # rules/targets.smk
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
+EXAMPLE_ACCOUNT = "my-project"  # of config/site.example.yaml
 NETWORK_OUTPUTS = ("model.safetensors", "predictions.h5", "training.json")  # of the rule `train`
 
 
@@ -120,6 +124,12 @@ class Targets:
         """Every dataset's audit."""
         return [str(paths.split_folder(d) / "audit.json") for d in self.configuration.datasets]
 
+    def forecasts(self) -> list[str]:
+        """Every forecast of the study."""
+        networks = set(self.models("network"))
+        datasets = {cell.dataset: None for cell in self.cells if cell.model in networks}
+        return [str(paths.forecast_file(self.study, dataset)) for dataset in datasets]
+
     def table_of(self, wildcards: Any) -> str:
         """Labels of the recordings of a dataset's rig."""
         return self._of_rig(wildcards, "recordings.csv")
@@ -147,13 +157,11 @@ class Targets:
         used = self.configuration.uses_features(wildcards.model)
         return [str(paths.features_file(wildcards.dataset))] if used else []
 
-    def networks_of(self, wildcards: Any) -> list[str]:
-        """Settings of the networks that are trained on a dataset."""
-        cells = self._networks(wildcards.dataset)
-        return [str(paths.results(self.study, cell) / "cell.json") for cell in cells]
-
     def forecast_of(self, wildcards: Any) -> list[str]:
-        """What a cell's network is expected to need; of a finished one nothing is asked."""
+        """What a cell's network is expected to need.
+
+        None of a cell that is done: a forecast that is made anew would train it anew.
+        """
         cell = Cell(*_of(wildcards))
         done = self._is_current(cell) and all(
             (paths.results(self.study, cell) / name).exists() for name in NETWORK_OUTPUTS
@@ -421,6 +429,17 @@ class Targets:
             events.append(Ended(cause=cause.text, message="no end was written"))
         return events
 
+    def sum_up_plan(self, *, is_short: bool) -> None:
+        """Print what is left to train at the end of a dry run; `is_short`: it left out its jobs."""
+        if not self._asks_only_for_data():
+            jobs = ["Its jobs are left out; `-p` prints them."] if is_short else []
+            print("\n".join(totals(self.planned()) + jobs), flush=True)
+
+    def planned(self) -> list[PlannedCell]:
+        """The trainings, and what each will ask for."""
+        statuses = survey(self.study, planned(self.configuration))
+        return plan(self.configuration, statuses, self.request, self.forecast)
+
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
         """A callable for each resource of the training rule."""
 
@@ -468,6 +487,22 @@ class Targets:
         if hardware.accelerator == "cuda":
             shared["gpu"] = hardware.gpus
         return {name: most for name, most in shared.items() if most is not None}
+
+    def require_own_site(self) -> None:
+        """Refuse the names of the example, which no cluster knows.
+
+        Raises:
+            UserError: one is there.
+        """
+        site = self.configuration.folder / "site.yaml"
+        for part in (self.configuration.site, self.configuration.light_site):
+            if part.account == EXAMPLE_ACCOUNT:
+                raise UserError(
+                    f"`account: {EXAMPLE_ACCOUNT}` is the example's; no cluster has it.",
+                    where=str(site),
+                    expected="the account that your cluster bills, or no line `account`",
+                    remedy=f"sed -i '/account: {EXAMPLE_ACCOUNT}/d' {site}",
+                )
 
     def _check_requests(self) -> None:
         """What is more than a node offers is refused."""
@@ -525,6 +560,10 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
     targets.settings = lambda: workflow.dag_settings
     # Whatever comes of this command: a plan, a run with nothing to do, with or without failures.
     atexit.register(lambda: targets.tell_of_other_code(is_plan=workflow.dryrun))
+    networks = set(targets.models("network"))
+    trainings = sum(cell.model in networks for cell in targets.cells)
+    is_short = leave_jobs_out(lambda: workflow.dryrun, trainings)
+    atexit.register(lambda: targets.sum_up_plan(is_short=is_short) if workflow.dryrun else None)
     return targets
 
 
@@ -533,7 +572,9 @@ def _of_run(workflow: Any, config: Mapping[str, Any]) -> Targets:
     asked = workflow.config_settings.config_args
     config = over_files(config, asked, scheduled=scheduled is not None)
     if scheduled is not None:
-        return build(config, workflow.basedir, files)
+        targets = build(config, workflow.basedir, files)
+        targets.require_own_site()
+        return targets
     stated = workflow.global_resources
     here = {name: stated[name].value for name in ("mem_mb", "gpu") if name in stated}
     targets = build(config, workflow.basedir, files, _machine(here))

@@ -94,6 +94,21 @@ class Configuration:
         root = self.run.data_root or os.environ.get("PHM_DATA_ROOT")
         return Path(root).expanduser().resolve() if root else None
 
+    def class_named(self, name: str) -> Hardware:
+        """The hardware class that an option `--hardware` names.
+
+        Raises:
+            UserError: there is none.
+        """
+        if name not in self.classes:
+            raise UserError(
+                f"There is no hardware class `{name}`.",
+                where="--hardware",
+                expected=", ".join(sorted(self.classes)),
+                remedy=f"--hardware {min(self.classes)}",
+            )
+        return self.classes[name]
+
     def resolve(self, dataset: str, model: str, task_set: str, seed: int) -> ResolvedCell:
         """Everything that decides the numbers of one cell: default < model < dataset < overrides.
 

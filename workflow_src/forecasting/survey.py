@@ -64,14 +64,7 @@ def survey(
     Raises:
         UserError: a class or a split is not there, or nothing matches.
     """
-    for name in classes:
-        if name not in configuration.classes:
-            raise UserError(
-                f"There is no hardware class `{name}`.",
-                where="--hardware",
-                expected=", ".join(sorted(configuration.classes)),
-                remedy=f"--hardware {next(iter(sorted(configuration.classes)))}",
-            )
+    hardware = {name: detected(configuration.class_named(name)) for name in classes}
     cells: dict[str, NetworkCell] = {}
     for cell in grid(configuration):
         name = f"{cell.dataset}/{cell.model}/{cell.task_set}"
@@ -86,7 +79,6 @@ def survey(
             expected="dataset/model/task_set, with * for any",
             remedy="python -m workflow_src forecast '*'" + _behind(configfile),
         )
-    hardware = {name: detected(configuration.classes[name]) for name in classes}
     _require_splits(cells.values(), configfile)
     return [survey_cell(name, cell, hardware) for name, cell in cells.items()]
 

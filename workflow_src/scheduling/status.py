@@ -42,7 +42,7 @@ _BASELINE_S = 3600.0
 _EVERY_S = 3.0
 
 
-class State(enum.Enum):
+class State(enum.StrEnum):
     """Where a cell stands, in the order of a table: first what is to be looked at."""
 
     RUNNING = "running"

@@ -1,0 +1,223 @@
+"""What a run will ask for, cell by cell and in all, before anything is submitted."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from workflow_src.artifacts.forecast_file import CellForecast
+from workflow_src.cells import Cell
+from workflow_src.configuration import Configuration, Hardware
+from workflow_src.scheduling.next_request import JobRequest
+from workflow_src.scheduling.rank_share import largest_share
+from workflow_src.scheduling.status import State, Status
+
+ROWS = 40  # more cells are folded by dataset, model and task set
+_TO_DO = (State.NOT_STARTED, State.FAILED, State.INTERRUPTED, State.RUNNING)
+_COLUMNS = ("cell", "state", "class", "micro x acc", "GPU MB", "host MB", "hours")
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One training, and what it asks for.
+
+    Attributes:
+        status: where it stands.
+        request: of its next attempt.
+        forecast: what it is expected to need; None: not known yet.
+        batch: spans of an optimisation batch.
+        hours: that its epochs still take, by those of the same network and dataset that were
+            trained already; None: none was.
+    """
+
+    status: Status
+    request: JobRequest
+    forecast: CellForecast | None
+    batch: int
+    hours: float | None
+
+    @property
+    def cell(self) -> Cell:
+        """Its name."""
+        return self.status.cell
+
+    @property
+    def is_to_do(self) -> bool:
+        """Whether it is still trained."""
+        return self.status.state in _TO_DO
+
+    @property
+    def state(self) -> str:
+        """Where it stands, in words."""
+        one = self.status
+        if one.state is State.NOT_STARTED:
+            return "new"
+        if one.state is State.FAILED and one.last is not None:
+            return f"failed: {one.last.cause.words}"
+        if one.state in (State.INTERRUPTED, State.RUNNING):
+            word = "runs" if one.state is State.RUNNING else "resumes"
+            return f"{word} {one.epoch}/{one.epochs}"
+        return str(one.state)
+
+    @property
+    def share(self) -> int:
+        """Spans of a batch that one device computes."""
+        return largest_share(self.batch, self.request.devices)
+
+    @property
+    def micro_batch(self) -> int:
+        """Spans in memory at once."""
+        return self.request.spans_at_once(self.batch, self.request.devices)
+
+    @property
+    def accumulation(self) -> int:
+        """Micro-batches of an optimisation batch."""
+        return math.ceil(self.share / self.micro_batch)
+
+    def to_json(self) -> dict[str, JsonValue]:
+        """Plain values, None where something is not known."""
+        known = self.forecast
+        return {
+            "cell": self.cell.name,
+            **vars(self.cell),
+            "state": self.state,
+            "hardware": self.request.hardware,
+            "micro_batch_size": self.micro_batch,
+            "accumulation": self.accumulation,
+            "activation_checkpointing": self.request.activation_checkpointing,
+            "device_mb": None if known is None else known.device_mb,
+            "host_mb": self.request.memory_mb,
+            "hours": self.hours,
+            "refusal": self.request.refusal or None,
+        }
+
+
+def plan(
+    configuration: Configuration,
+    statuses: Sequence[Status],
+    request: Callable[[Cell], JobRequest],
+    forecast: Callable[[Cell], CellForecast | None],
+) -> list[PlannedCell]:
+    """The trainings of a run; classic models are not among them."""
+    epoch_s = _seconds_per_epoch(statuses)
+    found = []
+    for status in statuses:
+        training = configuration.resolve(*status.cell.key).training
+        if training is None:
+            continue
+        seconds = status.epoch_s or epoch_s.get(_of_all_seeds(status.cell))
+        left = training.epochs - status.epoch
+        hours = None if seconds is None else round(left * seconds / 3600, 3)
+        found.append(
+            PlannedCell(
+                status,
+                request(status.cell),
+                forecast(status.cell),
+                training.batch_size,
+                hours,
+            )
+        )
+    return found
+
+
+def _of_all_seeds(cell: Cell) -> tuple[str, str, str]:
+    return cell.dataset, cell.model, cell.task_set
+
+
+def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str], float]:
+    """The slowest of the seeds that have trained."""
+    found: dict[tuple[str, str, str], float] = {}
+    for status in statuses:
+        if status.epoch_s is not None:
+            key = _of_all_seeds(status.cell)
+            found[key] = max(found.get(key, 0.0), status.epoch_s)
+    return found
+
+
+# ------------------------------------------------------------------ a page
+
+
+def page(cells: Sequence[PlannedCell], hardware: Hardware, jobs: int = 1) -> str:
+    """A line per cell, or per dataset, model and task set where there are many; then the totals."""
+    groups: dict[tuple[str, ...], list[PlannedCell]] = {}
+    for one in cells:
+        key = _of_all_seeds(one.cell) if len(cells) > ROWS else (one.cell.name,)
+        groups.setdefault(key, []).append(one)
+    rows = [_row(group, hardware, is_folded=len(cells) > ROWS) for group in groups.values()]
+    widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
+    lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_COLUMNS, *rows)]
+    return "\n".join([*lines, "", *totals(cells, jobs)])
+
+
+def totals(cells: Sequence[PlannedCell], jobs: int = 1) -> list[str]:
+    """What is left to train, its hours, and what fits nowhere."""
+    left = [one for one in cells if one.is_to_do]
+    lines = [f"{len(left)} of {len(cells)} trainings to do"]
+    hours = [one.hours for one in left if one.hours is not None]
+    if hours:
+        known = "" if len(hours) == len(left) else f" ({len(hours)} of them; no time of the others)"
+        side = max(max(hours), sum(hours) / jobs)
+        unit = "GPU-hours" if left[0].request.accelerator == "cuda" else "hours"
+        total = sum(one.request.devices * (one.hours or 0.0) for one in left)
+        lines[0] += f": {total:.3g} {unit}{known}, {side:.3g} h with {jobs} side by side"
+    if unknown := sum(one.forecast is None for one in left):
+        lines.append(f"no forecast yet of {unknown}: the target `forecasts` makes them")
+    refused = [one for one in left if one.request.refused]
+    lines.append(f"fits nowhere: {len(refused) or 'none'}")
+    lines += [f"  {one.cell.name}: {one.request.refusal}" for one in refused[:ROWS]]
+    return lines
+
+
+def _row(group: Sequence[PlannedCell], hardware: Hardware, *, is_folded: bool) -> tuple[str, ...]:
+    first = group[0]
+    name = "/".join(_of_all_seeds(first.cell)) if is_folded else first.cell.name
+    states: dict[str, int] = {}
+    for one in group:
+        states[one.state] = states.get(one.state, 0) + 1
+    state = ", ".join(f"{n} {word}" if is_folded else word for word, n in states.items())
+    most = max(group, key=lambda one: one.request.memory_mb)
+    hours = [one.hours for one in group if one.is_to_do]
+    known = [hour for hour in hours if hour is not None]
+    return (
+        name,
+        state,
+        first.request.hardware,
+        _micro(first),
+        _of(_device_mb(group), hardware.device_memory_mb),
+        _of(most.request.memory_mb, hardware.planned_mb)
+        + (", not forecast" if first.forecast is None else ""),
+        ("" if not hours else "?" if not known else f"{sum(known):.3g}"),
+    )
+
+
+def _micro(one: PlannedCell) -> str:
+    if one.request.refused:
+        return "does not fit"
+    recomputed = " recomputed" if one.request.activation_checkpointing else ""
+    return f"{one.micro_batch} x {one.accumulation}{recomputed}"
+
+
+def _device_mb(group: Sequence[PlannedCell]) -> int | None:
+    known = [one.forecast.device_mb for one in group if one.forecast is not None]
+    return max((each for each in known if each is not None), default=None)
+
+
+def _of(used: int | None, limit: int | None) -> str:
+    if used is None:
+        return ""
+    return f"{used:,}" + ("" if limit is None else f" / {limit:,}")
+
+
+def to_csv(cells: Iterable[PlannedCell]) -> str:
+    """A line per cell."""
+    output = io.StringIO()
+    rows = [one.to_json() for one in cells]
+    writer = csv.DictWriter(output, list(rows[0]) if rows else [], lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return output.getvalue()
