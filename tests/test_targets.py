@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +13,13 @@ import pytest
 import yaml
 from snakemake.settings.types import DAGSettings
 
+from workflow_src.artifacts.forecast_file import CellForecast, DatasetForecast, forecast_key
 from workflow_src.artifacts.training_report import TrainingReport
-from workflow_src.cells import results
+from workflow_src.cells import Cell, forecast_file, results
 from workflow_src.configuration import REVISIONS, load
-from workflow_src.targets import Targets
+from workflow_src.errors import UserError
+from workflow_src.scheduling.next_request import UNKNOWN_MB
+from workflow_src.targets import NETWORK_OUTPUTS, Targets
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -78,3 +83,101 @@ def test_a_plan_that_trains_cells_anew_does_not_say_to_do_so(
     assert forced.name not in said
     targets.tell_of_other_code(is_plan=False)  # a run may have ended before it came to them
     assert "2 cells were" in capsys.readouterr().err
+
+
+FORECASTED = CellForecast(
+    name="dlinear/all",
+    parameters=1,
+    share=32,
+    micro_batch=4,
+    activation_checkpointing=False,
+    device_mb=None,
+    host_mb=1_234,
+)
+
+
+def write_forecast(targets: Targets, cell: Cell, **changed: object) -> Path:
+    """The file of a dataset, with what one cell needs."""
+    configuration = targets.configuration
+    request = configuration.request(*cell.key)
+    key = forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
+    file = forecast_file(targets.study, cell.dataset)
+    DatasetForecast(cells={key: FORECASTED.model_copy(update=changed)}).write(file)
+    return file
+
+
+def test_a_request_follows_the_forecast_as_it_is_written(
+    targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = next(cell for cell in targets.cells if cell.model == "dlinear")
+    assert targets.request(cell).memory_mb == UNKNOWN_MB
+    file = write_forecast(targets, cell)
+    request = targets.request(cell)
+    assert (request.memory_mb, request.micro_batch_size) == (1_234, 4)
+    assert targets.request(replace(cell, model="fno")).memory_mb == UNKNOWN_MB
+    assert targets.request(replace(cell, seed=7)).memory_mb == 1_234  # of all seeds
+    file.write_text("{", encoding="utf-8")
+    assert targets.request(cell).memory_mb == UNKNOWN_MB
+    file.unlink()
+    assert targets.request(cell).memory_mb == UNKNOWN_MB
+
+
+def test_a_forecast_of_other_settings_or_of_another_revision_is_none(
+    targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    cell = next(cell for cell in targets.cells if cell.model == "dlinear")
+    write_forecast(targets, cell)
+    run = targets.configuration.run
+    other = run.model_copy(update={"request": run.request.model_copy(update={"workers": 1})})
+    changed = Targets(replace(targets.configuration, run=other), REPOSITORY)
+    assert changed.request(cell).memory_mb == UNKNOWN_MB
+    wildcards = SimpleNamespace(dataset=cell.dataset)
+    assert changed.forecast_keys(wildcards) != targets.forecast_keys(wildcards)
+    monkeypatch.setitem(REVISIONS, "forecasts", REVISIONS["forecasts"] + 1)
+    again = Targets(targets.configuration, REPOSITORY)
+    assert again.request(cell).memory_mb == UNKNOWN_MB
+
+
+def test_a_finished_cell_waits_for_no_forecast(
+    targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A forecast that is made anew, for a sibling, would train it anew."""
+    monkeypatch.chdir(tmp_path)
+    cell = next(cell for cell in targets.cells if cell.model == "dlinear")
+    wildcards = SimpleNamespace(**vars(cell))
+    asked = [str(forecast_file(targets.study, cell.dataset))]
+    assert targets.forecast_of(wildcards) == asked
+    folder = results(targets.study, cell)
+    folder.mkdir(parents=True)
+    for name in NETWORK_OUTPUTS:
+        (folder / name).touch()
+    resolved = targets.configuration.resolve(*cell.key)
+    (folder / "cell.json").write_text(resolved.to_json(), encoding="utf-8")
+    assert targets.forecast_of(wildcards) == []
+    (folder / NETWORK_OUTPUTS[0]).unlink()
+    assert targets.forecast_of(wildcards) == asked
+    (folder / NETWORK_OUTPUTS[0]).touch()
+    (folder / "cell.json").write_text("{}", encoding="utf-8")  # of other settings
+    assert targets.forecast_of(wildcards) == asked
+
+
+def test_the_account_of_the_example_is_refused_and_the_remedy_takes_it_out(
+    tmp_path: Path,
+) -> None:
+    config = tmp_path / "config"
+    shutil.copytree(REPOSITORY / "config", config, ignore=shutil.ignore_patterns("site.yaml"))
+    shutil.copy(config / "site.example.yaml", config / "site.yaml")
+
+    def made() -> Targets:
+        run = yaml.safe_load((config / "config.yaml").read_text(encoding="utf-8"))
+        return Targets(load({**run, "hardware": "a100-80g"}, config), tmp_path)
+
+    with pytest.raises(UserError, match="no cluster has it") as refused:
+        made().require_own_site()
+    remedy = re.search(r"remedy: +(.*)", str(refused.value))
+    assert remedy is not None
+    subprocess.run(["bash", "-c", remedy[1]], check=True)
+    made().require_own_site()
+    assert made().configuration.site.partition == "gpu-a100"

@@ -39,11 +39,13 @@ COSTS = st.builds(
 @examples(300)
 @given(COSTS, st.integers(0, 10**8))
 @example(Peaks(constant=16601, fixed=0, slope=8300, gradients=0, batch=7), 24_900)
-def test_it_is_the_one_that_trying_them_all_finds(peak: Peaks, limit: int) -> None:
+def test_it_is_within_one_in_32_of_what_trying_all_finds(peak: Peaks, limit: int) -> None:
     size, needed = largest_that_fits(peak, peak.batch, limit)
     asked = [*range(1, (peak.batch + 1) // 2 + 1), peak.batch]
-    assert size == max((each for each in asked if peak(each) <= limit), default=0)
+    best = max((each for each in asked if peak(each) <= limit), default=0)
+    assert size == best or best - best // 32 <= size < best <= (peak.batch + 1) // 2
     assert needed == peak(size or 1)
+    assert size == 0 or needed <= limit
 
 
 def test_few_traces_are_needed() -> None:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from workflow_src.artifacts.forecast_file import CellForecast
 from workflow_src.configuration import Hardware
 from workflow_src.configuration.schema import Request as Configured
 from workflow_src.configuration.schema import SiteClass
@@ -19,6 +20,7 @@ from workflow_src.scheduling.next_request import (
     INNER_SNAKEMAKE_MB,
     STUB_MB,
     STUB_MINUTES,
+    UNKNOWN_MB,
     Forecast,
     JobRequest,
     Policy,
@@ -361,3 +363,53 @@ def test_resources_name_what_is_asked_and_nothing_else() -> None:
         "slurm_partition",
         "slurm_account",
     }
+
+
+FORECASTED = CellForecast(
+    name="net/all",
+    parameters=10,
+    share=32,
+    micro_batch=8,
+    activation_checkpointing=True,
+    device_mb=9_000,
+    host_mb=5_100,
+)
+
+
+def test_what_is_not_stated_is_as_forecast() -> None:
+    request = decided(Forecast.configured(Configured(), 32, FORECASTED), [], GPU, POLICY)
+    assert request.memory_mb == 5_100
+    assert (request.micro_batch_size, request.activation_checkpointing) == (8, True)
+    stated = Configured(memory_mb=7_000)
+    assert decided(Forecast.configured(stated, 32, FORECASTED), [], GPU, POLICY).memory_mb == 7_000
+
+
+def test_without_a_forecast_memory_is_a_guess_and_the_batch_whole() -> None:
+    request = decided(Forecast.configured(Configured(), 32), [], GPU, POLICY)
+    assert (request.memory_mb, request.micro_batch_size) == (UNKNOWN_MB, None)
+
+
+def test_a_whole_share_that_fits_is_no_micro_batch() -> None:
+    whole = FORECASTED.model_copy(update={"micro_batch": 32, "activation_checkpointing": False})
+    request = decided(Forecast.configured(Configured(), 32, whole), [], GPU, POLICY)
+    assert request.micro_batch_size is None
+
+
+def test_what_is_forecast_to_fit_nowhere_is_refused_with_the_next_class() -> None:
+    refused = FORECASTED.model_copy(update={"refusal": "one span takes 20,000 MB"})
+    classes = {"a100-80g": GPU.model_copy(update={"device_memory_mb": 80_000})}
+    hardware = GPU.model_copy(update={"device_memory_mb": 16_000})
+    policy = replace(POLICY, classes=classes)
+    request = decided(Forecast.configured(Configured(), 32, refused), [], hardware, policy)
+    assert request.refused
+    assert request.refusal == (
+        "fits nowhere: one span takes 20,000 MB, class big; "
+        "the next class is a100-80g with 80000 MB"
+    )
+
+
+def test_no_less_is_asked_than_an_attempt_has_used() -> None:
+    used = tried("terminated", memory_mb=9_000)
+    used[-1]["peaks_mb"] = {"host_mb": 8_123.4}
+    request = decided(Forecast.configured(Configured(), 32, FORECASTED), used, GPU, POLICY)
+    assert request.memory_mb == 8_124

@@ -1,0 +1,119 @@
+"""What a plan says of each training and of all."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from dataclasses import replace
+
+import pytest
+
+from workflow_src.artifacts.forecast_file import CellForecast
+from workflow_src.cells import Cell
+from workflow_src.configuration import Hardware
+from workflow_src.configuration.schema import Request, SiteClass
+from workflow_src.scheduling.attempt_history import FinishedAttempt
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.cause import Cause
+from workflow_src.scheduling.next_request import Forecast, Policy, decide
+from workflow_src.scheduling.plan import ROWS, PlannedCell, page, to_csv, totals
+from workflow_src.scheduling.status import State, Status
+
+GPU = Hardware(
+    accelerator="cuda", gpu_model="a100", device_memory_mb=80_000, host_memory_mb=240_000
+)
+FORECAST = CellForecast(
+    name="net/all",
+    parameters=1,
+    share=512,
+    micro_batch=64,
+    activation_checkpointing=False,
+    device_mb=31_000,
+    host_mb=12_000,
+)
+
+
+def planned(
+    seed: int = 42,
+    state: State = State.NOT_STARTED,
+    *,
+    epoch: int = 0,
+    hours: float | None = 3.0,
+    forecast: CellForecast | None = FORECAST,
+    cause: Cause | None = None,
+) -> PlannedCell:
+    last = None if cause is None else FinishedAttempt(cause, AttemptRequest())
+    status = Status(Cell("cwru", "net", "all", seed), state, epoch=epoch, epochs=200, last=last)
+    request = decide(
+        Forecast.configured(Request(), 512, forecast),
+        [],
+        GPU,
+        Policy(threads=4, site=SiteClass(), hardware="a100-80g"),
+    )
+    return PlannedCell(status, request, forecast, 512, hours)
+
+
+def test_a_line_tells_state_micro_batch_memory_and_hours() -> None:
+    said = page([planned(), planned(43, State.INTERRUPTED, epoch=45)], GPU).splitlines()
+    cells = re.split(r" {2,}", said[1])
+    assert cells == [
+        *("cwru/net/all/42", "new", "a100-80g", "64 x 8"),
+        *("31,000 / 80,000", "12,000 / 240,000", "3"),
+    ]
+    assert "resumes 45/200" in said[2]
+
+
+@pytest.mark.parametrize(
+    ("state", "cause", "words"),
+    [
+        (State.FAILED, Cause.GPU_OOM, "failed: out of GPU memory"),
+        (State.RUNNING, None, "runs 7/200"),
+        (State.DONE, Cause.DONE, "done"),
+        (State.TRAINED, Cause.DONE, "trained"),
+    ],
+)
+def test_states_are_in_words(state: State, cause: Cause | None, words: str) -> None:
+    assert planned(state=state, cause=cause, epoch=7).state == words
+
+
+def test_totals_leave_out_what_is_done_and_say_what_is_not_known() -> None:
+    cells = [
+        planned(1, hours=2.0),
+        planned(2, hours=6.0),
+        planned(3, State.DONE, hours=0.0),
+        planned(4, hours=None),
+    ]
+    assert totals(cells, jobs=2)[0] == (
+        "3 of 4 trainings to do: 8 GPU-hours (2 of them; no time of the others), "
+        "6 h with 2 side by side"
+    )
+    assert totals(cells, jobs=1)[0].endswith("8 h with 1 side by side")
+    assert totals([planned(forecast=None, hours=None)])[1].startswith("no forecast yet of 1")
+
+
+def test_what_fits_nowhere_is_named_with_its_reason() -> None:
+    refused = FORECAST.model_copy(update={"refusal": "one span takes 90,000 MB"})
+    said = page([planned(forecast=refused)], GPU)
+    assert "does not fit" in said
+    assert "fits nowhere: 1\n  cwru/net/all/42: fits nowhere: one span takes 90,000 MB" in said
+    assert totals([planned()])[-1] == "fits nowhere: none"
+
+
+def test_many_cells_are_folded_by_dataset_model_and_task_set() -> None:
+    cells = [planned(seed) for seed in range(ROWS)]
+    cells.append(planned(ROWS, State.DONE))
+    said = page(cells, GPU).splitlines()
+    assert said[1].startswith(f"cwru/net/all  {ROWS} new, 1 done")
+    assert said[1].endswith(f"{3 * ROWS}")
+    assert len(said) < 10
+
+
+def test_the_table_for_programs_has_every_cell() -> None:
+    cells = [planned(seed) for seed in range(3)]
+    rows = list(csv.DictReader(io.StringIO(to_csv(cells))))
+    assert [row["seed"] for row in rows] == ["0", "1", "2"]
+    assert {row["micro_batch_size"] for row in rows} == {"64"}
+    assert {row["device_mb"] for row in rows} == {"31000"}
+    assert rows[0]["hours"] == "3.0"
+    assert to_csv([replace(cells[0], hours=None)]).splitlines()[1].count(",,") >= 1
