@@ -32,6 +32,7 @@ def test_one_command_trains_every_cell_and_writes_every_table(first_run):
         "recordings": 1,
         "split": 1,
         "features": 1,
+        "forecast": 1,
         "cell": 3,
         "train": 2,
         "classic": 1,

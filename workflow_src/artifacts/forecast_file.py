@@ -8,9 +8,18 @@ from workflow_src.configuration import REVISIONS, Hardware, ResolvedCell, identi
 from workflow_src.configuration.schema import Request
 from workflow_src.json_files import JsonFile
 
-# Keys of a request that change neither bytes on a device nor those of a process.
-_NO_BYTES = {"memory_mb", "runtime_minutes", "checkpoint_minutes"}
-_NO_BYTES_OF_A_CLASS = {"cores", "gpu_model", "gpus", "max_runtime_minutes"}
+# Keys of a request, a hardware class and `training:` that change no bytes.
+_OF_REQUEST = {"memory_mb", "runtime_minutes", "checkpoint_minutes"}
+_OF_CLASS = {"cores", "gpu_model", "gpus", "max_runtime_minutes"}
+_OF_TRAINING = {
+    "epochs",
+    "learning_rate",
+    "weight_decay",
+    "schedule",
+    "warmup_share",
+    "early_stopping_patience",
+    "sampling",
+}
 
 
 class CellForecast(BaseModel):
@@ -47,14 +56,14 @@ class DatasetForecast(JsonFile):
 
 def forecast_key(cell: ResolvedCell, request: Request, hardware: Hardware) -> str:
     """What decides the forecast of a cell, in sixteen hex digits; seeds do not."""
-    content = cell.content()
-    for name in ("cell", "identity", "code"):
-        content.pop(name, None)
+    content = cell.model_dump(
+        exclude={"cell": True, "identity": True, "code": True, "training": _OF_TRAINING}
+    )
     return identity(
         [
             content,
-            request.model_dump(exclude=_NO_BYTES),
-            hardware.model_dump(exclude=_NO_BYTES_OF_A_CLASS),
+            request.model_dump(exclude=_OF_REQUEST),
+            hardware.model_dump(exclude=_OF_CLASS),
             REVISIONS["forecasts"],
         ]
     )

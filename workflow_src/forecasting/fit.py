@@ -15,9 +15,10 @@ _FINE = 32
 def largest_that_fits(peak: Callable[[int], int], batch: int, limit: float) -> tuple[int, int]:
     """The largest micro-batch whose peak is within `limit`, and that peak.
 
-    Among more than 32 spans it is one that fits, and 3 % more spans do not. It is the whole `batch` or at most half of it: between the two a batch has two parts as well.
-    (While its second part is computed, the gradients of the first are there; at the whole batch
-    none are, so one line does not fit both.) (0, peak of one span) where not even one span fits.
+    Above 32 spans it is one that fits, while 3 % more spans do not. It is the whole `batch` or at
+    most half of it: between the two a batch has two parts as well. (While its second part is
+    computed, the gradients of the first are there; at the whole batch none are, so one line does
+    not fit both.) (0, peak of one span) where not even one span fits.
 
     Args:
         peak: bytes of a step at a micro-batch; it never falls as the micro-batch grows to half.

@@ -1,0 +1,80 @@
+"""What a forecast makes anew, and that it never trains a finished cell again."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from .conftest import STUDY, Project
+
+pytestmark = pytest.mark.slow
+TRAIN_ONE = {"train": 1, "evaluate": 1}
+
+
+def counted(project: Project, *names: str) -> dict[str, int]:
+    """Jobs of these rules that a dry run plans; those without a job are left out."""
+    said = project.dry()
+    assert said.code == 0, said.text
+    return {name: said.rules[name] for name in names if name in said.rules}
+
+
+def rules(project: Project) -> dict[str, int]:
+    return counted(project, "forecast", "cell", "train", "evaluate")
+
+
+def raise_revision(project: Project) -> None:
+    file = project.folder / "workflow_src" / "configuration" / "loading.py"
+    text = file.read_text(encoding="utf-8")
+    assert text.count('"forecasts": 1') == 1
+    file.write_text(text.replace('"forecasts": 1', '"forecasts": 2'), encoding="utf-8")
+
+
+def test_a_finished_cell_asked_for_what_was_forecast(finished: Project) -> None:
+    file = finished.folder / STUDY / "forecasts" / f"{STUDY}.json"
+    found = json.loads(file.read_text(encoding="utf-8"))["cells"].values()
+    needed = {one["name"]: one["host_mb"] for one in found}
+    for model in ("dlinear", "fno"):
+        told = finished.kept(model).events[0]["told"]
+        assert told["memory_mb"] == needed[f"{model}/all"]
+        assert "out_of_memory" not in finished.kept(model).event_names
+
+
+@pytest.mark.parametrize("revised", [False, True], ids=["same revision", "raised revision"])
+def test_what_follows_each_change(finished: Project, revised: bool) -> None:
+    forecast = finished.folder / STUDY / "forecasts" / f"{STUDY}.json"
+    anew = {"forecast": 1} if revised else {}
+    if revised:
+        raise_revision(finished)
+    assert finished.dry().nothing_to_do
+
+    content = forecast.read_bytes()
+    forecast.write_bytes(content + b"\n")
+    assert finished.dry().nothing_to_do, "an edited forecast"
+    forecast.unlink()
+    assert finished.dry().nothing_to_do, "a deleted forecast"
+    forecast.write_bytes(content)
+
+    weights = finished.kept("fno").results / "model.safetensors"
+    kept = weights.read_bytes()
+    weights.unlink()
+    assert rules(finished) == anew | TRAIN_ONE
+    forecast.unlink()
+    assert rules(finished) == {"forecast": 1} | TRAIN_ONE
+    weights.write_bytes(kept)
+    forecast.write_bytes(content)
+
+    run = finished.folder / "config" / "config.yaml"
+    before = run.read_text(encoding="utf-8")
+    finished.edit("config.yaml", seeds=[1, 2])
+    assert rules(finished) == anew | {"cell": 3, "train": 2, "evaluate": 3}
+    run.write_text(before, encoding="utf-8")
+
+    finished.edit("models/dlinear.yaml", training={"learning_rate": 0.01})
+    assert rules(finished) == anew | {"cell": 1} | TRAIN_ONE
+
+
+def test_a_class_with_less_memory_is_forecast_anew(finished: Project) -> None:
+    finished.edit("config.yaml", seeds=[1, 2])
+    finished.edit("hardware/local.yaml", host_memory_mb=1500)
+    assert rules(finished) == {"forecast": 1, "cell": 3, "train": 2, "evaluate": 3}
