@@ -58,7 +58,7 @@ REVISIONS = {
     "classic": 2,
     "features": 0,
     "predictions": 1,
-    "scores": 3,
+    "scores": 4,
 }
 
 _Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content
