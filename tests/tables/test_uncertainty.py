@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.evaluation import evaluate
-from workflow_src.predictions import Predictions, write_predictions
+from workflow_src.predictions import Predictions, read_predictions, write_predictions
+from workflow_src.tables import unit_intervals
 from workflow_src.tables.bootstrap import interval, replicates
 from workflow_src.tables.paper import RENDER, write_tables
 from workflow_src.tables.plan import FORMATS, ModelEntry, TaskSetEntry
@@ -101,6 +103,33 @@ def test_an_interval_is_that_of_the_predictions_over_all_seeds(study: Any) -> No
         assert (row["low"], row["high"]) == pytest.approx(interval(gain), abs=1e-6)
     entry = one(paper, "Classification, macro F1: intervals").blocks[0][0].entries[0]
     assert entry.span.startswith("[0.")
+
+
+def test_each_file_is_read_once_and_gone_before_the_next(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.task_sets = {"all": TaskSetEntry(TASKS, False)}
+    study.models.pop("trivial")
+    study.seeds = (42, 43)
+    study.dataset("bench")
+    for cell in study.plan.cells:
+        predicted(study, cell, predictions(1, skill=1 + cell.seed / 100), TASKS)
+    read: list[Path] = []
+    held: list[weakref.ref[Predictions]] = []
+
+    def watched(path: Path) -> Predictions:
+        assert not any(one() for one in held), "the file before is still in memory"
+        found = read_predictions(path)
+        read.append(path)
+        held.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(unit_intervals, "read_predictions", watched)
+    paper = made(study)
+    assert len(read) == len(set(read)) == len(study.plan.cells)
+    scores = of_kind(paper, "score")
+    assert len(scores) == len(TASKS) * len(study.models) * len(study.datasets)
+    assert scores[["low", "high"]].notna().all(axis=None)
 
 
 def test_differences_are_of_pairs_and_counted_over_rigs(study: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from workflow_src.tables.averages import Average, averages
+from workflow_src.tables.averages import Average
 from workflow_src.tables.grid import Grid
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Record
@@ -15,10 +15,9 @@ from workflow_src.tables.table import DASH, Column, Entry, Row, Table, letter, n
 _RANK, _RANK_DIGITS = "mean_rank", 2
 
 
-def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
-    """`table`, which shows `grid`, with two more places in each row where columns are averaged."""
+def with_averages(table: Table, grid: Grid, found: Sequence[Average], plan: TablePlan) -> Table:
+    """`table`, which shows `grid`, with two more places in each row for each of its averages."""
     letters = {text: key for key, text in table.lettered}
-    found = list(averages(grid))
     behind: list[list[Entry]] = [[] for _ in grid.rows]
     for average in found:
         why = f"not averaged: scores are missing in the {len(average.columns)} columns"
@@ -43,9 +42,9 @@ def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
     )
 
 
-def average_records(grid: Grid) -> Iterator[Record]:
+def average_records(grid: Grid, found: Sequence[Average]) -> Iterator[Record]:
     """The same for the CSV: rows of the metric and of its mean rank."""
-    for average in averages(grid):
+    for average in found:
         columns = [grid.columns[j] for j in average.columns]
         marks = _marks(grid, average)
         for i, row in enumerate(grid.rows):

@@ -11,6 +11,7 @@ from workflow_src.cells import Cell
 from workflow_src.files import write_text
 from workflow_src.tables.asked import AskedTable
 from workflow_src.tables.average_columns import average_records, with_averages
+from workflow_src.tables.averages import averages
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.grid import Grid, grid_of
 from workflow_src.tables.html import to_html
@@ -80,8 +81,10 @@ def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
     ]
     records = list(_records(grid))
     if sections[0][0] == "":  # protocols and sanity columns are not averaged
-        tables[0] = with_averages(tables[0], sections[0][1], plan)
-        records += average_records(sections[0][1])
+        claimed = sections[0][1]
+        found = list(averages(claimed))
+        tables[0] = with_averages(tables[0], claimed, found, plan)
+        records += average_records(claimed, found)
     return Paper(
         name=table.name,
         label=table.tex_label,

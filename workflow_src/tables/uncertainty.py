@@ -45,11 +45,10 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
     simulated = " (simulated rigs)" * (origin == "simulated")
     tables: list[Table] = []
     records: list[Record] = []
-    for task in plan.tasks():
-        grid = grid_of(plan, results, plan.default_table(task, origin))
-        if not grid.columns or not grid.rows:
-            continue
-        drawn = Replicates(plan, results, grid)
+    asked = [plan.default_table(task, origin) for task in plan.tasks()]
+    grids = [g for table in asked if (g := grid_of(plan, results, table)).columns and g.rows]
+    drawn = Replicates(plan, results, grids)
+    for grid in grids:
         made = [found for found in [_intervals(grid, drawn)] if found[1]]
         for one in comparisons(plan, results, grid):
             if not one.rigs:
@@ -60,7 +59,8 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
             made.append(_ranks(grid, one) if ranked else _differences(grid, one, drawn))
         for table, found in made:
             tables.append(replace(table, title=table.title + simulated))
-            records += [{**dict.fromkeys(COLUMNS, ""), "task": task, **record} for record in found]
+            empty = {**dict.fromkeys(COLUMNS, ""), "task": grid.task}
+            records += [{**empty, **record} for record in found]
     if not tables:
         tables = [Table("Statistics" + simulated, (), (), ("No row has a score yet.",))]
     name = table_name(STATISTICS, origin)
@@ -114,9 +114,9 @@ def _intervals(grid: Grid, drawn: Replicates) -> tuple[Table, list[Record]]:
             if summary is None:
                 entries.append(Entry(grid.scores[i][j][0].lack))
                 continue
-            entries.append(_entry(summary.mean, grid.metrics[0].digits, drawn.of(i, j)))
+            entries.append(_entry(summary.mean, grid.metrics[0].digits, drawn.of(grid.task, i, j)))
             place = {"strength": column.strength, "row": row.label, "place": column.label}
-            records.append(_record("score", summary.mean, drawn.of(i, j), **place))
+            records.append(_record("score", summary.mean, drawn.of(grid.task, i, j), **place))
         blocks.setdefault(row.group, []).append(Row(row.label, tuple(entries)))
     table = Table(
         title=_title(grid, "intervals"),
@@ -148,7 +148,7 @@ def _differences(grid: Grid, one: Comparison, drawn: Replicates) -> tuple[Table,
         gains = sign * (one.scores[a] - one.scores[b])  # (rigs,)
         entries = []
         for gain, (rig, columns) in zip(gains, one.rigs.items(), strict=True):
-            values = drawn.gain(first, second, columns, sign)
+            values = drawn.gain(grid.task, first, second, columns, sign)
             entries.append(_entry(gain, grid.metrics[0].digits, values))
             records.append(_record("difference", gain, values, place=rig, **labels))
         if len(gains) > 1:
