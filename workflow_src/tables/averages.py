@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scipy.stats import rankdata
+import numpy as np
 
 from workflow_src.data.draws import STRENGTHS
 from workflow_src.tables.grid import Grid
-from workflow_src.tables.statistics import CEILING
-from workflow_src.tasks.scores import Metric
+from workflow_src.tables.rank_test import ranks_of
 
 _COLUMNS, _NETWORKS = 3, 2  # of fewer nothing is averaged
 
@@ -65,18 +64,6 @@ def largest_complete(
     )
 
 
-def mean_ranks(columns: Sequence[Sequence[float]], metric: Metric) -> list[float]:
-    """Mean over `columns` of the rank of each row, 1 the best; what is shown as equal ties."""
-    sign = -1.0 if metric.higher_is_better else 1.0
-    ranks = [rankdata([sign * _shown(v, metric) for v in column]) for column in columns]
-    return [fmean(map(float, of_row)) for of_row in zip(*ranks, strict=True)]
-
-
-def _shown(value: float, metric: Metric) -> float:
-    """As marks compare it: rounded, and from the ceiling on as good as can be."""
-    return 1.0 if metric.higher_is_better and value >= CEILING else round(value, metric.digits)
-
-
 def _full(grid: Grid, i: int, j: int) -> float | None:
     """A score over all seeds; nothing stands in for one."""
     score = grid.scores[i][j][grid.ranked[0]]
@@ -91,7 +78,8 @@ def _averaged(grid: Grid, columns: Sequence[int]) -> tuple[list[float | None], l
         for i, row in enumerate(rows)
         if len(values := [v for v in row if v is not None]) == len(row)
     }
-    by_column = list(zip(*full.values(), strict=True))
-    ranks = dict(zip(full, mean_ranks(by_column, grid.metrics[grid.ranked[0]]), strict=True))
+    scores = np.array(list(full.values()), np.float64)  # (rows, columns)
+    mean_ranks = ranks_of(scores, grid.metrics[grid.ranked[0]]).mean(1)
+    ranks = dict(zip(full, mean_ranks.tolist(), strict=True))
     numbers = range(len(rows))
     return [fmean(full[i]) if i in full else None for i in numbers], [ranks.get(i) for i in numbers]

@@ -53,6 +53,11 @@ class Ranking:
     at_ceiling: bool = False
 
 
+def as_shown(value: float, *, higher_is_better: bool, digits: int) -> float:
+    """What marks and ranks compare: the printed value; where 1 is the best, 1 from 0.98 on."""
+    return 1.0 if higher_is_better and value >= CEILING else round(value, digits)
+
+
 def rank(
     means: Sequence[float | None],
     networks: Sequence[bool],
@@ -65,14 +70,15 @@ def rank(
     All rows compete, trivial ones too. Scores of which 1 is the best and that reach 0.98 count as
     equal; where all networks do (and there are two or more), nothing is marked.
     """
-    shown = [None if mean is None else round(mean, digits) for mean in means]
     if higher_is_better:
-        high = [mean is not None and mean >= CEILING for mean in means]
-        present = [mean is not None for mean in means]
-        models = [h for h, p, n in zip(high, present, networks, strict=True) if p and n]
-        if len(models) > 1 and all(models):
-            return Ranking([""] * len(shown), at_ceiling=True)
-        shown = [1.0 if is_high else s for is_high, s in zip(high, shown, strict=True)]
+        models = [m for m, is_network in zip(means, networks, strict=True) if is_network]
+        reached = [mean >= CEILING for mean in models if mean is not None]
+        if len(reached) > 1 and all(reached):
+            return Ranking([""] * len(means), at_ceiling=True)
+    shown = [
+        None if m is None else as_shown(m, higher_is_better=higher_is_better, digits=digits)
+        for m in means
+    ]
     values = [s for s in shown if s is not None]
     if len(values) < 2:  # nothing to be better than
         return Ranking([""] * len(shown))

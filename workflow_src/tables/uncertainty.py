@@ -37,7 +37,10 @@ _DIFFERENCES = (
     f"(Benavoli et al. 2017); equal: within {REGION:g}. With few rigs they are too sure, as the "
     "prior weighs no more than half a rig.",
 )
-_RANKS = ("Rank 1 is the best of a rig. Beside it p values of Nemenyi's test (Demsar 2006).",)
+_RANKS = (
+    "Rank 1 is the best of a rig; scores shown as equal share a rank. Beside it p values of "
+    "Nemenyi's test (Demsar 2006).",
+)
 
 
 def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
@@ -190,7 +193,7 @@ def _left_out(one: Comparison) -> list[str]:
 
 
 def _ranks(grid: Grid, one: Comparison) -> tuple[Table, list[Record]]:
-    found = rank_test(one.scores, higher_is_better=grid.metrics[0].higher_is_better)
+    found = rank_test(one.scores, grid.metrics[0])
     labels = [grid.rows[i].label for i in one.rows]
     place = {"strength": one.strength}
     records = [_record("critical_difference", found.critical_difference, **place)]
