@@ -164,6 +164,34 @@ def test_of_errors_the_lower_is_the_better(study: Any) -> None:
     assert entries[:3] == ["0.100", "0.100", "2/0/0"]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_from_three_rigs_on_there_are_probabilities(study: Any, count: int) -> None:
+    rigs(study, {"patchtst": (0.7, 0.8, 0.9)[:count], "fno": (0.6,) * count})
+    paper = made(study)
+    table = one(paper, "differences")
+    over = [(c.label, c.subs) for c in table.columns[count:]]
+    found = of_kind(paper, "p_better")
+    counted = {kind: list(of_kind(paper, kind)["value"]) for kind in ("wins", "ties", "losses")}
+    (entries,) = rows(table).values()
+    said = any("Bayesian" in note for note in table.notes)
+    if count == 1:
+        assert (over, len(found), said) == ([], 0, False)
+        return
+    assert said
+    assert counted == {"wins": [count], "ties": [0], "losses": [0]}
+    if count == 2:
+        assert over == [("win/tie/loss", ("",)), ("probability", ("",))]
+        assert entries == ["0.100", "0.200", "2/0/0", "n/a (2 rigs)"]
+        assert list(found["note"]) == ["n/a (2 rigs)"]
+        assert found["value"].isna().all()
+    else:
+        assert over[1] == ("probability", ("better", "equal", "worse"))
+        posterior = signed_rank(np.array([0.1, 0.2, 0.3]))
+        assert entries[3:] == ["3/0/0", *(f"{p:.2f}" for p in posterior)]
+        assert found["value"].item() == pytest.approx(posterior.better)
+        assert list(found["note"]) == [""]
+
+
 def test_from_six_rigs_on_there_are_ranks(study: Any) -> None:
     study.models["dlinear"] = ModelEntry("DLinear", "network")
     rng = np.random.default_rng(0)

@@ -9,6 +9,7 @@ import numpy as np
 from workflow_src.tasks.scores import Floats
 
 REGION = 0.01  # scores that differ by no more are practically equal
+MIN_PAIRS = 3  # below, no probability: two rigs that agree would give 0.96
 _ROUNDING = 1e-9  # of differences between scores
 _PRIOR = 0.5  # weight of the pseudo-observation 0
 _SAMPLES = 50_000

@@ -17,7 +17,7 @@ from workflow_src.tables.plan import TablePlan, table_name
 from workflow_src.tables.protocols import DRAWN
 from workflow_src.tables.rank_test import ALPHA, MIN_RIGS, MIN_ROWS, Ranks, rank_test
 from workflow_src.tables.results import Record, Results
-from workflow_src.tables.signed_rank import REGION, counts, signed_rank
+from workflow_src.tables.signed_rank import MIN_PAIRS, REGION, Posterior, counts, signed_rank
 from workflow_src.tables.statistics import CEILING
 from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table, number
 from workflow_src.tables.unit_intervals import Replicates
@@ -33,9 +33,9 @@ _INTERVAL = (
 _TOO_FEW = f"n/a: a class has fewer than {MIN_UNITS} units in test."
 _DIFFERENCES = (
     "Positive: the first is better. Intervals are of the difference, both rows on the same units.",
-    f"Win and loss: by more than {REGION:g}. Probabilities: Bayesian signed-rank test over rigs "
-    f"(Benavoli et al. 2017); equal: within {REGION:g}. With few rigs they are too sure, as the "
-    "prior weighs no more than half a rig.",
+    f"Win and loss: by more than {REGION:g}. Probabilities, from {MIN_PAIRS} rigs on: "
+    f"Bayesian signed-rank test (Benavoli et al. 2017); equal: within {REGION:g}. With few rigs "
+    "they are too sure, as the prior weighs no more than half a rig.",
 )
 _RANKS = (
     "Rank 1 is the best of a rig; scores shown as equal share a rank. Beside it p values of "
@@ -94,7 +94,7 @@ def _entry(value: float, digits: int, values: Floats | str) -> Entry:
     return Entry(number(value, digits), span=f"[{number(low, digits)}, {number(high, digits)}]")
 
 
-def _record(kind: str, value: float, values: Floats | str = "", **place: str) -> Record:
+def _record(kind: str, value: float | None, values: Floats | str = "", **place: str) -> Record:
     low, high = (None, None) if isinstance(values, str) else interval(values)
     note = values if isinstance(values, str) else ""
     return {**place, "kind": kind, "value": value, "low": low, "high": high, "note": note}
@@ -157,26 +157,36 @@ def _differences(grid: Grid, one: Comparison, drawn: Replicates) -> tuple[Table,
         if len(gains) > 1:
             summed, found = _over_rigs(gains)
             entries += summed
-            records += [_record(kind, value, **labels) for kind, value in found.items()]
+            records += [{**labels, **record} for record in found]
         rows.append(Row(f"{labels['row']} – {labels['other']}", tuple(entries)))
-    over = (
-        Column("win/tie/loss"),
-        Column("probability", subs=("better", "equal", "worse")),
-    )
     table = Table(
         title=_title(grid, f"differences, {one.strength}"),
-        columns=(*map(Column, one.rigs), *over * (len(one.rigs) > 1)),
+        columns=(*map(Column, one.rigs), *_columns_over(len(one.rigs))),
         blocks=(tuple(rows),),
-        notes=(*_DIFFERENCES, *_left_out(one)),
+        notes=(*_DIFFERENCES[: 1 + (len(one.rigs) > 1)], *_left_out(one)),
     )
     return table, records
 
 
-def _over_rigs(gains: Floats) -> tuple[list[Entry], dict[str, float]]:
-    counted, posterior = counts(gains), signed_rank(gains)
-    entries = [Entry("/".join(map(str, counted))), *(Entry(number(p, 2)) for p in posterior)]
-    figures = dict(zip(("wins", "ties", "losses"), map(float, counted), strict=True))
-    return entries, {**figures, **{f"p_{k}": v for k, v in posterior._asdict().items()}}
+def _columns_over(rigs: int) -> list[Column]:
+    """Over rigs; one of them alone has none."""
+    subs = ("better", "equal", "worse") if rigs >= MIN_PAIRS else ("",)
+    return [Column("win/tie/loss"), Column("probability", subs=subs)] if rigs > 1 else []
+
+
+def _over_rigs(gains: Floats) -> tuple[list[Entry], list[Record]]:
+    """Entries of `_columns_over`, and their records."""
+    counted = counts(gains)
+    entries = [Entry("/".join(map(str, counted)))]
+    kinds = ("wins", "ties", "losses")
+    records = [_record(kind, n) for kind, n in zip(kinds, map(float, counted), strict=True)]
+    if len(gains) < MIN_PAIRS:
+        why = f"n/a ({len(gains)} rigs)"
+        few = [_record(f"p_{kind}", None, why) for kind in Posterior._fields]
+        return [*entries, Entry(why)], records + few
+    posterior = signed_rank(gains)
+    records += [_record(f"p_{kind}", p) for kind, p in posterior._asdict().items()]
+    return [*entries, *(Entry(number(p, 2)) for p in posterior)], records
 
 
 def _left_out(one: Comparison) -> list[str]:
