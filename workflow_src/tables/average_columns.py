@@ -1,4 +1,4 @@
-"""Averages and mean ranks as columns of a table, behind those that they are over."""
+"""Averages and mean ranks as the last columns of a table."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _RANK, _RANK_DIGITS = "mean_rank", 2
 
 
 def with_averages(table: Table, grid: Grid, found: Sequence[Average], plan: TablePlan) -> Table:
-    """`table`, which shows `grid`, with two more places in each row for each of its averages."""
+    """Add two places per average to each row of `table`, which shows `grid`."""
     letters = {text: key for key, text in table.lettered}
     behind: list[list[Entry]] = [[] for _ in grid.rows]
     for average in found:
@@ -43,7 +43,7 @@ def with_averages(table: Table, grid: Grid, found: Sequence[Average], plan: Tabl
 
 
 def average_records(grid: Grid, found: Sequence[Average]) -> Iterator[Record]:
-    """The same for the CSV: rows of the metric and of its mean rank."""
+    """The same for the CSV: one row for the metric and one for its mean rank."""
     for average in found:
         columns = [grid.columns[j] for j in average.columns]
         marks = _marks(grid, average)
@@ -76,7 +76,7 @@ def _column(grid: Grid, average: Average) -> Column:
 
 
 def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
-    """Of each row its average and its mean rank; of one that has none nothing."""
+    """The average and mean rank of each row; empty for a row without them."""
     digits = grid.metrics[grid.ranked[0]].digits
     return [
         () if mean is None or its is None else (number(mean, digits), number(its, _RANK_DIGITS))
@@ -85,7 +85,7 @@ def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
 
 
 def _marks(grid: Grid, average: Average) -> list[tuple[str, str]]:
-    """Of each average, and none of its mean rank: no test says that ranks differ."""
+    """Marks of the averages; mean ranks have none, since no test shows that they differ."""
     networks = [row.group == "model" for row in grid.rows]
     metric = grid.metrics[grid.ranked[0]]
     means = rank(
@@ -109,7 +109,7 @@ def _notes(grid: Grid, found: Sequence[Average], plan: TablePlan) -> list[str]:
 
 
 def _which(grid: Grid, average: Average, plan: TablePlan) -> str:
-    """Columns that are not all of their strength, and rigs that have several of them."""
+    """Name the columns if they are not all of this strength; count rigs with several columns."""
     own = [grid.columns[j] for j in average.columns]
     labels = [column.label for column in own]
     part = labels != [c.label for c in grid.columns if c.strength == average.strength]
