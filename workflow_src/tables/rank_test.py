@@ -16,12 +16,12 @@ ALPHA = 0.05
 
 
 class Ranks(NamedTuple):
-    """Of k rows on N rigs.
+    """Ranks of k rows on N rigs.
 
     Attributes:
-        mean: (k,) of the ranks of `ranks_of`.
-        statistic, p: of Friedman's test; None where all rows tie on every rig.
-        critical_difference: mean ranks further apart differ (alpha 0.05).
+        mean: (k,) mean of `ranks_of` over rigs.
+        statistic, p: Friedman's test; None if all rows tie on every rig.
+        critical_difference: mean ranks that are further apart differ (alpha 0.05).
         pairwise: (k, k) p values of Nemenyi's test.
     """
 
@@ -33,7 +33,7 @@ class Ranks(NamedTuple):
 
 
 def ranks_of(scores: Floats, metric: Metric) -> Floats:
-    """(k, N) ranks of k rows on N rigs or columns, 1 the best; scores shown as equal share one."""
+    """(k, N) ranks of k rows on N rigs or columns; 1 is the best, equal printed scores tie."""
     from scipy.stats import rankdata
 
     higher, digits = metric.higher_is_better, metric.digits
@@ -46,7 +46,7 @@ def ranks_of(scores: Floats, metric: Metric) -> Floats:
 
 
 def rank_test(scores: Floats, metric: Metric) -> Ranks:
-    """Ranks of `scores` (k, N), from three rows on (Demsar 2006)."""
+    """Test the ranks of `scores` (k, N) for at least three rows (Demsar 2006)."""
     from scikit_posthocs import posthoc_nemenyi_friedman  # slow to import, seldom needed
     from scipy.stats import friedmanchisquare, studentized_range
 

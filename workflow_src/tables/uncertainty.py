@@ -1,4 +1,4 @@
-"""The tables of intervals, of differences between rows, and of ranks."""
+"""Tables of intervals, of differences between rows, and of ranks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _RANKS = (
 
 
 def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
-    """For each task intervals; then by strength ranks, or differences below six rigs."""
+    """Intervals per task; then, per strength, ranks, or differences below six rigs."""
     simulated = " (simulated rigs)" * (origin == "simulated")
     tables: list[Table] = []
     records: list[Record] = []
@@ -76,7 +76,7 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
 
 
 def _once(tables: list[Table]) -> Iterator[Table]:
-    """A note stands beneath the first table that it is said of."""
+    """Yield the tables, each note only beneath the first table that has it."""
     said: set[str] = set()
     for table in tables:
         yield replace(table, notes=tuple(note for note in table.notes if note not in said))
@@ -104,7 +104,7 @@ def _record(kind: str, value: float | None, values: Floats | str = "", **place: 
 
 
 def _intervals(grid: Grid, drawn: Replicates) -> tuple[Table, list[Record]]:
-    """Networks and classic models; draws of shots or units have no column, but their range."""
+    """Intervals of networks and classic models; draws of shots or units have no column."""
     kept = [j for j, column in enumerate(grid.columns) if column.protocol not in DRAWN]
     blocks: dict[str, list[Row]] = {}
     records = []
@@ -131,7 +131,7 @@ def _intervals(grid: Grid, drawn: Replicates) -> tuple[Table, list[Record]]:
 
 
 def _needed(records: list[Record]) -> Iterator[str]:
-    """How to read what stands there: intervals, and too few units for one."""
+    """Yield the notes that the table needs: on intervals, and on too few units."""
     if any(record["low"] is not None for record in records):
         yield _INTERVAL
     if any(re.match(r"n/a \(\d", str(record["note"])) for record in records):
@@ -169,13 +169,13 @@ def _differences(grid: Grid, one: Comparison, drawn: Replicates) -> tuple[Table,
 
 
 def _columns_over(rigs: int) -> list[Column]:
-    """Over rigs; one of them alone has none."""
+    """The columns over rigs; none for a single rig."""
     subs = ("better", "equal", "worse") if rigs >= MIN_PAIRS else ("",)
     return [Column("win/tie/loss"), Column("probability", subs=subs)] if rigs > 1 else []
 
 
 def _over_rigs(gains: Floats) -> tuple[list[Entry], list[Record]]:
-    """Entries of `_columns_over`, and their records."""
+    """The entries under `_columns_over`, and their records."""
     counted = counts(gains)
     entries = [Entry("/".join(map(str, counted)))]
     kinds = ("wins", "ties", "losses")

@@ -1,4 +1,4 @@
-"""Replicates of the places of tables: over seeds and rotations, on the same draws of units."""
+"""Replicates per place of a table: mean over seeds and rotations, on the same draws of units."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _NONE = "n/a (no predictions)"
 
 
 class _Part(NamedTuple):
-    """What one predictions file says of a place; of no file there is nothing."""
+    """The share of one predictions file in a place; ``file`` is None if there is none."""
 
     file: Path | None
     task: str
@@ -31,11 +31,11 @@ class _Part(NamedTuple):
 
 
 class Replicates:
-    """Replicates of the main metric for each row and column of `grids` that has a score.
+    """Replicates of the main metric for each row and column of `grids` with a score.
 
-    Without trivial rows, and without columns of draws: their range stands in the task's table.
-    Each predictions file is read once. Memory holds one of them at a time, and the replicates of
-    each cell, task and row (8 kB).
+    Trivial rows are left out. So are columns of draws, whose range stands in the task's table.
+    Each predictions file is read once. Memory holds one file at a time, and 8 kB of replicates per
+    cell, task and row.
     """
 
     def __init__(self, plan: TablePlan, results: Results, grids: Sequence[Grid]) -> None:
@@ -75,7 +75,7 @@ class Replicates:
         return _mean(found)
 
     def _parts(self, grid: Grid, i: int, j: int) -> list[_Part]:
-        """One for each rotation and seed behind a score; none where there is no score."""
+        """One part per rotation and seed behind a score; none without a score."""
         row, summary = grid.rows[i], grid.scores[i][j][0].summary
         return [
             _Part(self._file(dataset, row.model, row.task_sets, seed), grid.task, row.row)
@@ -84,7 +84,7 @@ class Replicates:
         ]
 
     def _file(self, dataset: str, model: str, task_sets: tuple[str, ...], seed: int) -> Path | None:
-        """Of the first task set that has predictions, as the scores are."""
+        """The predictions of the first task set that has some, as for scores."""
         for task_set in task_sets:
             cell = Cell(dataset, model, task_set, seed)
             path = paths.results(self._study, cell) / "predictions.h5"
@@ -94,7 +94,7 @@ class Replicates:
 
 
 def _drawn(file: Path | None, wanted: Iterable[_Part]) -> dict[_Part, Drawn]:
-    """The replicates of each part of one file, whose content is gone when this returns."""
+    """The replicates of each part of one file; frees the file on return."""
     if file is None:
         return dict.fromkeys(wanted, _NONE)
     predictions = read_predictions(file)
@@ -109,7 +109,7 @@ def _drawn(file: Path | None, wanted: Iterable[_Part]) -> dict[_Part, Drawn]:
 
 
 def _mean(found: Sequence[Drawn]) -> Drawn:
-    """Mean over draws of equal number; where one has fewer, of those; else the first reason."""
+    """Mean over the draws that all have, or the first reason why one has none."""
     values = []
     for one in found:
         if isinstance(one, str):
