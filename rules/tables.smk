@@ -27,7 +27,7 @@ rule results:
         "verb results --plan {params.cells:q} > {log} 2>&1"
 
 
-# A job of its own: intervals take half a minute and 700 MB per place of a million spans.
+# A job of its own: intervals take up to half a minute and 800 MB per place of a million spans.
 rule paper_tables:
     input:
         f"{T.study}/results.csv",

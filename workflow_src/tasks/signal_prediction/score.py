@@ -73,7 +73,11 @@ class Forecasts:
         return float(self.weights @ (self.column(name) / values))
 
     def per_value(self, kind: str, groups: tuple[str, ...], short: bool = False) -> float:
-        """Mean of the sums `kind` over the steps of `groups`, which only `short` lets be cut."""
+        """Mean over spans of `of_spans`."""
+        return float(self.weights @ self.of_spans(kind, groups, short))
+
+    def of_spans(self, kind: str, groups: tuple[str, ...], short: bool = False) -> Floats:
+        """(n,) means of the sums `kind` over the steps of `groups`, all there unless `short`."""
         steps = 0
         for group in groups:
             start, stop = GROUPS[group]
@@ -81,7 +85,8 @@ class Forecasts:
                 raise UndefinedError(f"the horizon has {self.steps} steps")
             steps += max(0, min(self.steps, stop or self.steps) - start)
         total = np.sum([self.column(f"{kind}_{group}") for group in groups], 0)  # (n,)
-        return float(self.weights @ (total / (steps * self.column("channels"))))
+        means: Floats = total / (steps * self.column("channels"))
+        return means
 
     def require_steps(self, least: int) -> None:
         """Undefined on a shorter horizon."""
@@ -136,9 +141,19 @@ METRICS = Metrics(_forecasts)
 @METRICS.add("skill, 32 steps", higher_is_better=True, low=-math.inf)
 def skill(of: Forecasts) -> float:
     """1 - MSE / MSE(the window's mean) over the first 32 steps; undefined on a shorter horizon."""
-    reference = of.per_value("mean_squared", _SKILL_GROUPS)
-    require_spread(reference, reference, _ON_THE_MEAN)
-    return 1 - of.per_value("squared", _SKILL_GROUPS) / reference
+    return _skill(of.weights, *_skill_parts(of))
+
+
+def _skill_parts(of: Forecasts) -> tuple[Floats, Floats]:
+    """(n,) each: the squared error of the forecast, and that of the window's mean."""
+    reference = of.of_spans("mean_squared", _SKILL_GROUPS)
+    return of.of_spans("squared", _SKILL_GROUPS), reference
+
+
+def _skill(weights: Floats, error: Floats, reference: Floats) -> float:
+    of_mean = float(weights @ reference)
+    require_spread(of_mean, of_mean, _ON_THE_MEAN)
+    return 1 - float(weights @ error) / of_mean
 
 
 @METRICS.add("nMSE", higher_is_better=False, high=math.inf)
@@ -293,7 +308,8 @@ def weighted_median(values: NDArray[np.float32], weights: Floats) -> float:
 
 def _on_copies(predictions: Predictions, row: str) -> OnCopies:
     test = _moving(predictions, row)
-    return OnCopies(test, lambda copies: skill(Forecasts(test.copied(copies), {})))
+    parts = _skill_parts(Forecasts(test, {}))  # once: a draw changes the weights alone
+    return OnCopies(test, lambda copies: _skill(test.copied(copies).weights, *parts))
 
 
 score = METRICS.score
