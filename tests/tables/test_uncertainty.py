@@ -317,6 +317,14 @@ def test_a_cell_that_was_not_run_has_its_lack(study: Any) -> None:
     assert [column.label for column in one(paper, "differences").columns] == ["rig0"]
 
 
+def test_cells_of_other_code_are_named(study: Any) -> None:
+    rigs(study, {"patchtst": (0.6, 0.7, 0.8), "fno": (0.5, 0.6, 0.7)})
+    assert not any("other code" in note for table in made(study).tables for note in table.notes)
+    study.train(Cell("rig1", "fno", "all", 42), code="of another time")
+    (note,) = [n for n in one(made(study), "intervals").notes if "other code" in n]
+    assert "rig1/fno/all/42" in note
+
+
 def test_draws_of_units_have_their_range_and_no_interval(study: Any) -> None:
     for fold in range(2):
         study.dataset(f"curve.fold{fold}", train_units="1")

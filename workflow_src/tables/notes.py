@@ -44,7 +44,7 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
     notes += _against_trivial(grid)
-    notes += _of_other_code(plan, results, grid)
+    notes += other_code_notes(plan, results, grid)
     if is_first:
         notes += [f"{NOT_SHOWN}{_listed(labels)} ({why})." for why, labels in grid.without.items()]
         if results.missing:
@@ -67,8 +67,8 @@ def _grouped(texts: Mapping[str, str]) -> list[str]:
     return [f"{_listed(of)}: {text}" for text, of in labels.items()]
 
 
-def _of_other_code(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
-    """Cells of this table that were trained with other code than the present one."""
+def other_code_notes(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
+    """A note on cells of this table that were trained with other code than the present one."""
     shown = {(row.model, name) for row in grid.rows for c in grid.columns for name in c.datasets}
     names = [
         cell.name

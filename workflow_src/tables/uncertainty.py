@@ -13,6 +13,7 @@ from workflow_src.tables.asked import STATISTICS, tex_label
 from workflow_src.tables.bootstrap import MIN_UNITS, RESAMPLES, interval
 from workflow_src.tables.comparison import Comparison, comparisons
 from workflow_src.tables.grid import Grid, grid_of
+from workflow_src.tables.notes import other_code_notes
 from workflow_src.tables.plan import TablePlan, table_name
 from workflow_src.tables.protocols import DRAWN
 from workflow_src.tables.rank_test import ALPHA, MIN_RIGS, MIN_ROWS, Ranks, rank_test
@@ -52,7 +53,9 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
     grids = [g for table in asked if (g := grid_of(plan, results, table)).columns and g.rows]
     drawn = Replicates(plan, results, grids)
     for grid in grids:
-        made = [found for found in [_intervals(grid, drawn)] if found[1]]
+        table, scored = _intervals(grid, drawn)
+        notes = (*table.notes, *other_code_notes(plan, results, grid))
+        made = [(replace(table, notes=notes), scored)] if scored else []
         for one in comparisons(plan, results, grid):
             if not one.rigs:
                 said = f"No differences ({one.strength}): no column has a score of every row."
