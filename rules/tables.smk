@@ -3,7 +3,6 @@
 
 localrules:
     results,
-    paper_tables,
     partial_tables,
 
 
@@ -28,6 +27,7 @@ rule results:
         "verb results --plan {params.cells:q} > {log} 2>&1"
 
 
+# A job of its own: intervals take up to half a minute and 800 MB per place of a million spans.
 rule paper_tables:
     input:
         f"{T.study}/results.csv",
@@ -40,7 +40,7 @@ rule paper_tables:
         f"{T.study}/benchmarks/paper_tables.tsv"
     threads: 1
     resources:
-        mem_mb=1000,
+        **T.light_resources(memory_mb=2000, minutes=720),
     params:
         cells=T.plan_json(),
         other_code=T.other_code,

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +14,9 @@ from hypothesis import strategies as st
 from tests.examples import examples
 from workflow_src.cells import Cell
 from workflow_src.tables.asked import AskedTable
-from workflow_src.tables.averages import largest_complete, mean_ranks
+from workflow_src.tables.averages import largest_complete
 from workflow_src.tables.paper import main_tables
+from workflow_src.tables.rank_test import ranks_of
 from workflow_src.tables.results import read_results
 from workflow_src.tables.table import Entry, Paper, Table
 from workflow_src.tasks.scores import Metric
@@ -161,6 +163,12 @@ def test_a_seed_that_lacks_is_a_gap(study: Any) -> None:
 columns = st.integers(2, 5).flatmap(
     lambda rows: st.lists(st.lists(st.floats(0, 0.97), min_size=rows, max_size=rows), min_size=3)
 )
+
+
+def mean_ranks(scores: list[list[float]], metric: Metric) -> list[float]:
+    """Of each row, over columns."""
+    found: list[float] = ranks_of(np.array(scores).T, metric).mean(1).tolist()
+    return found
 
 
 @examples(100)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pytest
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 from workflow_src.evaluation import evaluate
-from workflow_src.predictions import Predictions, write_predictions
+from workflow_src.predictions import Predictions, read_predictions, write_predictions
+from workflow_src.tables import unit_intervals
 from workflow_src.tables.bootstrap import interval, replicates
 from workflow_src.tables.paper import RENDER, write_tables
 from workflow_src.tables.plan import FORMATS, ModelEntry, TaskSetEntry
@@ -103,6 +105,33 @@ def test_an_interval_is_that_of_the_predictions_over_all_seeds(study: Any) -> No
     assert entry.span.startswith("[0.")
 
 
+def test_each_file_is_read_once_and_gone_before_the_next(
+    study: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    study.task_sets = {"all": TaskSetEntry(TASKS, False)}
+    study.models.pop("trivial")
+    study.seeds = (42, 43)
+    study.dataset("bench")
+    for cell in study.plan.cells:
+        predicted(study, cell, predictions(1, skill=1 + cell.seed / 100), TASKS)
+    read: list[Path] = []
+    held: list[weakref.ref[Predictions]] = []
+
+    def watched(path: Path) -> Predictions:
+        assert not any(one() for one in held), "the file before is still in memory"
+        found = read_predictions(path)
+        read.append(path)
+        held.append(weakref.ref(found))
+        return found
+
+    monkeypatch.setattr(unit_intervals, "read_predictions", watched)
+    paper = made(study)
+    assert len(read) == len(set(read)) == len(study.plan.cells)
+    scores = of_kind(paper, "score")
+    assert len(scores) == len(TASKS) * len(study.models) * len(study.datasets)
+    assert scores[["low", "high"]].notna().all(axis=None)
+
+
 def test_differences_are_of_pairs_and_counted_over_rigs(study: Any) -> None:
     gains = (0.05, 0.005, -0.03, 0.02)
     rigs(study, {"patchtst": tuple(0.6 + gain for gain in gains), "fno": (0.6,) * 4})
@@ -133,6 +162,34 @@ def test_of_errors_the_lower_is_the_better(study: Any) -> None:
                 study.score(cell, {"rul_prediction": {"model": {"rmse": value}}})
     (entries,) = rows(one(made(study), "differences")).values()
     assert entries[:3] == ["0.100", "0.100", "2/0/0"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_from_three_rigs_on_there_are_probabilities(study: Any, count: int) -> None:
+    rigs(study, {"patchtst": (0.7, 0.8, 0.9)[:count], "fno": (0.6,) * count})
+    paper = made(study)
+    table = one(paper, "differences")
+    over = [(c.label, c.subs) for c in table.columns[count:]]
+    found = of_kind(paper, "p_better")
+    counted = {kind: list(of_kind(paper, kind)["value"]) for kind in ("wins", "ties", "losses")}
+    (entries,) = rows(table).values()
+    said = any("Bayesian" in note for note in table.notes)
+    if count == 1:
+        assert (over, len(found), said) == ([], 0, False)
+        return
+    assert said
+    assert counted == {"wins": [count], "ties": [0], "losses": [0]}
+    if count == 2:
+        assert over == [("win/tie/loss", ("",)), ("probability", ("",))]
+        assert entries == ["0.100", "0.200", "2/0/0", "n/a (2 rigs)"]
+        assert list(found["note"]) == ["n/a (2 rigs)"]
+        assert found["value"].isna().all()
+    else:
+        assert over[1] == ("probability", ("better", "equal", "worse"))
+        posterior = signed_rank(np.array([0.1, 0.2, 0.3]))
+        assert entries[3:] == ["3/0/0", *(f"{p:.2f}" for p in posterior)]
+        assert found["value"].item() == pytest.approx(posterior.better)
+        assert list(found["note"]) == [""]
 
 
 def test_from_six_rigs_on_there_are_ranks(study: Any) -> None:
@@ -258,6 +315,14 @@ def test_a_cell_that_was_not_run_has_its_lack(study: Any) -> None:
     paper = made(study, partial=True)
     assert rows(one(paper, "intervals"))["FNO"] == ["0.500", "–"]
     assert [column.label for column in one(paper, "differences").columns] == ["rig0"]
+
+
+def test_cells_of_other_code_are_named(study: Any) -> None:
+    rigs(study, {"patchtst": (0.6, 0.7, 0.8), "fno": (0.5, 0.6, 0.7)})
+    assert not any("other code" in note for table in made(study).tables for note in table.notes)
+    study.train(Cell("rig1", "fno", "all", 42), code="of another time")
+    (note,) = [n for n in one(made(study), "intervals").notes if "other code" in n]
+    assert "rig1/fno/all/42" in note
 
 
 def test_draws_of_units_have_their_range_and_no_interval(study: Any) -> None:

@@ -208,6 +208,48 @@ def test_a_horizon_on_the_mean_leaves_ratios_undefined(predictions):
     assert all(value is None or np.isfinite(value) for value in scores.values.values())
 
 
+CORRELATIONS = {"pearson", "envelope_correlation"}
+OFFSETS = st.floats(-1e3, 1e3)  # of a rig's signal, whose windows deviate by about 1
+
+
+def rounded_constant(window, steps, level):
+    """(n, steps, C) `level` deviations above the mean of each window, as float32 holds it."""
+    value = window.mean(1, keepdims=True) + level * window.std(1, keepdims=True)
+    jitter = np.random.default_rng(0).choice([-1, 0, 1], (len(window), steps, window.shape[2]))
+    return (value * (1 + jitter * np.finfo(np.float32).eps / 2)).astype(np.float32)
+
+
+@given(st.integers(0, 10_000), st.just(0.0) | st.floats(-10, 10), OFFSETS)
+@examples(30)
+def test_a_constant_forecast_correlates_with_nothing(predictions, seed, level, offset):
+    window, horizon, _, recording = draw(seed)
+    window, horizon = window + offset, horizon + offset
+    forecast = rounded_constant(window, horizon.shape[1], level)
+    scores = score(table(predictions, window, horizon, forecast, recording), "model")
+    assert set(scores.undefined) == CORRELATIONS
+    assert all("constant" in reason for reason in scores.undefined.values())
+    assert scores.values["r2"] < 1e-3
+    assert scores.values["explained_variance"] == pytest.approx(0, abs=1e-3)
+
+
+@given(st.integers(0, 10_000), st.just(0.0) | st.floats(-10, 10), OFFSETS)
+@examples(30)
+def test_of_a_constant_horizon_nothing_is_explained(predictions, seed, level, offset):
+    window, _, forecast, recording = draw(seed)
+    window, forecast = window + offset, forecast + offset
+    horizon = rounded_constant(window, forecast.shape[1], level)
+    scores = score(table(predictions, window, horizon, forecast, recording), "model")
+    reasons = {
+        name: scores.undefined.get(name, "") for name in (*CORRELATIONS, "r2", "explained_variance")
+    }
+    assert all("constant" in reason for reason in reasons.values()), reasons
+    on_the_mean = {"skill", "spectral_convergence"}
+    if level == 0:
+        assert on_the_mean <= set(scores.undefined)
+    elif abs(level) > 1e-2:
+        assert not on_the_mean & set(scores.undefined)
+
+
 def test_groups_cover_every_step_once():
     steps = np.arange(96)
     assert np.array_equal(np.concatenate([steps[a:b] for a, b in GROUPS.values()]), steps)

@@ -36,6 +36,9 @@ def test_a_slurm_profile_dry_runs_with_a_request_a_cell(fresh, profile, gpu):
     assert (asked["slurm_partition"], asked["slurm_account"]) == ("their-queue", "phm")
     assert "gpu" not in outcome.resources("classic")
     assert outcome.rules["train"] == 2
+    tables = outcome.resources("paper_tables")  # bootstraps: not on the submit host
+    assert (tables["mem_mb"], tables["runtime"], "gpu" in tables) == ("2000", "720", False)
+    assert re.search(r"^rule paper_tables:", outcome.text, re.MULTILINE)
 
 
 def test_another_directory_holds_all_that_is_written(fresh, tmp_path):

@@ -59,7 +59,7 @@ REVISIONS = {
     "classic": 2,
     "features": 0,
     "predictions": 1,
-    "scores": 3,
+    "scores": 4,
     "forecasts": 1,
 }
 

@@ -5,6 +5,8 @@ Spans stand in the order train, validation, test; `row` is that in the split.
 
 from __future__ import annotations
 
+import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,15 +49,10 @@ class FeatureTable:
     def columns(self, rows: NDArray[np.int64], kinds: Sequence[str]) -> Values:
         """(n, columns) of the spans of `rows` (n,), kind after kind.
 
-        Raises BadData for a file that is missing, damaged or of another split, UserError for a kind
-        that there is not.
+        Raises BadData for a file that is missing, damaged or of another split, UserError for an
+        unknown kind.
         """
-        if unknown := [kind for kind in kinds if kind not in KINDS]:
-            raise UserError(
-                f"There are no features `{unknown[0]}`.",
-                expected=f"some of {', '.join(KINDS)}",
-                remedy=f"name one of them in the place of `{unknown[0]}`",
-            )
+        _require_known(kinds)
         with self._open() as file:
             place = np.empty(len(file["row"]), np.int64)
             place[file["row"][()]] = np.arange(len(place))
@@ -87,3 +84,16 @@ class FeatureTable:
                 found=str(error),
                 remedy=f"rm {self.path}   # the next run makes it again",
             ) from error
+
+
+def _require_known(kinds: Sequence[str]) -> None:
+    if not (unknown := [kind for kind in kinds if kind not in KINDS]):
+        return
+    near = {one: difflib.get_close_matches(one, KINDS, n=1, cutoff=0.0)[0] for one in unknown}
+    mended = list(dict.fromkeys(near.get(kind, kind) for kind in kinds))
+    raise UserError(
+        f"There are no features `{unknown[0]}`; the nearest are `{near[unknown[0]]}`.",
+        found=", ".join(kinds),
+        expected=f"some of {', '.join(KINDS)}",
+        remedy=f"problem.described(rows, {json.dumps(mended)})",
+    )

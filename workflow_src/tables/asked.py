@@ -1,4 +1,4 @@
-"""The tables that a study is asked to write, each name in them known."""
+"""The tables that a study is asked to write; every name in them is known."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ Keys = Mapping[str, str | Sequence[str]]  # of one table
 
 @dataclass(frozen=True)
 class AskedTable:
-    """A file of tables; ``datasets`` may be named without their rotations.
+    """A file of tables.
 
-    Empty ``metrics`` are the task's own, an empty ``caption`` or ``label`` follows from the rest.
+    ``datasets`` may be named without their rotations. Empty ``metrics`` stand for the default ones
+    of the task. An empty ``caption`` or ``label`` is derived from the other fields.
     """
 
     name: str
@@ -36,12 +37,12 @@ class AskedTable:
 
     @property
     def tex_label(self) -> str:
-        """What LaTeX refers to the first of its tables by."""
+        """The LaTeX label of the first table in the file."""
         return self.label or tex_label(self.name)
 
 
 def tex_label(name: str) -> str:
-    """The label of a file of tables that is given none."""
+    """The default label of a file of tables."""
     return f"tab:{name.replace('_', '-')}"
 
 
@@ -53,12 +54,12 @@ class Known(NamedTuple):
     origins: Mapping[str, str]
 
     def datasets(self) -> list[str]:
-        """Names that a dataset goes by: with its rotation or without."""
+        """All names of the datasets, with and without their rotation."""
         bases = [rotation_of(name)[0] for name in self.origins]
         return list(dict.fromkeys([*bases, *self.origins]))
 
     def origin(self, dataset: str) -> str:
-        """That of a dataset by either name."""
+        """The origin of a dataset, named with or without its rotation."""
         return next(
             origin
             for name, origin in self.origins.items()
@@ -69,10 +70,10 @@ class Known(NamedTuple):
 def asked_tables(
     entries: Entries, default: Sequence[AskedTable], known: Known
 ) -> tuple[AskedTable, ...]:
-    """What `entries` ask for, `default` in place of that word; none where they are it alone.
+    """The tables in `entries`, with `default` in place of the word; none for the word alone.
 
-    Raises UserError for a name that is not `known`, for simulated beside real rigs, and for two
-    tables of one name, with the YAML that works.
+    Raises UserError, with YAML that works, for a name that is not `known`, for simulated rigs
+    beside real ones, and for two tables with the same name.
     """
     if list(entries) == [DEFAULT]:
         return ()
@@ -135,7 +136,7 @@ def _require_known(
 def _require_one_origin(
     entries: Entries, i: int, entry: StudyTable, origins: Mapping[str, str]
 ) -> None:
-    """Numbers of simulated rigs are no numbers of machines: they stand in tables of their own."""
+    """Refuse simulated rigs beside real ones: their scores say nothing about machines."""
     of = {o: [n for n, its in origins.items() if its == o] for o in ("real", "simulated")}
     if not all(of.values()):
         return
@@ -153,7 +154,7 @@ def _require_one_origin(
 def _require_own_names(
     entries: Entries, default: Sequence[AskedTable], own: Mapping[int, AskedTable]
 ) -> None:
-    """Two tables of one name would be one file, and of one label one reference."""
+    """Refuse two tables with the same name (one file) or the same label (one reference)."""
     if entries.count(DEFAULT) > 1:
         once = [e for i, e in enumerate(entries) if e != DEFAULT or i == entries.index(DEFAULT)]
         raise UserError(
@@ -186,7 +187,7 @@ def _plain(entries: Entries) -> list[str | Keys]:
 
 
 def _with(entries: Entries, i: int, changes: Sequence[Keys]) -> str:
-    """`tables:` with an entry for each of `changes` in place of entry `i`."""
+    """`tables:` as YAML, entry `i` replaced by one entry per item of `changes`."""
     entry, written = entries[i], _plain(entries)
     own = entry.model_dump(exclude_unset=True) if isinstance(entry, StudyTable) else {}
     written[i : i + 1] = [{**own, **change} for change in changes]

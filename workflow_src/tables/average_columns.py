@@ -1,11 +1,11 @@
-"""Averages and mean ranks as columns of a table, behind those that they are over."""
+"""Averages and mean ranks as the last columns of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from workflow_src.tables.averages import Average, averages
+from workflow_src.tables.averages import Average
 from workflow_src.tables.grid import Grid
 from workflow_src.tables.plan import TablePlan
 from workflow_src.tables.results import Record
@@ -15,10 +15,9 @@ from workflow_src.tables.table import DASH, Column, Entry, Row, Table, letter, n
 _RANK, _RANK_DIGITS = "mean_rank", 2
 
 
-def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
-    """`table`, which shows `grid`, with two more places in each row where columns are averaged."""
+def with_averages(table: Table, grid: Grid, found: Sequence[Average], plan: TablePlan) -> Table:
+    """Add two places per average to each row of `table`, which shows `grid`."""
     letters = {text: key for key, text in table.lettered}
-    found = list(averages(grid))
     behind: list[list[Entry]] = [[] for _ in grid.rows]
     for average in found:
         why = f"not averaged: scores are missing in the {len(average.columns)} columns"
@@ -43,9 +42,9 @@ def with_averages(table: Table, grid: Grid, plan: TablePlan) -> Table:
     )
 
 
-def average_records(grid: Grid) -> Iterator[Record]:
-    """The same for the CSV: rows of the metric and of its mean rank."""
-    for average in averages(grid):
+def average_records(grid: Grid, found: Sequence[Average]) -> Iterator[Record]:
+    """The same for the CSV: one row for the metric and one for its mean rank."""
+    for average in found:
         columns = [grid.columns[j] for j in average.columns]
         marks = _marks(grid, average)
         for i, row in enumerate(grid.rows):
@@ -77,7 +76,7 @@ def _column(grid: Grid, average: Average) -> Column:
 
 
 def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
-    """Of each row its average and its mean rank; of one that has none nothing."""
+    """The average and mean rank of each row; empty for a row without them."""
     digits = grid.metrics[grid.ranked[0]].digits
     return [
         () if mean is None or its is None else (number(mean, digits), number(its, _RANK_DIGITS))
@@ -86,7 +85,7 @@ def _texts(grid: Grid, average: Average) -> list[tuple[str, ...]]:
 
 
 def _marks(grid: Grid, average: Average) -> list[tuple[str, str]]:
-    """Of each average, and none of its mean rank: no test says that ranks differ."""
+    """Marks of the averages; mean ranks have none, since no test shows that they differ."""
     networks = [row.group == "model" for row in grid.rows]
     metric = grid.metrics[grid.ranked[0]]
     means = rank(
@@ -110,7 +109,7 @@ def _notes(grid: Grid, found: Sequence[Average], plan: TablePlan) -> list[str]:
 
 
 def _which(grid: Grid, average: Average, plan: TablePlan) -> str:
-    """Columns that are not all of their strength, and rigs that have several of them."""
+    """Name the columns if they are not all of this strength; count rigs with several columns."""
     own = [grid.columns[j] for j in average.columns]
     labels = [column.label for column in own]
     part = labels != [c.label for c in grid.columns if c.strength == average.strength]

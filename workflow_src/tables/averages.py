@@ -1,4 +1,4 @@
-"""Averages and mean ranks over columns of one strength, as far as rows have them without a gap."""
+"""Averages and mean ranks over the complete columns of one strength."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from scipy.stats import rankdata
+import numpy as np
 
 from workflow_src.data.draws import STRENGTHS
 from workflow_src.tables.grid import Grid
-from workflow_src.tables.statistics import CEILING
-from workflow_src.tasks.scores import Metric
+from workflow_src.tables.rank_test import ranks_of
 
 _COLUMNS, _NETWORKS = 3, 2  # of fewer nothing is averaged
 
 
 @dataclass(frozen=True)
 class Average:
-    """Over ``columns`` of a grid that are of one ``strength``, by its first metric that ranks.
+    """Averages of the first ranking metric over ``columns`` of one ``strength``.
 
-    ``means`` and mean ``ranks`` (1 is the best) are by row, None where it lacks a score;
-    ``networks`` have them all.
+    ``means`` and mean ``ranks`` (1 is the best) have one value per row, None if the row lacks a
+    score. ``networks`` is the number of networks with all scores.
     """
 
     strength: str
@@ -32,7 +31,7 @@ class Average:
 
 
 def averages(grid: Grid) -> Iterator[Average]:
-    """One for each strength of which at least 3 columns are complete for at least 2 networks."""
+    """Yield one per strength with at least 3 columns complete for at least 2 networks."""
     strengths = dict.fromkeys(column.strength for column in grid.columns)
     for strength in strengths if grid.ranked else ():
         if strength not in STRENGTHS:  # not proven yet
@@ -49,10 +48,10 @@ def averages(grid: Grid) -> Iterator[Average]:
 def largest_complete(
     having: Mapping[int, frozenset[int]],
 ) -> tuple[frozenset[int], list[int]] | None:
-    """The networks and columns without a gap between them, as many scores as there can be.
+    """The networks and columns that together have the most scores without a gap.
 
-    `having` are by column the networks that have a score; of equally many scores those of more
-    networks. None where no 3 columns are complete for 2 networks.
+    `having` maps a column to the networks with a score. Ties go to the choice with more networks.
+    None if no 3 columns are complete for 2 networks.
     """
     sets: set[frozenset[int]] = set()
     for own in having.values():
@@ -65,33 +64,22 @@ def largest_complete(
     )
 
 
-def mean_ranks(columns: Sequence[Sequence[float]], metric: Metric) -> list[float]:
-    """Mean over `columns` of the rank of each row, 1 the best; what is shown as equal ties."""
-    sign = -1.0 if metric.higher_is_better else 1.0
-    ranks = [rankdata([sign * _shown(v, metric) for v in column]) for column in columns]
-    return [fmean(map(float, of_row)) for of_row in zip(*ranks, strict=True)]
-
-
-def _shown(value: float, metric: Metric) -> float:
-    """As marks compare it: rounded, and from the ceiling on as good as can be."""
-    return 1.0 if metric.higher_is_better and value >= CEILING else round(value, metric.digits)
-
-
 def _full(grid: Grid, i: int, j: int) -> float | None:
-    """A score over all seeds; nothing stands in for one."""
+    """The score if all seeds have it; a stand-in metric does not count."""
     score = grid.scores[i][j][grid.ranked[0]]
     return None if score.summary is None or score.note else score.summary.mean
 
 
 def _averaged(grid: Grid, columns: Sequence[int]) -> tuple[list[float | None], list[float | None]]:
-    """Mean and mean rank of each row that has a score in every column."""
+    """Mean and mean rank of each row with a score in every column."""
     rows = [[_full(grid, i, j) for j in columns] for i in range(len(grid.rows))]
     full = {
         i: values
         for i, row in enumerate(rows)
         if len(values := [v for v in row if v is not None]) == len(row)
     }
-    by_column = list(zip(*full.values(), strict=True))
-    ranks = dict(zip(full, mean_ranks(by_column, grid.metrics[grid.ranked[0]]), strict=True))
+    scores = np.array(list(full.values()), np.float64)  # (rows, columns)
+    mean_ranks = ranks_of(scores, grid.metrics[grid.ranked[0]]).mean(1)
+    ranks = dict(zip(full, mean_ranks.tolist(), strict=True))
     numbers = range(len(rows))
     return [fmean(full[i]) if i in full else None for i in numbers], [ranks.get(i) for i in numbers]

@@ -1,4 +1,4 @@
-"""The main metric on test units drawn with replacement: what the choice of units makes of it."""
+"""The main metric on test units drawn with replacement: the effect of the choice of units."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ Whole = NDArray[np.int64]
 def replicates(predictions: Predictions, task: str, row: str) -> Floats:
     """(resamples,) the main metric of `row`, each on as many units as the test part has.
 
-    Units are drawn with replacement within each class (Efron & Tibshirani 1993, chapter 8); where
-    recordings name none, runs, else recordings. A unit that is drawn twice counts as two. Raises
-    UndefinedError with ``n/a (2 units)`` where a class has fewer than 3 of them.
+    Units are drawn with replacement within each class (Efron & Tibshirani 1993, chapter 8). If
+    recordings name no unit, runs are drawn, else recordings. A unit that is drawn twice counts as
+    two. Raises UndefinedError with ``n/a (2 units)`` if a class has fewer than 3 units.
     """
     on_copies = task_of(task).on_copies
     if on_copies is None:
@@ -49,7 +49,7 @@ def interval(values: Floats) -> tuple[float, float]:
 
 
 def _strata(units: Whole, test: Scored, *, by_class: bool) -> list[Whole]:
-    """The units of each class, or of each set of classes that units bear; else all of them."""
+    """The units of each class, or of each set of classes for units with several; else all units."""
     classes = test.target if by_class else np.zeros(len(units))
     borne = pd.Series(classes).groupby(units).agg(frozenset)
     sets = sorted(set(borne), key=sorted)
@@ -57,13 +57,13 @@ def _strata(units: Whole, test: Scored, *, by_class: bool) -> list[Whole]:
 
 
 def _seed(spans: pd.DataFrame, column: str) -> int:
-    """Of the units: all models are drawn on the same ones, other units by themselves."""
+    """A seed from the names of the units, so that all models get the same draws."""
     names = sorted(set(spans["rig"].astype(str) + "/" + spans[column].astype(str)))
     return zlib.crc32("\n".join(names).encode())
 
 
 def _copies(strata: list[Whole], count: int, seed: int) -> Floats:
-    """(count, units) how often each unit is drawn."""
+    """(count, units) number of times that each unit is drawn."""
     rng = np.random.default_rng(seed)
     copies = np.zeros((count, sum(map(len, strata))))
     for members in strata:

@@ -1,4 +1,4 @@
-"""The part of a table that ranks and differences may use: complete, and of one strength."""
+"""The part of a table that ranks and differences use: complete columns of one strength."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class Comparison:
 
     Attributes:
         strength: of the split.
-        rows: of the grid, trivial ones left out.
+        rows: of the grid, without trivial ones.
         rigs: the columns of the grid by rig.
         scores: (rows, rigs), each the mean over the columns of a rig.
-        incomplete: labels of the columns of this strength where a row has no score.
-        at_ceiling: of those where all networks are at the ceiling.
+        incomplete: labels of the columns of this strength in which a row has no score.
+        at_ceiling: labels of the columns in which all networks are at the ceiling.
     """
 
     strength: str
@@ -35,7 +35,7 @@ class Comparison:
     at_ceiling: list[str]
 
     def pairs(self, grid: Grid) -> Iterator[tuple[int, int]]:
-        """Places in `rows` of each two of which one is a network."""
+        """Yield the positions in `rows` of each pair that includes a network."""
         for a, first in enumerate(self.rows):
             for b, second in enumerate(self.rows[a + 1 :], start=a + 1):
                 if "model" in (grid.rows[first].group, grid.rows[second].group):
@@ -43,9 +43,9 @@ class Comparison:
 
 
 def comparisons(plan: TablePlan, results: Results, grid: Grid) -> list[Comparison]:
-    """One for each strength with a network beside another row; without rigs where none is complete.
+    """One per strength with a network and another row; without rigs if no column is complete.
 
-    Protocols beyond train and test are left out, and columns where all networks are at the
+    Protocols beyond train and test are left out. So are columns in which all networks are at the
     ceiling: nothing is ranked there.
     """
     of: dict[str, list[int]] = {}
@@ -67,7 +67,7 @@ def comparisons(plan: TablePlan, results: Results, grid: Grid) -> list[Compariso
 def _complete(
     plan: TablePlan, results: Results, grid: Grid, columns: list[int]
 ) -> tuple[list[int], dict[str, list[int]], Floats, list[str]]:
-    """Rows, rigs, scores and incomplete columns, as of `Comparison`."""
+    """Rows, rigs, scores and incomplete columns: see `Comparison`."""
 
     def mean(i: int, j: int) -> float | None:
         summary = grid.scores[i][j][0].summary
@@ -93,7 +93,7 @@ def _complete(
 
 
 def _rig(plan: TablePlan, results: Results, column: DataColumn) -> str:
-    """The rig of the test part; of a union the rig that is held out."""
+    """The rig of the test part; for a union, the rig that is held out."""
     first = column.datasets[0]
     split = results.splits.get(first)
     if split is not None and split.strength == "rig" and split.test_rigs is not None:

@@ -1,4 +1,4 @@
-"""What the study cost: training of each network, and what Snakemake measured of each rule."""
+"""The cost of the study: of training each network, and of each rule as Snakemake measured it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _RULE_FIGURES = (("jobs", 0), ("total s", 1), ("peak MB", 0))
 
 
 def cost_table(plan: TablePlan, results: Results) -> Paper:
-    """A row a network, task set and dataset, over its seeds and rotations."""
+    """One row per network, task set and dataset, over its seeds and rotations."""
     groups: dict[tuple[str, str, str], list[Cell]] = {}
     for cell in plan.cells:
         if plan.models[cell.model].kind == "network":
@@ -79,7 +79,7 @@ def cost_table(plan: TablePlan, results: Results) -> Paper:
 
 
 def _order(plan: TablePlan) -> Callable[[_Group], tuple[int, int, int]]:
-    """Sorts by the order of models, then task sets, then datasets of the plan."""
+    """Sort by the order of models, then task sets, then datasets in the plan."""
     models, sets = list(plan.models), list(plan.task_sets)
     bases = [rotation_of(name)[0] for name in plan.datasets]
 
@@ -106,7 +106,7 @@ def _text(value: float | None, digits: int) -> str:
 
 
 def rules_table(plan: TablePlan) -> Paper:
-    """A row a rule: jobs, wall time and largest resident memory of Snakemake's benchmarks."""
+    """One row per rule: jobs, wall time and peak resident memory from Snakemake's benchmarks."""
     records: list[Record] = []
     rows = []
     for rule, paths in sorted(_benchmarks(plan).items()):
@@ -136,7 +136,7 @@ def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
     """Files by rule: of the plan's cells, of the whole study, of the plan's rigs and datasets.
 
     They are `<study>/benchmarks/<rule>/<cell>.tsv`, `<study>/benchmarks/<rule>.tsv` and
-    `data/benchmarks/<name>.<rule>.tsv`; cells that were once part of the study have some too.
+    `data/benchmarks/<name>.<rule>.tsv`. Files of cells that left the study are ignored.
     """
     study = Path(plan.study, "benchmarks")
     found = {path.stem: [path] for path in study.glob("*.tsv")}
@@ -154,7 +154,7 @@ def _benchmarks(plan: TablePlan) -> dict[str, list[Path]]:
 
 
 def _benchmark(path: Path) -> tuple[float, float | None]:
-    """Seconds and peak MB (None where Snakemake had no time to sample) of one file."""
+    """Seconds and peak MB of one file; no peak if the job was too short to be sampled."""
     try:
         table = pd.read_csv(path, sep="\t", usecols=["s", "max_rss"])
         seconds = float(table["s"].sum())

@@ -26,10 +26,10 @@ class Score:
 
     Attributes:
         summary: None where no seed has a score in every rotation.
-        note: what is missing; "" where nothing is.
-        lack: what stands in place of a score: OOM, time, error or a dash.
-        stand_in: of another metric, shown in place of a main metric that is undefined.
-        settled: no run of a missing cell would give a score here.
+        note: what is missing; "" if nothing is.
+        lack: shown in place of a missing score: OOM, time, error or a dash.
+        stand_in: another metric, shown if the main metric is undefined.
+        settled: running the missing cells would give no score here.
     """
 
     summary: Summary | None
@@ -62,7 +62,7 @@ class ScoreBook:
     def score(self, row: DataRow, column: DataColumn, task: str, metric: str) -> Score:
         """Mean over the seeds that have a value in every rotation of `column`.
 
-        A seed that lacks a rotation is left out: its mean would be one over other test parts.
+        A seed that lacks a rotation is left out: its mean would cover other test parts.
         """
         seeds = sorted(
             {
@@ -101,7 +101,7 @@ class ScoreBook:
     def _value(
         self, row: DataRow, dataset: str, seed: int, task: str, metric: str
     ) -> tuple[float, str]:
-        """One number, or NaN and the reason; of several task sets the first that has a number."""
+        """One number, or NaN and the reason; from the first task set with a number."""
         reasons = []
         for task_set in row.task_sets:
             cell = Cell(dataset, row.model, task_set, seed)
@@ -112,7 +112,7 @@ class ScoreBook:
         return math.nan, reasons[0]
 
     def _lack(self, row: DataRow, column: DataColumn, seeds: Sequence[int]) -> str:
-        """The worst that happened to the cells behind a place without a score."""
+        """The first failure among the cells behind a place without a score, else a dash."""
         cells = (
             Cell(dataset, row.model, task_set, seed)
             for dataset in column.datasets
@@ -138,7 +138,7 @@ class ScoreBook:
 def _told(
     lacks: dict[str, list[tuple[int, str]]], seeds: Sequence[int], datasets: Sequence[str]
 ) -> str:
-    """The reasons; each with its seeds and folds unless it holds for all of them."""
+    """The reasons, each with its seeds and folds unless it holds for all of them."""
     parts = []
     for reason, places in lacks.items():
         of_seeds = sorted({seed for seed, _ in places})

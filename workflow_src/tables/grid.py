@@ -29,8 +29,8 @@ SANITY = f"sanity columns, where every network reaches {CEILING:g}"
 class Grid:
     """All scores of a table: ``scores[i][j][k]`` of row i, column j, metric k.
 
-    ``rankings[j][k]`` marks the rows; ``shown[j]`` are the metrics of column j that some row has
-    or can have a score of. ``without`` are the others: why, and their labels.
+    ``rankings[j][k]`` marks the rows. ``shown[j]`` lists the metrics of column j for which some
+    row has, or can get, a score. ``without`` maps a reason to the labels of the other metrics.
     """
 
     task: str
@@ -44,12 +44,12 @@ class Grid:
 
     @property
     def ranked(self) -> list[int]:
-        """The metrics that rank, the first of them the columns; companions say nothing alone."""
+        """The metrics that rank rows; companions say nothing alone. The first one ranks columns."""
         companions = task_of(self.task).companions
         return [k for k, metric in enumerate(self.metrics) if metric.name not in companions]
 
     def of(self, kept: Sequence[int]) -> Grid:
-        """The columns `kept` alone; what none of them has is said with the first."""
+        """Only the columns `kept`; ``without`` stays complete, for the first table."""
         return replace(
             self,
             columns=[self.columns[j] for j in kept],
@@ -59,11 +59,11 @@ class Grid:
         )
 
     def sections(self) -> list[tuple[str, Grid]]:
-        """The columns in tables of their own, with what each is called.
+        """The columns divided into tables, each with its name.
 
-        First what a paper claims something of (""); then each protocol beyond train and test; then
-        what says nothing, as all networks are at the ceiling. The first of them is never empty,
-        unless all are.
+        First the columns that a paper makes claims about (""). Then each protocol beyond train and
+        test. Last the sanity columns, where all networks are at the ceiling. Empty tables are left
+        out, unless all are empty.
         """
         of: dict[str, list[int]] = {"": []}
         for j, (column, rankings) in enumerate(zip(self.columns, self.rankings, strict=True)):
@@ -88,7 +88,7 @@ def grid_of(plan: TablePlan, results: Results, table: AskedTable) -> Grid:
 
 
 def _rankings(grid: Grid, j: int) -> list[Ranking]:
-    """The marks of a column by each metric; none where the first that ranks is at the ceiling."""
+    """The marks of a column by each metric; none if the first ranking metric is at the ceiling."""
     networks = [row.group == "model" for row in grid.rows]
     found = [Ranking([""] * len(networks)) for _ in grid.metrics]
     for k in grid.ranked:
@@ -105,9 +105,9 @@ def _rankings(grid: Grid, j: int) -> list[Ranking]:
 
 
 def _without_empty(grid: Grid) -> Grid:
-    """What some row has a score in, or a cell that was not run could give it one.
+    """Drop columns and metrics in which no row has a score and no missing cell could give one.
 
-    A column goes with all metrics that rank, companions go together.
+    A column is dropped if all ranking metrics are. Companions are dropped together only.
     """
     kept: dict[int, tuple[int, ...]] = {}
     without: dict[str, list[str]] = {}
@@ -127,7 +127,7 @@ def _without_empty(grid: Grid) -> Grid:
 
 
 def _why_empty(grid: Grid, j: int, k: int) -> str:
-    """Why no row has or can have a score of metric k in column j; "" where one can."""
+    """Why no row can get a score of metric k in column j; "" if one has or can get it."""
     places = [by_column[j][k] for by_column in grid.scores]
     if not places or not all(place.settled and place.stand_in is None for place in places):
         return ""
@@ -137,7 +137,7 @@ def _why_empty(grid: Grid, j: int, k: int) -> str:
 def _scores(
     book: ScoreBook, row: DataRow, column: DataColumn, task: str, metrics: Sequence[Metric]
 ) -> list[Score]:
-    """One place of the table, a score a metric; a main metric that is undefined has a stand-in."""
+    """One score per metric for one place; an undefined main metric gets a stand-in."""
     scores = [book.score(row, column, task, metric.name) for metric in metrics]
     found = stand_in_of(task)
     if found is None or found[0] in metrics:
@@ -156,7 +156,7 @@ def _scores(
 
 
 def _tested_classes(results: Results, column: DataColumn) -> list[str]:
-    """Classes of which a test part of `column` has a unit."""
+    """Classes with a unit in a test part of `column`."""
     splits = [results.splits[name] for name in column.datasets if name in results.splits]
     return list(
         dict.fromkeys(

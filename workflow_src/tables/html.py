@@ -1,4 +1,4 @@
-"""Tables as a part of a web page; best bold, second underlined, notes beneath."""
+"""Tables as part of a web page: best bold, second underlined, notes beneath."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from workflow_src.tables.table import Entry, Paper, Table
 
 
 def to_html(paper: Paper) -> str:
-    """A ``figure`` for each table; it needs no style of its own."""
+    """One ``figure`` per table, without its own style."""
     return "".join(map(_figure, paper.tables))
 
 

@@ -1,7 +1,7 @@
-"""Tables as LaTeX floats that need the package booktabs alone and fit the page of an article.
+"""Tables as LaTeX floats that need only the package booktabs and fit the page of an article.
 
-A table that is wider than the page goes on beneath with its next columns, and one that is higher
-than a page in another float.
+A table wider than the page continues beneath with its next columns. A table higher than the page
+continues in another float.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def tex(text: str) -> str:
 
 
 def to_latex(paper: Paper) -> str:
-    """A float or more for each table, over both columns of a page that has two."""
+    """One or more floats per table, across both columns of a two-column page."""
     return "\n".join(
         "\n".join(_floats(table, paper.label + f"-{i}" * (i > 1)))
         for i, table in enumerate(paper.tables, start=1)
@@ -59,7 +59,7 @@ def to_latex(paper: Paper) -> str:
 
 
 def _floats(table: Table, label: str) -> Iterator[str]:
-    """The panels and then the notes of `table`, as many in a float as a page is high."""
+    """Yield floats of a page at most, with the panels and then the notes of `table`."""
     held: list[str] = []
     lines, first = 0, True
     panels = chain.from_iterable(panel.cut(_ROWS) for panel in table.panels(_fits))
@@ -89,7 +89,7 @@ def _float(title: str, label: str, held: list[str], *, is_first: bool) -> str:
 
 
 def _notes(table: Table) -> tuple[str, int]:
-    """The notes as lines of the page, and how many lines they take."""
+    """The notes, and their height in lines."""
     noted = [tex(note) for note in table.notes]
     noted += [rf"\textsuperscript{{{letter}}} {tex(text)}" for letter, text in table.lettered]
     told = [*table.notes, *(text for _, text in table.lettered)]
@@ -114,7 +114,7 @@ def _panel(panel: Table) -> tuple[str, int]:
 
 
 def _heads(columns: tuple[Column, ...]) -> list[str]:
-    """Labels that end on one line, the lines beneath them, and the sub-columns."""
+    """Heading rows: labels aligned at the bottom, the lines beneath them, and sub-columns."""
     labels = [heading_lines(column.label, _heading_width(column)) for column in columns]
     height = max(map(len, labels), default=0)
     padded = [[""] * (height - len(lines)) + lines for lines in labels]

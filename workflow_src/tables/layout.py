@@ -1,4 +1,4 @@
-"""Which rows and columns a paper's table has, before any number is filled in."""
+"""The rows and columns of a paper's table, before any number is filled in."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _NONE = ByPart(0, 0, 0)
 
 @dataclass(frozen=True)
 class DataColumn:
-    """One dataset, all its rotations together.
+    """One dataset with all its rotations.
 
     Attributes:
-        label: as a paper calls it.
+        label: its name in a paper.
         datasets: the rotations, one or more.
         strength: of the split.
         beneath: the strength in words, with the number of shots.
-        counted: units of each class, or runs to failure, in train/test; "" where not known.
-        seeds: how many the study has of it.
-        protocol: what beyond train and test this is, "" for nothing.
+        counted: units of each class, or runs to failure, in train/test; "" if not known.
+        seeds: their number in the study.
+        protocol: its name, beyond train and test; "" for none.
     """
 
     label: str
@@ -53,8 +53,8 @@ class DataColumn:
 class DataRow:
     """One model (row ``model``) or one row of a classic model.
 
-    ``group`` is model, trivial or reference. A row of a classic model that no task set changes
-    has several ``task_sets``, and its score is that of the first which has one.
+    ``group`` is model, trivial or reference. A classic row that is the same in all task sets has
+    several ``task_sets``; its score comes from the first one that has it.
     """
 
     label: str
@@ -65,9 +65,9 @@ class DataRow:
 
 
 def metrics_of(task: str, asked: Sequence[str] = ()) -> tuple[Metric, ...]:
-    """The metrics of a table: those `asked` for, else the main one and what must stand beside it.
+    """The metrics of a table: those `asked` for, else the main metric and its companions.
 
-    Of companions, which say nothing alone, the others stand behind the first that is asked for.
+    Companions say nothing alone: if one is asked for, the others follow it.
     """
     spec = task_of(task)
     names = list(asked or (spec.main, *spec.companions))
@@ -79,7 +79,7 @@ def metrics_of(task: str, asked: Sequence[str] = ()) -> tuple[Metric, ...]:
 
 
 def stand_in_of(task: str) -> tuple[Metric, str] | None:
-    """The metric that is shown where the main one is undefined, and its short name in a place."""
+    """The metric shown if the main one is undefined, and its short name in an entry."""
     spec = task_of(task)
     return None if spec.stand_in is None else (spec.metric(spec.stand_in[0]), spec.stand_in[1])
 
@@ -88,11 +88,11 @@ def stand_in_of(task: str) -> tuple[Metric, str] | None:
 
 
 def columns_of(plan: TablePlan, results: Results, task: str) -> list[DataColumn]:
-    """A column a dataset.
+    """One column per dataset.
 
-    Rotations of unlike strength stand apart, never averaged; so do those that hold out a rig,
-    since another rig is another problem and not one more draw of the same. Draws of shots from one
-    held-out rig are averaged, and so are draws of one number of training units.
+    Rotations of different strength are never averaged: each has its own column. Rotations that
+    hold out a rig have one column per rig, because another rig is another problem. Draws of shots
+    from one held-out rig are averaged. So are draws of one number of training units.
     """
     groups: dict[tuple[str, str], list[str]] = {}
     for name, entry in plan.datasets.items():
@@ -117,9 +117,9 @@ def columns_of(plan: TablePlan, results: Results, task: str) -> list[DataColumn]
 
 
 def _by_rig(names: list[str], results: Results) -> dict[str, list[str]]:
-    """Rotations by the rigs that they test on, in words; all in one unless rigs are held out.
+    """Rotations by the rigs that they test on, in words; one group if no rig is held out.
 
-    With shots from them in training, the strength does not say that they were.
+    Shots of a rig in training lower the strength, so the strength alone cannot tell.
     """
     found: dict[str, list[str]] = {}
     for name in names:
@@ -138,7 +138,7 @@ def _held_out(split: SplitSummary | None) -> str:
 
 
 def _part_of(dataset: str, results: Results) -> str:
-    """A rotation in words: the rigs held out, where it holds out whole rigs, or its number."""
+    """A rotation in words: the rigs that it holds out, else its number."""
     return _held_out(results.splits.get(dataset)) or f", fold {rotation_of(dataset)[1]}"
 
 
@@ -159,7 +159,7 @@ def _column(
 
 
 def _units(splits: list[SplitSummary], task: str) -> str:
-    """Units per class in train/test; for RUL the runs to failure in train/test."""
+    """Units per class in train/test; for RUL, runs to failure in train/test."""
     if not splits:
         return ""
     if label_of(task) == "rul":
@@ -189,7 +189,7 @@ def _span(values: Iterable[int]) -> str:
 
 
 def rows_of(plan: TablePlan, results: Results, task: str) -> list[DataRow]:
-    """Networks, then trivial rows, then references; a task set without `task` gives no row."""
+    """Networks, then trivial rows, then references, from the task sets with `task`."""
     sets = [name for name, entry in plan.task_sets.items() if task in entry.tasks]
     used = {(cell.model, cell.task_set) for cell in plan.cells}
     several = len(plan.task_sets) > 1
@@ -232,6 +232,6 @@ def _classic_rows(
 
 
 def _alike(scores: pd.DataFrame) -> bool:
-    """Is no score of a classic row changed by the task set?"""
+    """Whether all task sets give a classic row the same scores."""
     values = scores.groupby(["dataset", "fold", "seed", "metric"], dropna=False)["value"]
     return bool((values.nunique(dropna=False) <= 1).all())

@@ -1,4 +1,4 @@
-"""What stands beneath a paper's table: how to read it, and what it does not show."""
+"""The notes beneath a paper's table: how to read it, and what it does not show."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ NOT_SHOWN = "Not shown: "
 
 
 def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -> list[str]:
-    """The notes without a letter, in the order in which they are read.
+    """The notes without a letter, in reading order.
 
-    What holds for all tables of a file stands beneath the first.
+    Notes on all tables of a file stand beneath the first one.
     """
     notes = [_reading(grid)] if grid.columns else []
     if is_first and grid.columns and task_of(grid.task).note:
@@ -44,7 +44,7 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -
     notes += _about_splits(plan, results, grid)
     notes += phm2012_notes(plan, results, grid)
     notes += _against_trivial(grid)
-    notes += _of_other_code(plan, results, grid)
+    notes += other_code_notes(plan, results, grid)
     if is_first:
         notes += [f"{NOT_SHOWN}{_listed(labels)} ({why})." for why, labels in grid.without.items()]
         if results.missing:
@@ -54,12 +54,12 @@ def notes_of(plan: TablePlan, results: Results, grid: Grid, *, is_first: bool) -
 
 
 def _listed(labels: Sequence[str]) -> str:
-    """Labels in a row: they may hold commas."""
+    """Labels joined by semicolons, since they may hold commas."""
     return "; ".join(dict.fromkeys(labels))
 
 
 def _grouped(texts: Mapping[str, str]) -> list[str]:
-    """`label: text`, the labels of the same text together; a label without text is left out."""
+    """`labels: text`, grouped by text; labels without text are left out."""
     labels: dict[str, list[str]] = {}
     for label, text in texts.items():
         if text:
@@ -67,8 +67,8 @@ def _grouped(texts: Mapping[str, str]) -> list[str]:
     return [f"{_listed(of)}: {text}" for text, of in labels.items()]
 
 
-def _of_other_code(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
-    """Cells of this table that are not of the code that the workflow has now."""
+def other_code_notes(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
+    """A note on cells of this table that were trained with other code than the present one."""
     shown = {(row.model, name) for row in grid.rows for c in grid.columns for name in c.datasets}
     names = [
         cell.name
@@ -110,7 +110,7 @@ def _direction(metric: Metric) -> str:
 
 
 def _seeds(grid: Grid) -> str:
-    """`3 seeds`, or how many where columns differ."""
+    """`3 seeds`, or the number per column if columns differ."""
     counts = {column.label: column.seeds for column in grid.columns}
     if len(set(counts.values())) > 1:
         return "seeds (" + _counts({label: str(n) for label, n in counts.items()}) + ")"
@@ -119,7 +119,7 @@ def _seeds(grid: Grid) -> str:
 
 
 def _counts(counts: Mapping[str, str]) -> str:
-    """What holds for all alone, else each with its labels."""
+    """One value if all labels share it, else each value with its labels."""
     if len(set(counts.values())) == 1:
         return next(iter(counts.values()))
     return "; ".join(_grouped(counts))
@@ -143,7 +143,7 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
 
 
 def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> str:
-    """What was said of a column's splits when they were made and searched."""
+    """The notes, reasons and warnings of a column's splits and audits."""
     splits = [results.splits[name] for name in column.datasets if name in results.splits]
     told = [plan.datasets[column.datasets[0]].note]
     told += [text for split in splits for text in split.reasons]
@@ -157,7 +157,7 @@ def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> s
 
 
 def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
-    """Columns whose test windows bear noise, where the scores are other ones then."""
+    """Columns with noise on test windows, if noise changes the meaning of the scores."""
     spec = task_of(grid.task)
     noisy = {c.label: plan.datasets[c.datasets[0]].noise_db for c in grid.columns}
     told = [f"{label} ({db:g} dB)" for label, db in noisy.items() if db is not None]
@@ -182,10 +182,10 @@ def _one_specimen(results: Results, grid: Grid) -> list[str]:
 
 
 def single_units(split: SplitSummary) -> list[str]:
-    """Classes of which the split has one unit in all.
+    """Classes with a single unit in the whole split.
 
-    Parts of a `rig` or `unit` split share no unit with the test part; parts of any other may hold
-    the same one.
+    In a `rig` or `unit` split, test shares no unit with the other parts. In any other split, the
+    parts may hold the same unit.
     """
     alone = []
     for fault, units in split.units_per_class.items():
@@ -201,9 +201,9 @@ def single_units(split: SplitSummary) -> list[str]:
 
 
 def _against_trivial(grid: Grid) -> list[str]:
-    """Where a model is not shown to beat the trivial rows, and where nothing can be said.
+    """Where a model does not beat the trivial rows, and where no claim is possible.
 
-    That is by the first metric that ranks.
+    The first ranking metric decides.
     """
     if not grid.ranked:
         return []

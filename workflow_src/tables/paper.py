@@ -1,4 +1,4 @@
-"""The paper's tables: a row per model, a column per dataset."""
+"""The paper's tables: one row per model, one column per dataset."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from workflow_src.cells import Cell
 from workflow_src.files import write_text
 from workflow_src.tables.asked import AskedTable
 from workflow_src.tables.average_columns import average_records, with_averages
+from workflow_src.tables.averages import averages
 from workflow_src.tables.cost import cost_table, rules_table
 from workflow_src.tables.grid import Grid, grid_of
 from workflow_src.tables.html import to_html
@@ -47,10 +48,10 @@ RENDER: dict[str, Callable[[Paper], str]] = {
 def write_tables(
     plan: PlanSource, partial: bool = False, identity_of: Callable[[Cell], str] | None = None
 ) -> list[Path]:
-    """Write every table in every format; returns the files, those of `table_files`.
+    """Write every table in every format, and return the files (see `table_files`).
 
-    Raises BadData where a cell has no scores, or not of the settings that `identity_of` gives,
-    unless `partial`.
+    Unless `partial`, raises BadData for a cell without scores, or with scores of other settings
+    than `identity_of` gives.
     """
     read = TablePlan.from_json(plan)
     results = read_results(read.cells, read.study, partial=partial, identity_of=identity_of)
@@ -64,12 +65,12 @@ def write_tables(
 
 
 def main_tables(plan: TablePlan, results: Results) -> list[Paper]:
-    """The files of tables that the study writes, without those of its cost."""
+    """The files of tables that the study writes, without statistics and cost."""
     return [task_tables(plan, results, table) for table in plan.tables()]
 
 
 def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
-    """The tables of one file: of one task, on real or on simulated rigs, never on both."""
+    """The tables of one file: one task, on real or on simulated rigs."""
     grid = grid_of(plan, results, table)
     title = table.caption or f"{task_of(table.task).title}, {_metrics_in_words(grid)}"
     title += " (simulated rigs)" if plan.is_simulated(table) else ""
@@ -80,8 +81,10 @@ def task_tables(plan: TablePlan, results: Results, table: AskedTable) -> Paper:
     ]
     records = list(_records(grid))
     if sections[0][0] == "":  # protocols and sanity columns are not averaged
-        tables[0] = with_averages(tables[0], sections[0][1], plan)
-        records += average_records(sections[0][1])
+        claimed = sections[0][1]
+        found = list(averages(claimed))
+        tables[0] = with_averages(tables[0], claimed, found, plan)
+        records += average_records(claimed, found)
     return Paper(
         name=table.name,
         label=table.tex_label,
@@ -151,14 +154,14 @@ def _text(summary: Summary, digits: int, classic: bool) -> str:
 
 
 def _span(summary: Summary | None, digits: int) -> str:
-    """`[0.850, 0.960]`: the least and greatest mean of a rotation; "" for a single one."""
+    """`[0.850, 0.960]`: the lowest and highest mean of a rotation; "" without rotations."""
     if summary is None or summary.low is None or summary.high is None:
         return ""
     return f"[{number(summary.low, digits)}, {number(summary.high, digits)}]"
 
 
 def _records(grid: Grid) -> Iterator[Record]:
-    """Unrounded, a row a place: ``row``, ``group``, ``label`` and ``datasets`` of the column,
+    """Unrounded, one row per place: ``row``, ``group``, ``label`` and ``datasets`` of the column,
     its ``strength`` and ``counted`` units in train/test, ``metric``, then ``mean``, ``sd``, ``n``
     (seeds), ``min`` and ``max`` (over rotations), ``mark`` and ``note``.
     """

@@ -12,7 +12,7 @@ _PHM = ("phm2012", "phm2012_full_run")
 
 
 def phm2012_notes(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
-    """For each column of truncated runs the PHM 2012 scores of its rows, by both lives."""
+    """One note per column of truncated runs: the PHM 2012 scores of its rows, by both lives."""
     if not {metric.name for metric in task_of(grid.task).metrics} >= set(_PHM):
         return []
     book, notes = ScoreBook(plan, results), []

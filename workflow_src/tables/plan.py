@@ -1,7 +1,7 @@
 """What the tables of a study show: names, labels and order, apart from configuration and scores.
 
-Snakemake hands it to the job that writes the tables as one JSON value, so that an edit of a label
-reruns the tables and nothing else. It is read where the workflow is planned: no pandas here.
+Snakemake passes it as one JSON value to the job that writes the tables, so that editing a label
+reruns only the tables. It is read while the workflow is planned: no pandas here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model's display label, its kind (``network`` or ``classic``) and a classic one's method."""
+    """A model's label, its kind (``network`` or ``classic``), and the method of a classic model."""
 
     label: str
     kind: str
@@ -37,11 +37,11 @@ class ModelEntry:
 
 @dataclass(frozen=True)
 class DatasetEntry:
-    """A dataset's display label, its split in words, its rig and origin (real or simulated).
+    """A dataset's label, its split in words, its rig and origin (real or simulated).
 
-    ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise;
-    ``parts`` are the rigs that a union is made of, none for any other rig; ``train_units`` how many
-    training units of each class there are on a curve over their number, "" off it.
+    ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise.
+    ``parts`` are the rigs of a union, none for any other rig. ``train_units`` is the number of
+    training units per class on a curve over that number, "" elsewhere.
     """
 
     label: str
@@ -55,7 +55,7 @@ class DatasetEntry:
 
 @dataclass(frozen=True)
 class TaskSetEntry:
-    """The tasks of a task set in the order of the tables; does its RUL head know the age?"""
+    """The tasks of a task set, in the order of the tables; whether its RUL head reads the age."""
 
     tasks: tuple[str, ...]
     age: bool
@@ -65,7 +65,7 @@ class TaskSetEntry:
 class TablePlan:
     """The cells of a study and how tables name them; rotations `name.foldN` are datasets here.
 
-    ``asked`` are the tables that `tables:` asks for, none for the default set.
+    ``asked`` holds the tables under `tables:`, none for the default set.
     """
 
     study: str
@@ -79,9 +79,9 @@ class TablePlan:
     def from_configuration(
         configuration: Configuration, cells: Sequence[Cell] | None = None
     ) -> TablePlan:
-        """The plan of `cells` (default: the run's grid); a label not set is the file's name.
+        """The plan of `cells` (default: the run's grid); the default label is the file's name.
 
-        Raises UserError for a name under `tables:` that is not one of these cells'.
+        Raises UserError for a name under `tables:` that no cell has.
         """
         cells = paths.grid(configuration) if cells is None else cells
         used = {
@@ -121,8 +121,8 @@ class TablePlan:
     def to_json(self) -> str:
         """The plan as one line of JSON (a rule's param).
 
-        Cells are nested by dataset, model and task set, each name once: the line is passed to a
-        command, and the kernel takes no argument above 128 KiB.
+        Cells are nested by dataset, model and task set, so that each name is written once: the
+        line is the argument of a command, and the kernel takes no argument above 128 KiB.
         """
         nested: dict[str, dict[str, dict[str, list[int]]]] = {}
         for cell in self.cells:
@@ -135,7 +135,7 @@ class TablePlan:
 
     @staticmethod
     def from_json(source: PlanSource) -> TablePlan:
-        """What `to_json` gave: the text, a file that holds it, or the parsed values."""
+        """Read the result of `to_json`: the text, a file with it, or the parsed values."""
         if isinstance(source, Path):
             source = source.read_text(encoding="utf-8")
         values = json.loads(source) if isinstance(source, str) else source
@@ -160,15 +160,15 @@ class TablePlan:
         )
 
     def tasks(self) -> list[str]:
-        """Tasks that some task set learns, in the order of the tables."""
+        """The tasks of all task sets, in the order of the tables."""
         return [t for t in TASKS if any(t in s.tasks for s in self.task_sets.values())]
 
     def origins(self) -> list[str]:
-        """Which of real and simulated rigs the study has."""
+        """The origins of the study's rigs: real, simulated or both."""
         return [o for o in ORIGINS if any(d.origin == o for d in self.datasets.values())]
 
     def default_tables(self) -> tuple[AskedTable, ...]:
-        """A file per task and origin: of real rigs, then of simulated ones."""
+        """One file per task and origin: real rigs, then simulated ones."""
         return tuple(
             self.default_table(task, origin) for task in self.tasks() for origin in self.origins()
         )
@@ -184,7 +184,7 @@ class TablePlan:
         )
 
     def tables(self) -> tuple[AskedTable, ...]:
-        """The files of tables that the study writes, beside those of its cost."""
+        """The files of tables that the study writes, without statistics and cost."""
         return self.asked or self.default_tables()
 
     def is_simulated(self, table: AskedTable) -> bool:
@@ -192,9 +192,9 @@ class TablePlan:
         return any(d.origin == "simulated" for d in self.of(table).datasets.values())
 
     def of(self, table: AskedTable) -> TablePlan:
-        """The cells of `table`, datasets and models in its order; trivial rows are always there.
+        """The cells of `table`, with its order of datasets and models, and with trivial rows.
 
-        The label of a dataset of which it has some rotations alone says which.
+        If the table has only some rotations of a dataset, the label names them.
         """
         chosen = {
             name: paths.rotation_of(name)
@@ -222,7 +222,7 @@ def table_name(task: str, origin: str) -> str:
 
 
 def table_folder(study: str, partial: bool = False) -> Path:
-    """Where tables lie; those of an unfinished study lie apart, never in place of whole ones."""
+    """The folder of the tables; an unfinished study has its own, so whole tables stay."""
     return paths.tables(study) / "partial" if partial else paths.tables(study)
 
 

@@ -1,4 +1,4 @@
-"""What a protocol beyond train and test is called, in headings and titles."""
+"""The names of protocols beyond train and test, in headings and titles."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ NOTES = {
 
 
 def label_with_units(entry: DatasetEntry) -> str:
-    """A dataset's label; one on a curve over training units has their number."""
+    """A dataset's label, with the number of training units on a curve over them."""
     plural = "s" * (entry.train_units != "1")
     return entry.label + f", {entry.train_units} unit{plural}" * (entry.train_units != "")
 
 
 def heading(label: str, splits: Sequence[SplitSummary]) -> str:
-    """A column's label; one whose test windows share samples with training says so."""
+    """A column's label, marked if its test windows share samples with training."""
     return f"{label} ({LEAKY})" if any(split.leaky for split in splits) else label
 
 
 def strength_in_words(strength: str, splits: Sequence[SplitSummary]) -> str:
-    """The strength beneath a heading, with the number of shots where there are some."""
+    """The strength beneath a heading, with the number of shots if there are any."""
     shots = sorted({split.shots.per_class for split in splits if split.shots is not None})
     return ", ".join([strength, *(f"{k}-shot" for k in shots)])
 
 
 def protocol_of(entries: Sequence[DatasetEntry], splits: Sequence[SplitSummary]) -> str:
-    """The protocol beyond train and test, in words for a title; "" where there is none."""
+    """The protocol beyond train and test, in words for a title; "" if there is none."""
     found = {
         "leaky windows": any(split.leaky is not None for split in splits),
         "truncated runs": any(split.truncation is not None for split in splits),

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from workflow_src.tasks.scores import Floats
+from workflow_src.tables.statistics import as_shown
+from workflow_src.tasks.scores import Floats, Metric
 
 MIN_RIGS = 6  # below, no rank test
 MIN_ROWS = 3
@@ -15,12 +16,12 @@ ALPHA = 0.05
 
 
 class Ranks(NamedTuple):
-    """Of k rows on N rigs.
+    """Ranks of k rows on N rigs.
 
     Attributes:
-        mean: (k,) of the ranks, 1 for the best of a rig; equal scores share theirs.
-        statistic, p: of Friedman's test; None where all rows tie on every rig.
-        critical_difference: mean ranks further apart differ (alpha 0.05).
+        mean: (k,) mean of `ranks_of` over rigs.
+        statistic, p: Friedman's test; None if all rows tie on every rig.
+        critical_difference: mean ranks that are further apart differ (alpha 0.05).
         pairwise: (k, k) p values of Nemenyi's test.
     """
 
@@ -31,13 +32,26 @@ class Ranks(NamedTuple):
     pairwise: Floats
 
 
-def rank_test(scores: Floats, *, higher_is_better: bool) -> Ranks:
-    """Ranks of `scores` (k, N), from three rows on (Demsar 2006)."""
+def ranks_of(scores: Floats, metric: Metric) -> Floats:
+    """(k, N) ranks of k rows on N rigs or columns; 1 is the best, equal printed scores tie."""
+    from scipy.stats import rankdata
+
+    higher, digits = metric.higher_is_better, metric.digits
+    rows = scores.tolist()
+    shown = np.array(
+        [[as_shown(v, higher_is_better=higher, digits=digits) for v in r] for r in rows]
+    )
+    ranks: Floats = rankdata(-shown if higher else shown, axis=0)
+    return ranks
+
+
+def rank_test(scores: Floats, metric: Metric) -> Ranks:
+    """Test the ranks of `scores` (k, N) for at least three rows (Demsar 2006)."""
     from scikit_posthocs import posthoc_nemenyi_friedman  # slow to import, seldom needed
-    from scipy.stats import friedmanchisquare, rankdata, studentized_range
+    from scipy.stats import friedmanchisquare, studentized_range
 
     rows, rigs = scores.shape
-    ranks = rankdata(-scores if higher_is_better else scores, axis=0)  # (k, N)
+    ranks = ranks_of(scores, metric)
     statistic = p = None
     if np.ptp(ranks, axis=0).any():
         found = friedmanchisquare(*ranks)

@@ -1,4 +1,4 @@
-"""Reads what the cells of a study wrote into one long table of scores."""
+"""Read the files of a study's cells into one long table of scores."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _STALE = "trained with other settings; not run since"
 
 
 class Missing(NamedTuple):
-    """Why a cell has no scores: in words, and in a word if it failed ("" if it did not)."""
+    """Why a cell has no scores: ``words``, and the entry of a failed cell ("" for any other)."""
 
     words: str
     lack: str = ""
@@ -53,9 +53,9 @@ class Missing(NamedTuple):
 class Results:
     """Everything that tables show.
 
-    ``frame`` has the columns COLUMNS, a row a score (value NaN where undefined); ``missing`` says
-    why a cell has no scores; ``training`` is training.json by cell, ``splits`` split.json and
-    ``audits`` audit.json by dataset (each where it exists).
+    ``frame`` has the columns COLUMNS and one row per score (value NaN if undefined). ``missing``
+    says why a cell has no scores. ``training`` holds training.json by cell; ``splits`` and
+    ``audits`` hold split.json and audit.json by dataset. Files that do not exist are left out.
     """
 
     frame: pd.DataFrame
@@ -74,10 +74,10 @@ def read_results(
 ) -> Results:
     """Read metrics.json and training.json of `cells`, split.json and audit.json of their datasets.
 
-    Only with `partial` may metrics, splits or audits be missing; the journal then says why a cell
-    is.
-    `identity_of` gives the identity of a cell's present settings: scores of another are none.
-    Raises BadData for a file that is missing otherwise, damaged, or another cell's.
+    Metrics, splits and audits may be missing only with `partial`; the journal then says why a cell
+    has none. `identity_of` gives the identity of a cell's present settings: scores of any other
+    identity do not count. Raises BadData for a file that is missing without `partial`, is damaged,
+    or belongs to another cell.
     """
     rows: list[Record] = []
     found = Results(pd.DataFrame(), {}, {}, {}, {})
@@ -110,7 +110,7 @@ def read_results(
 def write_results(
     plan: PlanSource, partial: bool = False, identity_of: Callable[[Cell], str] | None = None
 ) -> Path:
-    """Write the long table of all scores of `plan`; `read_results` says what may lack."""
+    """Write the long table of all scores of `plan`; `read_results` says what may be missing."""
     read = TablePlan.from_json(plan)
     collect(read.cells, read.study, partial=partial, identity_of=identity_of)
     return results_file(read.study, partial)
@@ -179,7 +179,7 @@ def _rows(metrics: CellMetrics) -> list[Record]:
 
 
 def _why_missing(study: str, cell: Cell, identity: str | None = None) -> Missing:
-    """Why a cell has no scores, or none of `identity`."""
+    """Why a cell has no scores, or no scores of `identity`."""
     events = Journal(paths.runs(study, cell) / "attempts.jsonl").events()
     if identity is not None:
         own = [i for i, e in enumerate(events) if isinstance(e, Started) and e.identity == identity]
@@ -200,7 +200,7 @@ def _why_missing(study: str, cell: Cell, identity: str | None = None) -> Missing
 
 
 def _lack(cause: Cause | None, last: Sequence[Started]) -> str:
-    """A failure in a word, `OOM@64GB` where the limit of the last attempt is known."""
+    """A failure as an entry; `OOM@64GB` if the limit of the last attempt is known."""
     if cause is Cause.HOST_OOM:
         limits = [f"@{event.limit_mb / 1000:.0f}GB" for event in last if event.limit_mb]
         return "OOM" + "".join(limits)

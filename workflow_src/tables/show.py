@@ -40,10 +40,10 @@ def show(
     *,
     styled: bool = False,
 ) -> str:
-    """The main tables and where all of them lie; `styled` gives bold and underline (ANSI).
+    """The main tables and the paths of all tables; `styled` gives bold and underline (ANSI).
 
-    Raises BadData where a cell has no scores, or not of the settings that `identity_of` gives,
-    unless `partial`.
+    Unless `partial`, raises BadData for a cell without scores, or with scores of other settings
+    than `identity_of` gives.
     """
     read = TablePlan.from_json(plan)
     results = read_results(read.cells, read.study, partial=partial, identity_of=identity_of)
@@ -76,7 +76,7 @@ def show(
 
 
 def _weakened(plan: TablePlan, results: Results) -> list[str]:
-    """A line for each split that leaks, or could not be had as it was asked for."""
+    """One line per split that leaks or is weaker than asked for."""
     lines = []
     for name, split in results.splits.items():
         asked, proven, why = split.declared, split.strength, "; ".join(split.reasons)
@@ -104,12 +104,12 @@ def _summary(plan: TablePlan, results: Results) -> str:
 
 
 def _unshown(table: Table) -> list[str]:
-    """Why columns are not there; where there is none, this is all."""
+    """The notes on columns that are not shown."""
     return [note for note in table.notes if note.startswith(NOT_SHOWN)]
 
 
 def _grid(table: Table) -> TerminalTable:
-    """Short headings: label, metric and strength; the files hold the units and the notes."""
+    """A table with short headings: label, metric and strength. The files hold units and notes."""
     heads = [
         "\n".join(_heading(column, sub, is_first=k == 0))
         for column in table.columns
@@ -129,7 +129,7 @@ def _grid(table: Table) -> TerminalTable:
 
 
 def _heading(column: Column, sub: str, *, is_first: bool) -> list[str]:
-    """The lines above a sub-column; what holds for all of a column stands above the first."""
+    """The lines above a sub-column; those of the whole column stand above its first one."""
     if not is_first:
         return [sub, ""] if column.beneath else [sub]
     return [*heading_lines(column.label, _HEAD), *filter(None, [sub, column.beneath])]

@@ -9,6 +9,7 @@ import numpy as np
 from workflow_src.tasks.scores import Floats
 
 REGION = 0.01  # scores that differ by no more are practically equal
+MIN_PAIRS = 3  # below, no probability: two rigs that agree would give 0.96
 _ROUNDING = 1e-9  # of differences between scores
 _PRIOR = 0.5  # weight of the pseudo-observation 0
 _SAMPLES = 50_000
@@ -16,7 +17,7 @@ _SEED = 0  # so that a table is the same whenever it is made
 
 
 class Posterior(NamedTuple):
-    """How probable it is that the first is better, that both are equal, that the second is."""
+    """Probabilities that the first is better, that both are equal, that the second is better."""
 
     better: float
     equal: float
@@ -24,13 +25,13 @@ class Posterior(NamedTuple):
 
 
 def counts(gains: Floats, region: float = REGION) -> tuple[int, int, int]:
-    """Of paired `gains` (n,) the wins, ties and losses of the first, ties within `region`."""
+    """Wins, ties (within `region`) and losses of the first in paired `gains` (n,)."""
     wins, losses = (int((side > region + _ROUNDING).sum()) for side in (gains, -gains))
     return wins, len(gains) - wins - losses, losses
 
 
 def signed_rank(gains: Floats, region: float = REGION) -> Posterior:
-    """The posterior of paired `gains` (n,), positive where the first is better.
+    """The posterior of paired `gains` (n,), which are positive if the first is better.
 
     Dirichlet weights over the differences and a pseudo-observation 0 weigh the pairwise Walsh
     averages: those above `region`, within it, and below (Benavoli, Corani, Demsar & Zaffalon

@@ -1,4 +1,4 @@
-"""Mean and spread over seeds and rotations, which rows are best, and what "beats" means."""
+"""Mean and spread over seeds and rotations, the best rows, and the meaning of "beats"."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ CEILING = 0.98  # models that all reach it are not ranked
 class Summary:
     """Scores of one row in one column.
 
-    ``seeds`` maps a seed to its score, the mean over rotations; ``mean`` and ``sd`` (ddof 1, None
-    below 3 seeds) are over seeds; ``low`` and ``high`` over rotations, None where there are none.
+    ``seeds`` maps a seed to its score, the mean over rotations. ``mean`` and ``sd`` (ddof 1, None
+    below 3 seeds) are over seeds. ``low`` and ``high`` are over rotations, None without rotations.
     """
 
     seeds: dict[int, float]
@@ -32,7 +32,7 @@ class Summary:
 
 
 def summarise(scores: Mapping[int, Sequence[float]]) -> Summary:
-    """Summary of `scores`, seed -> one score a rotation (in the same order for every seed)."""
+    """Summary of `scores`: seed -> one score per rotation, in the same order for every seed."""
     seeds = {seed: statistics.fmean(values) for seed, values in sorted(scores.items())}
     over_seeds = [statistics.fmean(values) for values in zip(*scores.values(), strict=True)]
     rotations = len(over_seeds) > 1
@@ -47,10 +47,15 @@ def summarise(scores: Mapping[int, Sequence[float]]) -> Summary:
 
 @dataclass(frozen=True)
 class Ranking:
-    """Mark of each row, ``best``, ``second`` or empty; ``at_ceiling``: not ranked, all at 0.98."""
+    """``best``, ``second`` or empty per row; not ranked if all networks are ``at_ceiling``."""
 
     marks: list[str]
     at_ceiling: bool = False
+
+
+def as_shown(value: float, *, higher_is_better: bool, digits: int) -> float:
+    """The printed value, which marks and ranks compare; 1 from 0.98 on if higher is better."""
+    return 1.0 if higher_is_better and value >= CEILING else round(value, digits)
 
 
 def rank(
@@ -60,19 +65,20 @@ def rank(
     higher_is_better: bool,
     digits: int,
 ) -> Ranking:
-    """Best and second of one column; means that are shown as equal tie.
+    """Best and second of one column; means that print the same value tie (see `as_shown`).
 
-    All rows compete, trivial ones too. Scores of which 1 is the best and that reach 0.98 count as
-    equal; where all networks do (and there are two or more), nothing is marked.
+    All rows compete, trivial ones too. If higher is better and all networks, two or more, reach
+    0.98, nothing is marked.
     """
-    shown = [None if mean is None else round(mean, digits) for mean in means]
     if higher_is_better:
-        high = [mean is not None and mean >= CEILING for mean in means]
-        present = [mean is not None for mean in means]
-        models = [h for h, p, n in zip(high, present, networks, strict=True) if p and n]
-        if len(models) > 1 and all(models):
-            return Ranking([""] * len(shown), at_ceiling=True)
-        shown = [1.0 if is_high else s for is_high, s in zip(high, shown, strict=True)]
+        models = [m for m, is_network in zip(means, networks, strict=True) if is_network]
+        reached = [mean >= CEILING for mean in models if mean is not None]
+        if len(reached) > 1 and all(reached):
+            return Ranking([""] * len(means), at_ceiling=True)
+    shown = [
+        None if m is None else as_shown(m, higher_is_better=higher_is_better, digits=digits)
+        for m in means
+    ]
     values = [s for s in shown if s is not None]
     if len(values) < 2:  # nothing to be better than
         return Ranking([""] * len(shown))

@@ -1,4 +1,4 @@
-"""What a table is before it has a format: entries under columns, rows in blocks, notes beneath."""
+"""A table before it has a format: entries under columns, rows in blocks, notes beneath."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ DASH = "–"
 
 @dataclass(frozen=True)
 class Entry:
-    """What stands in one place.
+    """The content of one place.
 
     Attributes:
         text: the score, or why there is none.
         mark: best, second or none.
         letter: of its note.
-        span: the range over rotations, in brackets; beneath the score where lines are short.
+        span: the range over rotations, in brackets; beneath the score if lines are short.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Row:
 
     @property
     def lines(self) -> int:
-        """How many lines it takes where spans stand beneath scores."""
+        """Height in lines, with spans beneath scores."""
         return 2 if any(entry.span for entry in self.entries) else 1
 
 
@@ -74,7 +74,7 @@ class Table:
         return replace(self, columns=self.columns[start:end], blocks=tuple(blocks))
 
     def panels(self, fits: Callable[[Table], bool]) -> Iterator[Table]:
-        """The table in panels of as many columns as `fits` allows, at least one."""
+        """Yield the table in panels with as many columns as `fits` allows, at least one."""
         start = 0
         for end in range(1, len(self.columns) + 1):
             if end == len(self.columns) or not fits(self.part(start, end + 1)):
@@ -82,7 +82,7 @@ class Table:
                 start = end
 
     def cut(self, most: int) -> Iterator[Table]:
-        """The table in pieces of at most `most` lines, the rules between blocks kept."""
+        """Yield the table in pieces of at most `most` lines; rules between blocks stay."""
         held: list[tuple[Row, ...]] = []
         room = most
         for block in self.blocks:
@@ -99,10 +99,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Paper:
-    """The tables of one file, in their order, and what LaTeX refers to the first of them by.
+    """The tables of one file, in order, and the LaTeX label of the first one.
 
-    ``data`` holds the same numbers unrounded, for the CSV; its columns are documented where it is
-    made.
+    ``data`` holds the same numbers unrounded, for the CSV; the code that makes it documents its
+    columns.
     """
 
     name: str
@@ -112,7 +112,7 @@ class Paper:
 
 
 def heading_lines(label: str, width: int) -> list[str]:
-    """`label` in lines of at most `width` characters, broken at spaces; a longer word stays."""
+    """`label` in lines of at most `width` characters, broken at spaces only."""
     lines: list[str] = []
     for word in label.split():
         if lines and len(lines[-1]) + 1 + len(word) <= width:
@@ -123,11 +123,11 @@ def heading_lines(label: str, width: int) -> list[str]:
 
 
 def letter(i: int) -> str:
-    """That of note `i`: a to z, then aa, ab, ..."""
+    """The letter of note `i`: a to z, then aa, ab, ..."""
     first = letter(i // 26 - 1) if i >= 26 else ""
     return first + chr(ord("a") + i % 26)
 
 
 def number(value: float, digits: int) -> str:
-    """`value` with `digits` after the point, without a negative zero."""
+    """`value` with `digits` decimals, without a negative zero."""
     return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -1,4 +1,4 @@
-"""How wide a line of LaTeX's default font is, estimated from above without running LaTeX.
+"""An upper bound of the width of a line in LaTeX's default font, without running LaTeX.
 
 Widths are those of Computer Modern at 10 pt, in thousandths of the size (Knuth, Computer Modern
 Typefaces, 1986). Smaller sizes are wider for their size, and bold is wider still.

@@ -1,4 +1,4 @@
-"""The tables of intervals, of differences between rows, and of ranks."""
+"""Tables of intervals, of differences between rows, and of ranks."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from workflow_src.tables.asked import STATISTICS, tex_label
 from workflow_src.tables.bootstrap import MIN_UNITS, RESAMPLES, interval
 from workflow_src.tables.comparison import Comparison, comparisons
 from workflow_src.tables.grid import Grid, grid_of
+from workflow_src.tables.notes import other_code_notes
 from workflow_src.tables.plan import TablePlan, table_name
 from workflow_src.tables.protocols import DRAWN
 from workflow_src.tables.rank_test import ALPHA, MIN_RIGS, MIN_ROWS, Ranks, rank_test
 from workflow_src.tables.results import Record, Results
-from workflow_src.tables.signed_rank import REGION, counts, signed_rank
+from workflow_src.tables.signed_rank import MIN_PAIRS, REGION, Posterior, counts, signed_rank
 from workflow_src.tables.statistics import CEILING
 from workflow_src.tables.table import DASH, Column, Entry, Paper, Row, Table, number
 from workflow_src.tables.unit_intervals import Replicates
@@ -33,24 +34,28 @@ _INTERVAL = (
 _TOO_FEW = f"n/a: a class has fewer than {MIN_UNITS} units in test."
 _DIFFERENCES = (
     "Positive: the first is better. Intervals are of the difference, both rows on the same units.",
-    f"Win and loss: by more than {REGION:g}. Probabilities: Bayesian signed-rank test over rigs "
-    f"(Benavoli et al. 2017); equal: within {REGION:g}. With few rigs they are too sure, as the "
-    "prior weighs no more than half a rig.",
+    f"Win and loss: by more than {REGION:g}. Probabilities, from {MIN_PAIRS} rigs on: "
+    f"Bayesian signed-rank test (Benavoli et al. 2017); equal: within {REGION:g}. With few rigs "
+    "they are too sure, as the prior weighs no more than half a rig.",
 )
-_RANKS = ("Rank 1 is the best of a rig. Beside it p values of Nemenyi's test (Demsar 2006).",)
+_RANKS = (
+    "Rank 1 is the best of a rig; scores shown as equal share a rank. Beside it p values of "
+    "Nemenyi's test (Demsar 2006).",
+)
 
 
 def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
-    """For each task intervals; then by strength ranks, or differences below six rigs."""
+    """Intervals per task; then, per strength, ranks, or differences below six rigs."""
     simulated = " (simulated rigs)" * (origin == "simulated")
     tables: list[Table] = []
     records: list[Record] = []
-    for task in plan.tasks():
-        grid = grid_of(plan, results, plan.default_table(task, origin))
-        if not grid.columns or not grid.rows:
-            continue
-        drawn = Replicates(plan, results, grid)
-        made = [found for found in [_intervals(grid, drawn)] if found[1]]
+    asked = [plan.default_table(task, origin) for task in plan.tasks()]
+    grids = [g for table in asked if (g := grid_of(plan, results, table)).columns and g.rows]
+    drawn = Replicates(plan, results, grids)
+    for grid in grids:
+        table, scored = _intervals(grid, drawn)
+        notes = (*table.notes, *other_code_notes(plan, results, grid))
+        made = [(replace(table, notes=notes), scored)] if scored else []
         for one in comparisons(plan, results, grid):
             if not one.rigs:
                 said = f"No differences ({one.strength}): no column has a score of every row."
@@ -60,7 +65,8 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
             made.append(_ranks(grid, one) if ranked else _differences(grid, one, drawn))
         for table, found in made:
             tables.append(replace(table, title=table.title + simulated))
-            records += [{**dict.fromkeys(COLUMNS, ""), "task": task, **record} for record in found]
+            empty = {**dict.fromkeys(COLUMNS, ""), "task": grid.task}
+            records += [{**empty, **record} for record in found]
     if not tables:
         tables = [Table("Statistics" + simulated, (), (), ("No row has a score yet.",))]
     name = table_name(STATISTICS, origin)
@@ -73,7 +79,7 @@ def statistics_paper(plan: TablePlan, results: Results, origin: str) -> Paper:
 
 
 def _once(tables: list[Table]) -> Iterator[Table]:
-    """A note stands beneath the first table that it is said of."""
+    """Yield the tables, each note only beneath the first table that has it."""
     said: set[str] = set()
     for table in tables:
         yield replace(table, notes=tuple(note for note in table.notes if note not in said))
@@ -91,7 +97,7 @@ def _entry(value: float, digits: int, values: Floats | str) -> Entry:
     return Entry(number(value, digits), span=f"[{number(low, digits)}, {number(high, digits)}]")
 
 
-def _record(kind: str, value: float, values: Floats | str = "", **place: str) -> Record:
+def _record(kind: str, value: float | None, values: Floats | str = "", **place: str) -> Record:
     low, high = (None, None) if isinstance(values, str) else interval(values)
     note = values if isinstance(values, str) else ""
     return {**place, "kind": kind, "value": value, "low": low, "high": high, "note": note}
@@ -101,7 +107,7 @@ def _record(kind: str, value: float, values: Floats | str = "", **place: str) ->
 
 
 def _intervals(grid: Grid, drawn: Replicates) -> tuple[Table, list[Record]]:
-    """Networks and classic models; draws of shots or units have no column, but their range."""
+    """Intervals of networks and classic models; draws of shots or units have no column."""
     kept = [j for j, column in enumerate(grid.columns) if column.protocol not in DRAWN]
     blocks: dict[str, list[Row]] = {}
     records = []
@@ -114,9 +120,9 @@ def _intervals(grid: Grid, drawn: Replicates) -> tuple[Table, list[Record]]:
             if summary is None:
                 entries.append(Entry(grid.scores[i][j][0].lack))
                 continue
-            entries.append(_entry(summary.mean, grid.metrics[0].digits, drawn.of(i, j)))
+            entries.append(_entry(summary.mean, grid.metrics[0].digits, drawn.of(grid.task, i, j)))
             place = {"strength": column.strength, "row": row.label, "place": column.label}
-            records.append(_record("score", summary.mean, drawn.of(i, j), **place))
+            records.append(_record("score", summary.mean, drawn.of(grid.task, i, j), **place))
         blocks.setdefault(row.group, []).append(Row(row.label, tuple(entries)))
     table = Table(
         title=_title(grid, "intervals"),
@@ -128,7 +134,7 @@ def _intervals(grid: Grid, drawn: Replicates) -> tuple[Table, list[Record]]:
 
 
 def _needed(records: list[Record]) -> Iterator[str]:
-    """How to read what stands there: intervals, and too few units for one."""
+    """Yield the notes that the table needs: on intervals, and on too few units."""
     if any(record["low"] is not None for record in records):
         yield _INTERVAL
     if any(re.match(r"n/a \(\d", str(record["note"])) for record in records):
@@ -148,32 +154,42 @@ def _differences(grid: Grid, one: Comparison, drawn: Replicates) -> tuple[Table,
         gains = sign * (one.scores[a] - one.scores[b])  # (rigs,)
         entries = []
         for gain, (rig, columns) in zip(gains, one.rigs.items(), strict=True):
-            values = drawn.gain(first, second, columns, sign)
+            values = drawn.gain(grid.task, first, second, columns, sign)
             entries.append(_entry(gain, grid.metrics[0].digits, values))
             records.append(_record("difference", gain, values, place=rig, **labels))
         if len(gains) > 1:
             summed, found = _over_rigs(gains)
             entries += summed
-            records += [_record(kind, value, **labels) for kind, value in found.items()]
+            records += [{**labels, **record} for record in found]
         rows.append(Row(f"{labels['row']} – {labels['other']}", tuple(entries)))
-    over = (
-        Column("win/tie/loss"),
-        Column("probability", subs=("better", "equal", "worse")),
-    )
     table = Table(
         title=_title(grid, f"differences, {one.strength}"),
-        columns=(*map(Column, one.rigs), *over * (len(one.rigs) > 1)),
+        columns=(*map(Column, one.rigs), *_columns_over(len(one.rigs))),
         blocks=(tuple(rows),),
-        notes=(*_DIFFERENCES, *_left_out(one)),
+        notes=(*_DIFFERENCES[: 1 + (len(one.rigs) > 1)], *_left_out(one)),
     )
     return table, records
 
 
-def _over_rigs(gains: Floats) -> tuple[list[Entry], dict[str, float]]:
-    counted, posterior = counts(gains), signed_rank(gains)
-    entries = [Entry("/".join(map(str, counted))), *(Entry(number(p, 2)) for p in posterior)]
-    figures = dict(zip(("wins", "ties", "losses"), map(float, counted), strict=True))
-    return entries, {**figures, **{f"p_{k}": v for k, v in posterior._asdict().items()}}
+def _columns_over(rigs: int) -> list[Column]:
+    """The columns over rigs; none for a single rig."""
+    subs = ("better", "equal", "worse") if rigs >= MIN_PAIRS else ("",)
+    return [Column("win/tie/loss"), Column("probability", subs=subs)] if rigs > 1 else []
+
+
+def _over_rigs(gains: Floats) -> tuple[list[Entry], list[Record]]:
+    """The entries under `_columns_over`, and their records."""
+    counted = counts(gains)
+    entries = [Entry("/".join(map(str, counted)))]
+    kinds = ("wins", "ties", "losses")
+    records = [_record(kind, n) for kind, n in zip(kinds, map(float, counted), strict=True)]
+    if len(gains) < MIN_PAIRS:
+        why = f"n/a ({len(gains)} rigs)"
+        few = [_record(f"p_{kind}", None, why) for kind in Posterior._fields]
+        return [*entries, Entry(why)], records + few
+    posterior = signed_rank(gains)
+    records += [_record(f"p_{kind}", p) for kind, p in posterior._asdict().items()]
+    return [*entries, *(Entry(number(p, 2)) for p in posterior)], records
 
 
 def _left_out(one: Comparison) -> list[str]:
@@ -190,7 +206,7 @@ def _left_out(one: Comparison) -> list[str]:
 
 
 def _ranks(grid: Grid, one: Comparison) -> tuple[Table, list[Record]]:
-    found = rank_test(one.scores, higher_is_better=grid.metrics[0].higher_is_better)
+    found = rank_test(one.scores, grid.metrics[0])
     labels = [grid.rows[i].label for i in one.rows]
     place = {"strength": one.strength}
     records = [_record("critical_difference", found.critical_difference, **place)]

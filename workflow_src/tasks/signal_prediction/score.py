@@ -30,7 +30,9 @@ from workflow_src.tasks.signal_prediction.span_statistics import GROUPS, QUANTIL
 
 _NAME = "signal_prediction"
 _SKILL_GROUPS = ("step_1", "steps_2_8", "steps_9_32")
-_CONSTANT = 1e-6  # a variance below this share of the mean square is rounding of float32 sums
+# A variance below this share of the mean square, or of the window's variance, is rounding.
+_CONSTANT = 1e-6
+_ON_THE_MEAN = "the horizon equals the mean of the window"
 _FEWEST_PERIODS = 4.0  # of each fault in a horizon whose envelope is looked at
 
 
@@ -71,7 +73,11 @@ class Forecasts:
         return float(self.weights @ (self.column(name) / values))
 
     def per_value(self, kind: str, groups: tuple[str, ...], short: bool = False) -> float:
-        """Mean of the sums `kind` over the steps of `groups`, which only `short` lets be cut."""
+        """Mean over spans of `of_spans`."""
+        return float(self.weights @ self.of_spans(kind, groups, short))
+
+    def of_spans(self, kind: str, groups: tuple[str, ...], short: bool = False) -> Floats:
+        """(n,) means of the sums `kind` over the steps of `groups`, all there unless `short`."""
         steps = 0
         for group in groups:
             start, stop = GROUPS[group]
@@ -79,30 +85,38 @@ class Forecasts:
                 raise UndefinedError(f"the horizon has {self.steps} steps")
             steps += max(0, min(self.steps, stop or self.steps) - start)
         total = np.sum([self.column(f"{kind}_{group}") for group in groups], 0)  # (n,)
-        return float(self.weights @ (total / (steps * self.column("channels"))))
+        means: Floats = total / (steps * self.column("channels"))
+        return means
 
     def require_steps(self, least: int) -> None:
         """Undefined on a shorter horizon."""
         if self.steps < least:
             raise UndefinedError(f"the horizon has {self.steps} steps")
 
+    def variance(self, signal: str, constant: str) -> float:
+        """Over all horizons of `truth` or `forecast`; undefined with `constant` as the reason."""
+        square = self(f"{signal}_squared")
+        variance = square - self(signal) ** 2
+        require_spread(variance, square, constant)
+        return variance
+
     def r2(self) -> float:
         """Share of the variance of all horizons that is explained."""
-        variance = self("truth_squared") - self("truth") ** 2
-        error = self.per_value("squared", tuple(GROUPS), short=True)
-        if variance <= _CONSTANT * self("truth_squared"):
-            raise UndefinedError("the horizons are constant")
-        return 1 - error / variance
+        variance = self.variance("truth", "the horizons are constant")
+        return 1 - self.per_value("squared", tuple(GROUPS), short=True) / variance
 
     def pearson(self) -> float:
         """Correlation of forecast and truth over all horizons."""
-        truth = self("truth_squared") - self("truth") ** 2
-        forecast = self("forecast_squared") - self("forecast") ** 2
-        still = truth <= _CONSTANT * self("truth_squared")
-        if still or forecast <= _CONSTANT * self("forecast_squared"):
-            raise UndefinedError("the forecasts or the horizons are constant")
+        constant = "the forecasts or the horizons are constant"
+        truth, forecast = (self.variance(signal, constant) for signal in ("truth", "forecast"))
         product = self("product") - self("truth") * self("forecast")
         return float(product / np.sqrt(truth * forecast))
+
+
+def require_spread(variance: float, square: float, constant: str) -> None:
+    """Undefined with `constant` as the reason; `square` is the mean square."""
+    if variance <= _CONSTANT * max(square, 1.0):  # the window's variance is 1
+        raise UndefinedError(constant)
 
 
 def _moving(predictions: Predictions, row: str) -> Scored:
@@ -127,9 +141,19 @@ METRICS = Metrics(_forecasts)
 @METRICS.add("skill, 32 steps", higher_is_better=True, low=-math.inf)
 def skill(of: Forecasts) -> float:
     """1 - MSE / MSE(the window's mean) over the first 32 steps; undefined on a shorter horizon."""
-    reference = of.per_value("mean_squared", _SKILL_GROUPS)
-    error = of.per_value("squared", _SKILL_GROUPS)
-    return 1 - ratio(error, reference, "the horizon equals the mean of the window")
+    return _skill(of.weights, *_skill_parts(of))
+
+
+def _skill_parts(of: Forecasts) -> tuple[Floats, Floats]:
+    """(n,) each: the squared error of the forecast, and that of the window's mean."""
+    reference = of.of_spans("mean_squared", _SKILL_GROUPS)
+    return of.of_spans("squared", _SKILL_GROUPS), reference
+
+
+def _skill(weights: Floats, error: Floats, reference: Floats) -> float:
+    of_mean = float(weights @ reference)
+    require_spread(of_mean, of_mean, _ON_THE_MEAN)
+    return 1 - float(weights @ error) / of_mean
 
 
 @METRICS.add("nMSE", higher_is_better=False, high=math.inf)
@@ -175,9 +199,7 @@ def explained_variance(of: Forecasts) -> float:
 
     Undefined where the horizons are constant.
     """
-    variance = of("truth_squared") - of("truth") ** 2
-    if variance <= _CONSTANT * of("truth_squared"):
-        raise UndefinedError("the horizons are constant")
+    variance = of.variance("truth", "the horizons are constant")
     offset = of("forecast") - of("truth")
     return 1 - (nmse(of) - offset**2) / variance
 
@@ -233,8 +255,9 @@ def spectral_convergence(of: Forecasts) -> float:
     Sturmel & Daudet 2011; over all spans. Undefined on a horizon of one step.
     """
     of.require_steps(2)
-    equal = "the horizon equals the mean of the window"
-    return math.sqrt(ratio(of.total("spectral_error"), of.total("spectral_power"), equal))
+    square = of("truth_squared")
+    require_spread(square, square, _ON_THE_MEAN)
+    return math.sqrt(of.total("spectral_error") / of.total("spectral_power"))
 
 
 @METRICS.add("envelope correlation", higher_is_better=True, low=-1)
@@ -249,10 +272,10 @@ def envelope_correlation(of: Forecasts) -> float:
     fault, fewest = min(periods.items(), key=lambda item: item[1])
     if fewest < _FEWEST_PERIODS:
         raise UndefinedError(f"horizon too short: {fewest:.2g} periods of {fault}, not 4")
+    for signal in ("truth", "forecast"):
+        variance, square = of(f"envelope_{signal}"), of(f"{signal}_squared")
+        require_spread(variance, square, "the envelopes of forecasts or horizons are constant")
     spread = of.total("envelope_truth") * of.total("envelope_forecast")
-    least = _CONSTANT * of.total("truth_squared"), _CONSTANT * of.total("forecast_squared")
-    if of.total("envelope_truth") <= least[0] or of.total("envelope_forecast") <= least[1]:
-        raise UndefinedError("the envelopes of forecasts or horizons are constant")
     return of.total("envelope_product") / math.sqrt(spread)
 
 
@@ -285,7 +308,8 @@ def weighted_median(values: NDArray[np.float32], weights: Floats) -> float:
 
 def _on_copies(predictions: Predictions, row: str) -> OnCopies:
     test = _moving(predictions, row)
-    return OnCopies(test, lambda copies: skill(Forecasts(test.copied(copies), {})))
+    parts = _skill_parts(Forecasts(test, {}))  # once: a draw changes the weights alone
+    return OnCopies(test, lambda copies: _skill(test.copied(copies).weights, *parts))
 
 
 score = METRICS.score
