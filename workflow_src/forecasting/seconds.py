@@ -1,0 +1,268 @@
+"""Seconds of a cell: of a step by a probe or from what it computes; of epochs and of a run."""
+
+from __future__ import annotations
+
+import json
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from workflow_src.artifacts.split_summary import ByPart, SplitSummary
+from workflow_src.configuration import NetworkCell, Training
+from workflow_src.data.windows import SpanReader
+from workflow_src.forecasting.operations import Kind, Operator, Work
+from workflow_src.forecasting.steps import Steps, noise
+from workflow_src.forecasting.trace import Levers
+from workflow_src.tasks.batch import Batch
+from workflow_src.training.assembly import MultiTaskNetwork, build_network
+from workflow_src.training.randomness import RandomState
+
+_WARM_UPS = 3
+_CPU = torch.device("cpu")
+Clock = Callable[[], float]
+
+
+@dataclass(frozen=True)
+class StepSeconds:
+    """What a network takes, s.
+
+    Attributes:
+        step: an optimizer step over a whole batch.
+        span: a span of validation, forward only.
+        steps: that were timed; 0 of an estimate.
+    """
+
+    step: float
+    span: float
+    steps: int
+
+
+def probe_step_seconds(
+    cell: NetworkCell,
+    kept: Sequence[str],
+    split: SplitSummary,
+    levers: Levers | None = None,
+    *,
+    steps: int = 20,
+    limit_s: float = 60.0,
+    device: torch.device = _CPU,
+    clock: Clock = time.perf_counter,
+) -> StepSeconds:
+    """Real steps of a cell on noise; nothing is written, generators and threads stay as they were.
+
+    Args:
+        cell: the resolved configuration.
+        kept: tasks that the split supports.
+        split: of the cell's dataset.
+        levers: how the step is computed; None: the whole batch at once.
+        steps: that are timed after three others; fewer where `limit_s` is reached, at least one.
+        limit_s: seconds after which no further step is begun, warm-up included.
+        device: where the tensors lie.
+        clock: `time.process_time` where others use the same cores.
+    """
+    levers = levers or Levers(cell.training.batch_size)
+    state, threads = RandomState.now(), torch.get_num_threads()
+    torch.set_num_threads(cell.training.torch_threads)
+    try:
+        network = build_network(cell, kept, split).to(device)
+        batch = noise(cell.training.batch_size, cell, split).to(device)
+        return timed(network, batch, cell.training, levers, steps, limit_s, clock)
+    finally:
+        torch.set_num_threads(threads)
+        state.restore()
+
+
+def timed(
+    network: MultiTaskNetwork,
+    batch: Batch,
+    training: Training,
+    levers: Levers,
+    steps: int = 20,
+    limit_s: float = 60.0,
+    clock: Clock = time.perf_counter,
+) -> StepSeconds:
+    """Median seconds of steps over `batch`, as of `probe_step_seconds`, which gives its bounds."""
+    network.train()
+    network.trunk.backbone.checkpointing = levers.checkpointing
+    replica = Steps(network, training, levers.micro_batch)
+    end = time.monotonic() + limit_s
+
+    def seconds(work: Callable[[Batch], object], count: int) -> list[float]:
+        taken: list[float] = []
+        while len(taken) < count and (not taken or time.monotonic() < end):
+            start = clock()
+            work(batch)
+            if replica.device.type == "cuda":
+                torch.cuda.synchronize(replica.device)
+            taken.append(clock() - start)
+        return taken
+
+    seconds(replica.checked, _WARM_UPS)
+    taken = seconds(replica.checked, steps)
+    network.eval()
+    forward = seconds(replica.validate, max(2, steps // 4))
+    return StepSeconds(
+        statistics.median(taken), statistics.median(forward) / len(batch), len(taken)
+    )
+
+
+# ------------------------------------------------------------------------------ before any probe
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What a kind of processor does a second within a training step, and what a call costs.
+
+    Attributes:
+        product, convolution: floating-point operations a second.
+        pointwise, reduction: bytes read and written a second.
+        operator_s: of each call of an operator, s: Python, autograd, the launch of a kernel.
+    """
+
+    product: float
+    convolution: float
+    pointwise: float
+    reduction: float
+    operator_s: float
+
+    @classmethod
+    def read(cls, path: Path) -> Rates:
+        """What `benchmarks/rates.py` wrote."""
+        return cls(**json.loads(path.read_text(encoding="utf-8"))["rates"])
+
+    def to_json(self, **described: Any) -> str:
+        """A file for `read`, with what it was measured on."""
+        return json.dumps({**described, "rates": asdict(self)}, indent=1)
+
+    def of(self, kind: Kind) -> float:
+        """Operations or bytes a second."""
+        return float(getattr(self, kind))
+
+
+# One thread of an AMD EPYC at 2.4 GHz, by benchmarks/rates.py.
+ONE_CORE = Rates(55e9, 30e9, 4e9, 1e9, 25e-6)
+
+
+def estimated_seconds(work: Work, rates: Rates) -> float:
+    """Seconds of `work`: each call has a fixed part, and computes or moves as fast as it can."""
+    return sum(count * _call_s(each, rates) for each, count in work.calls.items())
+
+
+def _call_s(operator: Operator, rates: Rates) -> float:
+    if operator.operations:
+        return rates.operator_s + operator.operations / rates.of(operator.kind)
+    return rates.operator_s + operator.moved / rates.of(operator.kind)
+
+
+# ------------------------------------------------------------------------------ epochs and runs
+
+
+@dataclass(frozen=True)
+class Around:
+    """What an attempt takes beside its steps, s.
+
+    Attributes:
+        start: interpreter, libraries, the split's table, the trainer; ends with the weights' file.
+        epoch: history, checkpoint and log of an epoch.
+        step: the trainer's loop around a step.
+        read: a span read from the store; `reading_seconds` measures it.
+    """
+
+    start: float
+    epoch: float
+    step: float
+    read: float
+
+
+# Of the default run's cells, one thread of an AMD EPYC at 2.4 GHz: docs/forecast.md says how.
+AROUND = Around(start=9.0, epoch=0.05, step=1e-3, read=5e-5)
+
+
+def reading_seconds(
+    reader: SpanReader, batch_size: int, spans: int = 512, clock: Clock = time.perf_counter
+) -> float:
+    """Seconds of a span, read in random order as in an epoch after the first.
+
+    Args:
+        reader: of the cell's split; what fits stays in its cache.
+        batch_size: spans that are read at once.
+        spans: of the training part that are read, once before and once while the clock runs.
+        clock: as of `probe_step_seconds`.
+    """
+    rows = np.random.default_rng(0).permutation(reader.rows("train"))[:spans]
+    if not len(rows):
+        return 0.0
+    taken = 0.0
+    for _ in range(2):
+        start = clock()
+        for first in range(0, len(rows), batch_size):
+            reader.read(rows[first : first + batch_size])
+        taken = clock() - start
+    return taken / len(rows)
+
+
+def epoch_seconds(
+    step: StepSeconds,
+    spans: ByPart[int],
+    batch_size: int,
+    around: Around = AROUND,
+    workers: int = 0,
+) -> float:
+    """Seconds of an epoch with its validation; a short last batch counts as a whole one.
+
+    Args:
+        step: by a probe, or estimated.
+        spans: of the split (`SplitSummary.spans`).
+        batch_size: spans of an optimizer step.
+        around: what the attempt takes beside its steps.
+        workers: processes that read the training part ahead; the slower of both sides counts.
+    """
+    steps = math.ceil(spans.train / batch_size)
+    computing, reading = steps * (step.step + around.step), spans.train * around.read
+    training = max(computing, reading / workers) if workers else computing + reading
+    return training + spans.val * (step.span + around.read) + around.epoch
+
+
+@dataclass(frozen=True)
+class RunSeconds:
+    """Of an attempt that is not interrupted, s.
+
+    Attributes:
+        start: before the first epoch and after the last.
+        epoch: of each, with its validation.
+        prediction: of the validation and the test part.
+    """
+
+    start: float
+    epoch: float
+    prediction: float
+
+    @classmethod
+    def of(
+        cls,
+        step: StepSeconds,
+        spans: ByPart[int],
+        batch_size: int,
+        around: Around = AROUND,
+        workers: int = 0,
+    ) -> RunSeconds:
+        """Of a cell; arguments as of `epoch_seconds`."""
+        predicted = (spans.val + spans.test) * (step.span + around.read)
+        epoch = epoch_seconds(step, spans, batch_size, around, workers)
+        return cls(around.start, epoch, predicted)
+
+    def run_seconds(self, epochs: int) -> float:
+        """Of the whole attempt."""
+        return self.start + epochs * self.epoch + self.prediction
+
+    def epochs_within(self, minutes: float) -> int:
+        """Whole epochs that fit a limit, predictions included; 0 where not even one does."""
+        left = 60 * minutes - self.start - self.prediction
+        return max(0, math.floor(left / self.epoch))
