@@ -3,10 +3,10 @@
     .venv/bin/python benchmarks/rates.py [--seconds 2] [--out rates.json]
 
 Five small steps, none of them of a model of this project, are timed with the processor's clock:
-layers so small that calls of operators are all there is; then products, convolutions, pointwise
-operators and reductions of tensors of some hundred KB to some MB, forward and backward. Of each,
-what the others already explain is taken off; the rest is one rate. `workflow_src.forecasting`
-multiplies them with what a traced step computes. `gpu.py` measures the peaks of a card.
+layers so small that calls of operators are all there is; then pointwise operators, reductions,
+products and convolutions of tensors of some hundred KB to some MB. Of each, what those before it
+explain is taken off; the rest is one rate. `workflow_src.forecasting` divides what a traced step
+computes by them. `gpu.py` measures the peaks of a card.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from workflow_src.files import write_text
 from workflow_src.forecasting.operations import Kind, Operations, Work
@@ -73,16 +73,16 @@ def small_layers() -> Callable[[], object]:
 
 
 def pointwise() -> Callable[[], object]:
-    """Sums, products and activations of tensors of 1 MB whose gradients are wanted."""
+    """Sums, products, norms, activations and a transposition of tensors of 1 MB, both ways."""
     inputs = torch.randn(16, 64, 256, requires_grad=True)
-    other = torch.randn(16, 64, 256)
+    other, gradient = torch.randn(16, 64, 256), torch.randn(16, 256, 64)
 
     def step() -> None:
         out = inputs
-        for _ in range(4):
-            out = nn.functional.gelu(out * other) + out
-            out = out.transpose(1, 2).contiguous().transpose(1, 2) - other
-        out.backward(other)
+        for _ in range(2):
+            out = out * other + out - inputs
+            out = nn.functional.gelu(nn.functional.layer_norm(out, (256,))) + out
+        out.transpose(1, 2).contiguous().backward(gradient)
 
     return step
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import random
 import time
 from collections import Counter
@@ -107,6 +108,14 @@ def test_rates_are_read_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "rates.json"
     path.write_text(RATES.to_json(name="a processor"), encoding="utf-8")
     assert Rates.read(path) == RATES
+
+
+def test_a_card_is_read_from_what_its_benchmark_found(tmp_path: Path) -> None:
+    card = {"copy_gb_s": 3000.0, "tflops": {"fp32": 50.0, "bf16": 600.0}, "call_us": 8.0}
+    path = tmp_path / "gpu.json"
+    path.write_text(json.dumps({"parts": {"card": {"results": card}}}), encoding="utf-8")
+    found = Rates.of_card(path, "bf16")
+    assert dataclasses.astuple(found) == pytest.approx((6e14, 6e14, 3e12, 3e12, 8e-6))
 
 
 def test_an_epoch_is_steps_reading_and_validation() -> None:
