@@ -143,8 +143,8 @@ def row(cell: Cell, steps: int, found: Rates) -> dict[str, Any]:
 
 def show(rows: Sequence[dict[str, Any]]) -> None:
     """One line a backbone, and one of all."""
+    print(f"{'':<32}{'after a probe':>22}{'before any':>22}{'halves apart':>22}")
     print(f"{'':<10}{'cells':>6}{'ms':>16}" + f"{'mean error':>12}{'worst':>10}" * 3)
-    print(f"{'':<32}{'of the probe':>22}{'before any':>22}{'halves apart':>22}")
     groups = {name: [r for r in rows if r["backbone"] == name] for name in SIZES}
     for name, group in {**groups, "all": list(rows)}.items():
         if not group:

@@ -27,6 +27,7 @@ from workflow_src.forecasting.seconds import (
     RunSeconds,
     StepSeconds,
     epoch_seconds,
+    estimate_step_seconds,
     estimated_seconds,
     probe_step_seconds,
     reading_seconds,
@@ -102,6 +103,17 @@ def test_an_estimate_is_the_sum_over_calls() -> None:
         Operator("pointwise", 0, 0): 3,
     }
     assert estimated_seconds(Work(Counter(calls)), RATES) == pytest.approx(2 + 2 + 3 + 1 + 1e-4)
+
+
+def test_an_estimate_of_a_cell_is_in_the_order_of_a_probe(
+    cell: NetworkCell, split: SplitSummary
+) -> None:
+    found = estimate_step_seconds(cell, TASKS, split)
+    probe = probe_step_seconds(cell, TASKS, split, steps=5, clock=time.process_time)
+    assert found.steps == 0
+    # The rates are of one processor: of another, the order is all that can be asked for.
+    assert 0.1 < found.step / probe.step < 10
+    assert 0 < 8 * found.span < found.step
 
 
 def test_rates_are_read_as_they_were_written(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -175,18 +176,10 @@ def operations_and_bytes(
     """
     size = min(levers.micro_batch, training.batch_size)
     whole, rest = divmod(training.batch_size, size)
-    with torch.random.fork_rng(devices=[]), FakeTensorMode():
-        network = build().train()
-        _fix_periods(network)
-        network.trunk.backbone.checkpointing = levers.checkpointing
-        steps = Steps(network, training, size)
+    with _fake_steps(build, training, levers) as steps:
 
         def traced(spans: int) -> Counter[Operator]:
-            batch = draw(spans)
-            with Operations() as counted:
-                steps.gradient(batch)
-                steps.update()
-            return counted.calls
+            return _calls(draw(spans), steps.gradient, lambda _: steps.update())
 
         traced(1)  # metrics of a first step have nothing to be added to
         few = min(whole, 2) * size  # a first part has no gradients to add to: two are traced
@@ -200,6 +193,38 @@ def operations_and_bytes(
                 for each in first.keys() | longer.keys():
                     calls[each] += further * (longer[each] - first[each])
     return Work(calls)
+
+
+def validation_operations(
+    build: Callable[[], MultiTaskNetwork],
+    draw: Callable[[int], Batch],
+    training: Training,
+    levers: Levers,
+) -> Work:
+    """Of the losses of one micro-batch without gradients; arguments as above."""
+    size = min(levers.micro_batch, training.batch_size)
+    with _fake_steps(build, training, levers) as steps:
+        steps.network.eval()
+        return Work(_calls(draw(size), steps.validate))
+
+
+def _calls(batch: Batch, *works: Callable[[Batch], object]) -> Counter[Operator]:
+    counted = Operations()
+    with counted:
+        for work in works:
+            work(batch)
+    return counted.calls
+
+
+@contextmanager
+def _fake_steps(
+    build: Callable[[], MultiTaskNetwork], training: Training, levers: Levers
+) -> Iterator[Steps]:
+    with torch.random.fork_rng(devices=[]), FakeTensorMode():
+        network = build().train()
+        _fix_periods(network)
+        network.trunk.backbone.checkpointing = levers.checkpointing
+        yield Steps(network, training, levers.micro_batch)
 
 
 def _fix_periods(network: MultiTaskNetwork) -> None:

@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,13 @@ import torch
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.configuration import NetworkCell, Training
 from workflow_src.data.windows import SpanReader
-from workflow_src.forecasting.operations import Kind, Operator, Work
+from workflow_src.forecasting.operations import (
+    Kind,
+    Operator,
+    Work,
+    operations_and_bytes,
+    validation_operations,
+)
 from workflow_src.forecasting.steps import Steps, noise
 from workflow_src.forecasting.trace import Levers
 from workflow_src.tasks.batch import Batch
@@ -154,8 +161,39 @@ class Rates:
         return float(getattr(self, kind))
 
 
-# One thread of an AMD EPYC at 2.4 GHz, by benchmarks/rates.py.
-ONE_CORE = Rates(55e9, 30e9, 4e9, 1e9, 25e-6)
+# One thread of an AMD EPYC at 2.4 GHz in float32: medians of nine runs of benchmarks/rates.py.
+ONE_CORE = Rates(
+    product=71e9, convolution=23e9, pointwise=4.9e9, reduction=1.46e9, operator_s=26e-6
+)
+
+
+def estimate_step_seconds(
+    cell: NetworkCell,
+    kept: Sequence[str],
+    split: SplitSummary,
+    levers: Levers | None = None,
+    *,
+    rates: Rates = ONE_CORE,
+) -> StepSeconds:
+    """What `probe_step_seconds` would say, without a step; takes a second or two.
+
+    Args:
+        cell: the resolved configuration.
+        kept: tasks that the split supports.
+        split: of the cell's dataset.
+        levers: how the step is computed; None: the whole batch at once.
+        rates: of the class where it would run.
+    """
+    size, training = cell.training.batch_size, cell.training
+    levers = levers or Levers(size)
+    build = partial(build_network, cell, kept, split)
+    step, validation = (
+        estimated_seconds(
+            count(build, lambda spans: noise(spans, cell, split), training, levers), rates
+        )
+        for count in (operations_and_bytes, validation_operations)
+    )
+    return StepSeconds(step, validation / min(size, levers.micro_batch), 0)
 
 
 def estimated_seconds(work: Work, rates: Rates) -> float:
