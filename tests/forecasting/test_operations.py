@@ -104,8 +104,8 @@ def test_fake_tensors_compute_what_real_ones_do(bench: Any, backbone: str) -> No
     assert said.operators == pytest.approx(found.operators, rel=0.15)
 
 
-@pytest.mark.fast_cases("8-3")
-@pytest.mark.parametrize(("batch", "micro"), [(8, 3), (12, 3), (17, 3), (5, 8)])
+@pytest.mark.fast_cases("4-3")
+@pytest.mark.parametrize(("batch", "micro"), [(4, 3), (12, 3), (17, 3), (5, 8)])
 def test_micro_batches_add_up(bench: Any, batch: int, micro: int) -> None:
     """A whole step on fake tensors, part by part, against the few parts that are traced."""
     training = bench.ADAMW.model_copy(update={"gradient_clip": 1.0})

@@ -105,6 +105,7 @@ def test_an_estimate_is_the_sum_over_calls() -> None:
     assert estimated_seconds(Work(Counter(calls)), RATES) == pytest.approx(2 + 2 + 3 + 1 + 1e-4)
 
 
+@pytest.mark.slow
 def test_an_estimate_of_a_cell_is_in_the_order_of_a_probe(
     cell: NetworkCell, split: SplitSummary
 ) -> None:
