@@ -16,24 +16,22 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import nn
 
-from workflow_src.files import write_text
 from workflow_src.forecasting.operations import Kind, Operations, Work
 from workflow_src.forecasting.seconds import Rates, estimated_seconds
 
-_UNKNOWN = Rates(*4 * [float("inf")], operator_s=0.0)
+_FREE = float("inf")
+_UNKNOWN = Rates(product=_FREE, convolution=_FREE, pointwise=_FREE, reduction=_FREE, operator_s=0.0)
 
 
 def rates(seconds: float) -> Rates:
     """Measure for about as many seconds a rate."""
-    found = _UNKNOWN
     taken, work = timed(small_layers(), seconds)
-    found = replace(found, operator_s=taken / work.operators)
+    found = _UNKNOWN.model_copy(update={"operator_s": taken / work.operators})
     for kind, step in steps().items():
         taken, work = timed(step, seconds)
         amount = sum(
@@ -42,8 +40,8 @@ def rates(seconds: float) -> Rates:
             if each.kind == kind
         )
         left = taken - estimated_seconds(work, found)
-        found = replace(found, **{kind: amount / left})
-    return found
+        found = found.model_copy(update={kind: amount / left})
+    return Rates.model_validate(found.model_dump())  # none of them may come out negative
 
 
 def steps() -> dict[Kind, Callable[[], object]]:
@@ -154,8 +152,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"reductions    {found.reduction / 1e9:8.1f} GB/s")
     print(f"a call        {1e6 * found.operator_s:8.1f} us")
     if options.out:
-        described = {"name": platform.processor() or platform.machine(), "torch": torch.__version__}
-        write_text(options.out, found.to_json(**described))
+        name = platform.processor() or platform.machine()
+        found.model_copy(update={"processor": f"{name}, torch {torch.__version__}"}).write(
+            options.out
+        )
 
 
 if __name__ == "__main__":

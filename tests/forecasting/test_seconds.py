@@ -20,6 +20,7 @@ from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.configuration import NetworkCell
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
+from workflow_src.errors import BadData
 from workflow_src.forecasting.operations import Operator, Work
 from workflow_src.forecasting.seconds import (
     Around,
@@ -60,9 +61,7 @@ def test_a_probe_times_as_many_steps_as_it_is_told(cell: NetworkCell, split: Spl
     assert 0 < 8 * found.span < found.step  # forward only
 
 
-def test_a_probe_takes_three_times_the_parts_for_longer(
-    cell: NetworkCell, split: SplitSummary
-) -> None:
+def test_a_small_micro_batch_takes_longer(cell: NetworkCell, split: SplitSummary) -> None:
     whole, parts = (
         probe_step_seconds(cell, TASKS, split, Levers(size), steps=5, clock=time.process_time)
         for size in (8, 1)
@@ -118,17 +117,26 @@ def test_an_estimate_of_a_cell_is_in_the_order_of_a_probe(
 
 
 def test_rates_are_read_as_they_were_written(tmp_path: Path) -> None:
+    RATES.write(tmp_path / "rates.json")
+    assert Rates.read(tmp_path / "rates.json") == RATES
+
+
+def test_rates_of_nothing_a_second_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "rates.json"
-    path.write_text(RATES.to_json(name="a processor"), encoding="utf-8")
-    assert Rates.read(path) == RATES
+    path.write_text(RATES.to_json().replace("1000000000.0", "0.0"), encoding="utf-8")
+    with pytest.raises(BadData, match=r"benchmarks/rates.py --out .*rates.json"):
+        Rates.read(path)
 
 
 def test_a_card_is_read_from_what_its_benchmark_found(tmp_path: Path) -> None:
-    card = {"copy_gb_s": 3000.0, "tflops": {"fp32": 50.0, "bf16": 600.0}, "call_us": 8.0}
+    card = {"name": "a card", "copy_gb_s": 3000.0, "tflops": {"bf16": 600.0}, "call_us": 8.0}
     path = tmp_path / "gpu.json"
     path.write_text(json.dumps({"parts": {"card": {"results": card}}}), encoding="utf-8")
     found = Rates.of_card(path, "bf16")
-    assert dataclasses.astuple(found) == pytest.approx((6e14, 6e14, 3e12, 3e12, 8e-6))
+    rates = found.product, found.convolution, found.pointwise, found.reduction, found.operator_s
+    assert rates == pytest.approx((6e14, 6e14, 3e12, 3e12, 8e-6))
+    with pytest.raises(BadData, match=r"fp32.*\n(.*\n)*.*gpu.py --only card"):
+        Rates.of_card(path, "fp32")
 
 
 def test_an_epoch_is_steps_reading_and_validation() -> None:

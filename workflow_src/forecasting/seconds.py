@@ -7,17 +7,18 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
+from pydantic import Field
 
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.configuration import NetworkCell, Training
 from workflow_src.data.windows import SpanReader
+from workflow_src.errors import BadData
 from workflow_src.forecasting.operations import (
     Kind,
     Operator,
@@ -27,6 +28,7 @@ from workflow_src.forecasting.operations import (
 )
 from workflow_src.forecasting.steps import Steps, noise
 from workflow_src.forecasting.trace import Levers
+from workflow_src.json_files import JsonFile
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import MultiTaskNetwork, build_network
 from workflow_src.training.precision import PrecisionName
@@ -124,37 +126,54 @@ def timed(
 # ------------------------------------------------------------------------------ before any probe
 
 
-@dataclass(frozen=True)
-class Rates:
+class Rates(JsonFile):
     """What a kind of processor does a second within a training step, and what a call costs.
 
     Attributes:
         product, convolution: floating-point operations a second.
         pointwise, reduction: bytes read and written a second.
         operator_s: of each call of an operator, s: Python, autograd, the launch of a kernel.
+        processor: on which they were measured.
     """
 
-    product: float
-    convolution: float
-    pointwise: float
-    reduction: float
-    operator_s: float
+    product: float = Field(gt=0)
+    convolution: float = Field(gt=0)
+    pointwise: float = Field(gt=0)
+    reduction: float = Field(gt=0)
+    operator_s: float = Field(ge=0)
+    processor: str = ""
 
     @classmethod
-    def read(cls, path: Path) -> Rates:
-        """What `benchmarks/rates.py` wrote."""
-        return cls(**json.loads(path.read_text(encoding="utf-8"))["rates"])
+    def remedy(cls, path: Path) -> str:
+        """The command that measures anew."""
+        return f"python benchmarks/rates.py --out {path}"
 
     @classmethod
     def of_card(cls, path: Path, precision: PrecisionName) -> Rates:
-        """Peaks of the card of a gpu.json, which no network reaches: seconds come out too low."""
-        found = json.loads(path.read_text(encoding="utf-8"))["parts"]["card"]["results"]
-        flops, moved = 1e12 * found["tflops"][precision], 1e9 * found["copy_gb_s"]
-        return cls(flops, flops, moved, moved, 1e-6 * found["call_us"])
+        """Peaks of the card of a gpu.json, which no network reaches: seconds come out too low.
 
-    def to_json(self, **described: Any) -> str:
-        """A file for `read`, with what it was measured on."""
-        return json.dumps({**described, "rates": asdict(self)}, indent=1)
+        Raises BadData where the file has not all of them.
+        """
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))["parts"]["card"]["results"]
+            flops, moved = 1e12 * found["tflops"][precision], 1e9 * found["copy_gb_s"]
+            call_s, name = 1e-6 * found["call_us"], str(found["name"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadData(
+                f"{path.name} does not hold the peaks of a card.",
+                where=str(path),
+                found=f"{type(error).__name__}: {error}",
+                expected="parts.card.results with name, tflops, copy_gb_s and call_us",
+                remedy=f"python benchmarks/gpu.py --only card --out {path.parent}",
+            ) from error
+        return cls(
+            product=flops,
+            convolution=flops,
+            pointwise=moved,
+            reduction=moved,
+            operator_s=call_s,
+            processor=name,
+        )
 
     def of(self, kind: Kind) -> float:
         """Operations or bytes a second."""
