@@ -38,6 +38,8 @@ QUICKLY = {
     "loading.py": ["--gib", "0", "--samples", "20000", "--spans", "64", "--rounds", "1"],
     "meters.py": ["--steps", "2"],
     "parse_cells.py": ["--cells", "2000"],
+    "rates.py": ["--seconds", "0.1"],
+    "seconds.py": ["--cells", "1", "--steps", "4", "--seconds", "0.1"],
     "status.py": ["--cells", "50", "--epochs", "5"],
     "step.py": ["--quick", "--backbones", "dlinear"],
     "textbook.py": ["--quick"],

@@ -7,8 +7,10 @@ from contextlib import suppress
 from typing import Any
 
 import torch
+from rates import small_layers
 
 from gpu_parts.bench import NEEDS_A_CARD, Bench
+from workflow_src.forecasting.operations import Operations
 from workflow_src.limits import MB
 from workflow_src.training.precision import turn_tf32_off
 
@@ -23,6 +25,7 @@ def measure(bench: Bench) -> None:
     bench.put("copy_gb_s", value=copy_gb_s(bench))
     for name in _DTYPES:
         bench.tried("tflops", name, work=lambda name=name: product_tflops(bench, _DTYPES[name]))
+    bench.tried("call_us", work=lambda: call_us(bench))
     bench.tried("tflops", "tf32", work=lambda: with_tf32(bench))
     for name, error in float32_errors(bench).items():
         bench.put("float32_error", name, value=error)
@@ -70,6 +73,16 @@ def product_tflops(bench: Bench, dtype: torch.dtype) -> float:
     size = 8192 if bench.cuda else 512
     a, b = (torch.randn(size, size, device=bench.device).to(dtype) for _ in range(2))
     return 2 * size**3 / bench.seconds(lambda: a @ b, rounds=10, warm_ups=3) / 1e12
+
+
+def call_us(bench: Bench) -> float:
+    """Microseconds of a call of an operator, of a step of layers that compute next to nothing."""
+    with bench.device:
+        step = small_layers()
+    step()
+    with Operations() as counted:
+        step()
+    return 1e6 * bench.seconds(step, rounds=20, warm_ups=3) / counted.calls.total()
 
 
 def with_tf32(bench: Bench) -> float:

@@ -34,6 +34,8 @@ class CellForecast(BaseModel):
         device_mb: GPU memory at that micro-batch, MB; None: the class has no GPU.
         host_mb: host memory of all processes of the training, MB.
         refusal: why it fits nowhere on this class; "": it fits.
+        epoch_s: seconds of an epoch with its validation; None: not known.
+        around_s: seconds before the first epoch and after the last, predictions included.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -46,6 +48,8 @@ class CellForecast(BaseModel):
     device_mb: int | None
     host_mb: int
     refusal: str = ""
+    epoch_s: float | None = None
+    around_s: float | None = None
 
 
 class DatasetForecast(JsonFile):

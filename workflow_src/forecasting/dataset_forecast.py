@@ -9,6 +9,11 @@ from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.cells import forecast_file, grid, rig_folder, split_folder
 from workflow_src.configuration import Configuration, Hardware, NetworkCell
 from workflow_src.configuration.schema import Request
+from workflow_src.forecasting.seconds import (
+    RunSeconds,
+    estimate_step_seconds,
+    probe_step_seconds,
+)
 from workflow_src.forecasting.step_memory import PROCESS_MB, StepMemory
 from workflow_src.forecasting.trace import Levers
 from workflow_src.limits import MB
@@ -16,6 +21,8 @@ from workflow_src.scheduling.next_request import most_memory_mb
 
 # Host memory of a process whose tensors are on a GPU: not yet measured on one.
 CUDA_PROCESS_MB = 4000
+# Steps that are really computed; what takes more than the job has is estimated.
+PROBE_STEPS, PROBE_S, PROBE_MB = 10, 10.0, 1000
 
 
 def write_forecast(configuration: Configuration, dataset: str) -> None:
@@ -54,6 +61,7 @@ def forecast_cell(
     limit = host.limit_of_a_device()
     levers, needed = _levers(memory, request, hardware.accelerator, limit)
     is_cuda = hardware.accelerator == "cuda"
+    run = None if is_cuda else _seconds(memory, cell, split, levers)
     return CellForecast(
         name=name,
         parameters=memory.trace(levers).parameters,
@@ -63,7 +71,22 @@ def forecast_cell(
         device_mb=math.ceil(needed / MB) if is_cuda else None,
         host_mb=host.total_mb(needed),
         refusal=_refusal(memory, levers, hardware.accelerator, limit),
+        epoch_s=None if run is None else round(run.epoch, 3),
+        around_s=None if run is None else round(run.start + run.prediction, 1),
     )
+
+
+def _seconds(
+    memory: StepMemory, cell: NetworkCell, split: SplitSummary, levers: Levers
+) -> RunSeconds:
+    """On a core such as this one, where the forecast is made."""
+    if memory.trace(levers).peak <= PROBE_MB * MB:
+        step = probe_step_seconds(
+            cell, memory.tasks, split, levers, steps=PROBE_STEPS, limit_s=PROBE_S
+        )
+    else:
+        step = estimate_step_seconds(cell, memory.tasks, split, levers)
+    return RunSeconds.of(step, split.spans, cell.training.batch_size)
 
 
 def _levers(

@@ -31,8 +31,8 @@ class PlannedCell:
         request: of its next attempt.
         forecast: what it is expected to need; None: not known yet.
         batch: spans of an optimisation batch.
-        hours: that its epochs still take, by those of the same network and dataset that were
-            trained already; None: none was.
+        hours: that it still takes, by siblings that have trained, else as forecast; None: neither
+            is known.
     """
 
     status: Status
@@ -110,19 +110,20 @@ def plan(
         training = configuration.resolve(*status.cell.key).training
         if training is None:
             continue
+        known = forecast(status.cell)
         seconds = status.epoch_s or epoch_s.get(_of_all_seeds(status.cell))
-        left = training.epochs - status.epoch
-        hours = None if seconds is None else round(left * seconds / 3600, 3)
-        found.append(
-            PlannedCell(
-                status,
-                request(status.cell),
-                forecast(status.cell),
-                training.batch_size,
-                hours,
-            )
-        )
+        hours = _hours(training.epochs - status.epoch, seconds, known)
+        asked = request(status.cell)
+        found.append(PlannedCell(status, asked, known, training.batch_size, hours))
     return found
+
+
+def _hours(epochs: int, epoch_s: float | None, forecast: CellForecast | None) -> float | None:
+    """Of what is left, with start and end; the last epochs that were seen tell more."""
+    around_s = 0.0 if forecast is None else forecast.around_s or 0.0
+    if epoch_s is None:
+        epoch_s = None if forecast is None else forecast.epoch_s
+    return None if epoch_s is None else round((epochs * epoch_s + around_s) / 3600, 3)
 
 
 def _of_all_seeds(cell: Cell) -> tuple[str, str, str]:
