@@ -48,12 +48,11 @@ rule paper_tables:
         "verb tables --plan {params.cells:q} > {log} 2>&1"
 
 
-# No input and no output: tables of what exists, without pulling a retraining into the graph.
+# No input and no output: tables of what exists, without pulling a retraining into the graph. No
+# benchmark, whose file would say that they are made.
 rule partial_tables:
     log:
         f"{T.study}/logs/partial_tables.log",
-    benchmark:
-        f"{T.study}/benchmarks/partial_tables.tsv"
     threads: 1
     resources:
         mem_mb=1000,

@@ -33,19 +33,17 @@ rule forecasts:
         T.forecasts(),
 
 
-# No output: a plan is of the moment.
+# A plan is of the moment: no output, and no benchmark, whose file would say that it is made.
 rule plan:
     input:
         T.forecasts(),
     log:
         f"{T.study}/logs/plan.log",
-    benchmark:
-        f"{T.study}/benchmarks/plan.tsv"
     threads: 1
     resources:
         mem_mb=500,
     shell:
-        "verb plan 2>&1 | tee {log}"
+        f"verb plan --jobs {T.side_by_side} 2>&1 | tee {{log}}"
 
 
 rule tables:

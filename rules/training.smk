@@ -27,7 +27,7 @@ rule cell:
         " && mv {output}.writing {output}; }} 2> {log}"
 
 
-# Memory, by a trace of each network's step; nothing is trained.
+# Forecasts memory by tracing one step of each network; trains nothing.
 rule forecast:
     input:
         store=T.store_of,

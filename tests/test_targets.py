@@ -17,9 +17,10 @@ from workflow_src.artifacts.forecast_file import CellForecast, DatasetForecast, 
 from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell, forecast_file, results
 from workflow_src.configuration import REVISIONS, load
-from workflow_src.errors import UserError
+from workflow_src.errors import BadData, UserError
+from workflow_src.scheduling.forced import TRAINED
 from workflow_src.scheduling.next_request import UNKNOWN_MB
-from workflow_src.targets import NETWORK_OUTPUTS, Targets
+from workflow_src.targets import Targets
 
 REPOSITORY = Path(__file__).parents[1]
 
@@ -96,13 +97,13 @@ FORECASTED = CellForecast(
 )
 
 
-def write_forecast(targets: Targets, cell: Cell, **changed: object) -> Path:
+def write_forecast(targets: Targets, cell: Cell) -> Path:
     """The file of a dataset, with what one cell needs."""
     configuration = targets.configuration
     request = configuration.request(*cell.key)
     key = forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
     file = forecast_file(targets.study, cell.dataset)
-    DatasetForecast(cells={key: FORECASTED.model_copy(update=changed)}).write(file)
+    DatasetForecast(cells={key: FORECASTED}).write(file)
     return file
 
 
@@ -118,8 +119,11 @@ def test_a_request_follows_the_forecast_as_it_is_written(
     assert targets.request(replace(cell, model="fno")).memory_mb == UNKNOWN_MB
     assert targets.request(replace(cell, seed=7)).memory_mb == 1_234  # of all seeds
     file.write_text("{", encoding="utf-8")
-    assert targets.request(cell).memory_mb == UNKNOWN_MB
+    assert targets.request(cell).memory_mb == UNKNOWN_MB  # while a run goes on
+    with pytest.raises(BadData, match=f"rm {file}"):
+        targets.require_forecasts()
     file.unlink()
+    targets.require_forecasts()
     assert targets.request(cell).memory_mb == UNKNOWN_MB
 
 
@@ -151,14 +155,18 @@ def test_a_finished_cell_waits_for_no_forecast(
     assert targets.forecast_of(wildcards) == asked
     folder = results(targets.study, cell)
     folder.mkdir(parents=True)
-    for name in NETWORK_OUTPUTS:
+    for name in TRAINED:
         (folder / name).touch()
     resolved = targets.configuration.resolve(*cell.key)
     (folder / "cell.json").write_text(resolved.to_json(), encoding="utf-8")
     assert targets.forecast_of(wildcards) == []
-    (folder / NETWORK_OUTPUTS[0]).unlink()
+    settings = DAGSettings(forcerun={"train"})
+    with monkeypatch.context() as patch:
+        patch.setattr(targets, "settings", lambda: settings)
+        assert targets.forecast_of(wildcards) == asked
+    (folder / TRAINED[0]).unlink()
     assert targets.forecast_of(wildcards) == asked
-    (folder / NETWORK_OUTPUTS[0]).touch()
+    (folder / TRAINED[0]).touch()
     (folder / "cell.json").write_text("{}", encoding="utf-8")  # of other settings
     assert targets.forecast_of(wildcards) == asked
 

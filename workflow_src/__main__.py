@@ -172,7 +172,8 @@ def _refuse(cell: Path) -> Cause:
 
     events = Journal(runs_beside(cell) / "attempts.jsonl").events()
     history = attempt_history(events, NetworkCell.read(cell).identity)
-    print("Not tried again in this run of Snakemake, which says at its end what to do.")
+    again = "again in this run of Snakemake" if history else "at all"
+    print(f"Not tried {again}; the end of Snakemake's output says why and what to do.")
     for attempt in history[-1:]:
         # This log takes the place of the one that told all.
         print(f"The last attempt ended: {attempt.cause.words}")
@@ -249,16 +250,11 @@ def _forecast(options: argparse.Namespace) -> Cause:
 
 
 def _plan(options: argparse.Namespace) -> Cause:
-    from dataclasses import replace
-
     from workflow_src.scheduling.plan import page, to_csv
+    from workflow_src.scheduling.status import last_configuration
     from workflow_src.targets import Targets
 
-    configuration = _kept() or _configured(options.configfile)
-    if (name := options.hardware) is not None:
-        hardware = configuration.class_named(name)
-        run = configuration.run.model_copy(update={"hardware": name})
-        configuration = replace(configuration, run=run, hardware=hardware)
+    configuration = _kept() or last_configuration(options.study)
     targets = Targets(configuration, Path(__file__).parents[1])
     cells = targets.planned()
     if options.json:
@@ -433,7 +429,7 @@ def _add_data(verb: _Verb) -> None:
 
 def _add_cells(verb: _Verb) -> None:
     """What is done for one cell."""
-    forecasts = verb("forecasts", _forecasts, "Write what the networks of a dataset will need.")
+    forecasts = verb("forecasts", _forecasts, "Called by a rule; see `snakemake forecasts`.")
     forecasts.add_argument("dataset", help="whose split is in data/<name>/")
     train = verb("train", _train, "Train the cell of a cell.json, or finish it again.")
     AttemptRequest.add_flags(train)
@@ -474,8 +470,7 @@ def _add_rest(verb: _Verb) -> None:
     forecast.add_argument("--configfile", type=Path, help="default: config/config.yaml")
     forecast.add_argument("--hardware", nargs="+", help="classes of config/hardware; default: all")
     planned = verb("plan", _plan, "Print what each training will ask for, and what is left to do.")
-    planned.add_argument("--configfile", type=Path, help="default: config/config.yaml")
-    planned.add_argument("--hardware", help="a class of config/hardware; default: that of the run")
+    planned.add_argument("study", nargs="?", help="default: that of the last run here")
     planned.add_argument("--jobs", type=int, default=1, help="trainings side by side; default: 1")
     shape = planned.add_mutually_exclusive_group()
     shape.add_argument("--json", action="store_true", help="a list for programs")

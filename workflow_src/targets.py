@@ -29,9 +29,9 @@ from workflow_src.errors import BadData, UserError
 from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
-from workflow_src.scheduling.dry_run import leave_jobs_out
+from workflow_src.scheduling.dry_run import MANY, leave_jobs_out
 from workflow_src.scheduling.events import Ended, Event
-from workflow_src.scheduling.forced import forced_cells
+from workflow_src.scheduling.forced import TRAINED, forced_cells, trained_files
 from workflow_src.scheduling.hardware import Machine, detected, within
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
@@ -44,13 +44,12 @@ from workflow_src.scheduling.next_request import (
 )
 from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.plan import PlannedCell, plan, totals
-from workflow_src.scheduling.status import planned, survey
+from workflow_src.scheduling.status import State, Status, planned, survey
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
 DATA_TARGETS = ("data", "audit", "rigs", "forecasts", "plan")  # rules/targets.smk
 CELL = "{dataset}/{model}/{task_set}/seed{seed}"
 EXAMPLE_ACCOUNT = "my-project"  # of config/site.example.yaml
-NETWORK_OUTPUTS = ("model.safetensors", "predictions.h5", "training.json")  # of the rule `train`
 
 
 class Targets:
@@ -67,6 +66,8 @@ class Targets:
         for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
             configuration.resolve(*cell.key)
         self.settings: Callable[[], Any] = lambda: None  # Snakemake's, known once it has read all
+        self._forced_by: tuple[Any, frozenset[Cell]] | None = None  # settings, and what they force
+        self.side_by_side = 1  # jobs
         self._check_data_root()
         self._check_requests()
 
@@ -160,11 +161,14 @@ class Targets:
     def forecast_of(self, wildcards: Any) -> list[str]:
         """What a cell's network is expected to need.
 
-        None of a cell that is done: a forecast that is made anew would train it anew.
+        Empty for a finished cell: a new forecast would otherwise retrain it.
         """
         cell = Cell(*_of(wildcards))
-        done = self._is_current(cell) and all(
-            (paths.results(self.study, cell) / name).exists() for name in NETWORK_OUTPUTS
+        outputs = map(Path, trained_files(self.study, [cell]))
+        done = (
+            self._is_current(cell)
+            and cell not in self._forced()
+            and all(file.exists() for file in outputs)
         )
         return [] if done else [str(paths.forecast_file(self.study, cell.dataset))]
 
@@ -221,16 +225,21 @@ class Targets:
 
         Not those that this run trains anew: what is said of them would hold no more at its end.
         """
-        forced = set(self._forced())
+        forced = self._forced()
         kept = [cell for cell in self.cells if cell not in forced and self._is_current(cell)]
         return [cell.name for cell in of_other_code(self.study, kept)]
 
-    def _forced(self) -> list[Cell]:
+    def _forced(self) -> frozenset[Cell]:
         """What this run is told to train from the first step."""
         settings = self.settings()
-        return [] if settings is None else forced_cells(settings, self.study, self.cells)
+        if settings is None:
+            return frozenset()
+        if self._forced_by is None or self._forced_by[0] is not settings:
+            cells = frozenset(forced_cells(settings, self.study, self.cells))
+            self._forced_by = settings, cells
+        return self._forced_by[1]
 
-    def _asks_only_for_data(self) -> bool:
+    def asks_only_for_data(self) -> bool:
         """Whether each target of this run is a rule or a file that no cell is part of."""
         settings = self.settings()
         named = set() if settings is None else set(settings.targets)
@@ -264,7 +273,7 @@ class Targets:
             for name in (
                 "cell.json",
                 "metrics.json",
-                *(NETWORK_OUTPUTS if cell.model in networks else baseline),
+                *(TRAINED if cell.model in networks else baseline),
             )
         ]
 
@@ -339,7 +348,7 @@ class Targets:
                 map(Path, logs),
                 log_of,
                 self.request,
-                only_data=self._asks_only_for_data(),
+                only_data=self.asks_only_for_data(),
             )
             print(words, flush=True)
         except Exception as error:
@@ -350,7 +359,7 @@ class Targets:
 
         Not those that a plan (a dry run) already trains anew.
         """
-        forced = set(self._forced()) if is_plan else set()
+        forced = self._forced() if is_plan else frozenset()
         if said := told(self.study, [cell for cell in self.cells if cell not in forced]):
             print(said, file=sys.stderr, flush=True)
 
@@ -379,7 +388,7 @@ class Targets:
     def _forecasts(self, file: Path, written_ns: int) -> Mapping[str, CellForecast]:
         try:
             return DatasetForecast.read(file).cells
-        except BadData:  # of another version, or edited: the next run writes it again
+        except BadData:  # since `require_forecasts`; a request is due all the same
             return {}
 
     @functools.cache  # noqa: B019 - lives as long as the process
@@ -431,13 +440,18 @@ class Targets:
 
     def sum_up_plan(self, *, is_short: bool) -> None:
         """Print what is left to train at the end of a dry run; `is_short`: it left out its jobs."""
-        if not self._asks_only_for_data():
+        if not self.asks_only_for_data():
             jobs = ["Its jobs are left out; `-p` prints them."] if is_short else []
-            print("\n".join(totals(self.planned()) + jobs), flush=True)
+            print("\n".join(totals(self.planned(), self.side_by_side) + jobs), flush=True)
 
     def planned(self) -> list[PlannedCell]:
         """The trainings, and what each will ask for."""
         statuses = survey(self.study, planned(self.configuration))
+        forced = self._forced()
+        statuses = [
+            Status(one.cell, State.NOT_STARTED, epochs=one.epochs) if one.cell in forced else one
+            for one in statuses
+        ]
         return plan(self.configuration, statuses, self.request, self.forecast)
 
     def training_resources(self) -> dict[str, Callable[..., int | str]]:
@@ -488,6 +502,16 @@ class Targets:
             shared["gpu"] = hardware.gpus
         return {name: most for name, most in shared.items() if most is not None}
 
+    def require_forecasts(self) -> None:
+        """Refuse a damaged forecast.
+
+        Raises:
+            BadData: one cannot be read.
+        """
+        for file in map(Path, self.forecasts()):
+            if file.exists():
+                DatasetForecast.read(file)
+
     def require_own_site(self) -> None:
         """Refuse the names of the example, which no cluster knows.
 
@@ -501,7 +525,7 @@ class Targets:
                     f"`account: {EXAMPLE_ACCOUNT}` is the example's; no cluster has it.",
                     where=str(site),
                     expected="the account that your cluster bills, or no line `account`",
-                    remedy=f"sed -i '/account: {EXAMPLE_ACCOUNT}/d' {site}",
+                    remedy=f"sed -i '/account: .*{EXAMPLE_ACCOUNT}/d' {shlex.quote(str(site))}",
                 )
 
     def _check_requests(self) -> None:
@@ -562,7 +586,10 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
     atexit.register(lambda: targets.tell_of_other_code(is_plan=workflow.dryrun))
     networks = set(targets.models("network"))
     trainings = sum(cell.model in networks for cell in targets.cells)
-    is_short = leave_jobs_out(lambda: workflow.dryrun, trainings)
+    asks_for_jobs = workflow.output_settings.printshellcmds or workflow.output_settings.verbose
+    is_short = trainings > MANY and not asks_for_jobs
+    if is_short:
+        leave_jobs_out(lambda: workflow.dryrun and not targets.asks_only_for_data())
     atexit.register(lambda: targets.sum_up_plan(is_short=is_short) if workflow.dryrun else None)
     return targets
 
@@ -574,10 +601,14 @@ def _of_run(workflow: Any, config: Mapping[str, Any]) -> Targets:
     if scheduled is not None:
         targets = build(config, workflow.basedir, files)
         targets.require_own_site()
+        targets.require_forecasts()
+        targets.side_by_side = scheduled
         return targets
     stated = workflow.global_resources
     here = {name: stated[name].value for name in ("mem_mb", "gpu") if name in stated}
     targets = build(config, workflow.basedir, files, _machine(here))
+    targets.require_forecasts()
+    targets.side_by_side = workflow.resource_settings.cores or 1
     for name, most in targets.shared_resources().items():
         if name not in stated:
             workflow.register_resource(name, most)

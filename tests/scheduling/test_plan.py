@@ -59,7 +59,7 @@ def test_a_line_tells_state_micro_batch_memory_and_hours() -> None:
     cells = re.split(r" {2,}", said[1])
     assert cells == [
         *("cwru/net/all/42", "new", "a100-80g", "64 x 8"),
-        *("31,000 / 80,000", "12,000 / 240,000", "3"),
+        *("31,000 / 80,000", "12,000 / 240,000", "3 h 00 min"),
     ]
     assert "resumes 45/200" in said[2]
 
@@ -86,9 +86,9 @@ def test_totals_leave_out_what_is_done_and_say_what_is_not_known() -> None:
     ]
     assert totals(cells, jobs=2)[0] == (
         "3 of 4 trainings to do: 8 GPU-hours (2 of them; no time of the others), "
-        "6 h with 2 side by side"
+        "6 h 00 min with 2 side by side"
     )
-    assert totals(cells, jobs=1)[0].endswith("8 h with 1 side by side")
+    assert totals(cells, jobs=1)[0].endswith("8 h 00 min with 1 side by side")
     assert totals([planned(forecast=None, hours=None)])[1].startswith("no forecast yet of 1")
 
 
@@ -105,7 +105,7 @@ def test_many_cells_are_folded_by_dataset_model_and_task_set() -> None:
     cells.append(planned(ROWS, State.DONE))
     said = page(cells, GPU).splitlines()
     assert said[1].startswith(f"cwru/net/all  {ROWS} new, 1 done")
-    assert said[1].endswith(f"{3 * ROWS}")
+    assert said[1].endswith(f"{3 * ROWS} h 00 min")
     assert len(said) < 10
 
 

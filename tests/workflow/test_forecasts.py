@@ -78,3 +78,53 @@ def test_a_class_with_less_memory_is_forecast_anew(finished: Project) -> None:
     finished.edit("config.yaml", seeds=[1, 2])
     finished.edit("hardware/local.yaml", host_memory_mb=1500)
     assert rules(finished) == {"forecast": 1, "cell": 3, "train": 2, "evaluate": 3}
+
+
+def test_a_plan_is_printed_each_time_and_by_the_verb(finished: Project) -> None:
+    finished.edit("config.yaml", seeds=[1, 2])
+    for _ in range(2):
+        said = finished.snakemake("plan")
+        assert said.code == 0, said.text
+        assert "2 of 4 trainings to do" in said.text
+        assert "fits nowhere: none" in said.text
+    again = finished.verb("plan", STUDY)
+    assert again.code == 0, again.text
+    assert again.text.splitlines()[0] in said.text
+    assert "tiny/fno/all/2" in again.text
+    assert finished.verb("plan", "unknown").code == 1
+
+
+def test_a_dry_run_of_many_trainings_is_its_summary(finished: Project) -> None:
+    finished.edit("config.yaml", seeds=list(range(1, 31)))
+    said = finished.dry()
+    assert said.code == 0, said.text
+    assert not said.jobs
+    assert "58 of 60 trainings to do" in said.text
+    assert len(said.text.splitlines()) < 70
+    whole = finished.dry("--printshellcmds")
+    assert whole.rules["train"] == 58
+    data = finished.dry("plan")
+    assert data.rules == {"plan": 1}
+    assert "trainings to do" not in data.text
+
+
+def test_a_damaged_forecast_is_refused_and_the_remedy_helps(finished: Project) -> None:
+    file = finished.folder / STUDY / "forecasts" / f"{STUDY}.json"
+    file.write_text("{", encoding="utf-8")
+    said = finished.dry()
+    assert said.code != 0
+    assert f"rm {file.relative_to(finished.folder)}" in said.text
+    file.unlink()
+    assert finished.dry().nothing_to_do
+
+
+def test_what_fits_nowhere_is_said_at_the_end(finished: Project) -> None:
+    (finished.kept("fno").results / "model.safetensors").unlink()
+    (finished.kept("fno").runs / "attempts.jsonl").unlink()
+    finished.edit("hardware/local.yaml", host_memory_mb=800)
+    said = finished.snakemake()
+    assert said.code != 0
+    digest = said.text[said.text.index("FAILED tiny/fno/all/1") :]
+    assert "fits nowhere: one span with activations recomputed takes 6" in digest
+    assert "of host memory, and there are 520 MB" in digest
+    assert "with more host memory (in the profile)" in digest

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_src.configuration import REVISIONS, Hardware, ResolvedCell, identity
 from workflow_src.configuration.schema import Request
 from workflow_src.json_files import JsonFile
 
 # Keys of a request, a hardware class and `training:` that change no bytes.
-_OF_REQUEST = {"memory_mb", "runtime_minutes", "checkpoint_minutes"}
-_OF_CLASS = {"cores", "gpu_model", "gpus", "max_runtime_minutes"}
-_OF_TRAINING = {
+_SAME_FOR_REQUEST = {"runtime_minutes", "checkpoint_minutes"}
+_SAME_FOR_CLASS = {"cores", "gpu_model", "gpus", "max_runtime_minutes", "precisions"}
+_SAME_FOR_TRAINING = {
     "epochs",
     "learning_rate",
     "weight_decay",
@@ -29,7 +29,7 @@ class CellForecast(BaseModel):
         name: model/task_set.
         parameters: numbers that are learned.
         share: spans of a batch that one device computes.
-        micro_batch: the largest that fits; 0: no micro-batch fits.
+        micro_batch: the largest that fits; 1 where none does.
         activation_checkpointing: whether it fits only with activations recomputed.
         device_mb: GPU memory at that micro-batch, MB; None: the class has no GPU.
         host_mb: host memory of all processes of the training, MB.
@@ -41,12 +41,12 @@ class CellForecast(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str
-    parameters: int
-    share: int
-    micro_batch: int
+    parameters: int = Field(ge=0)
+    share: int = Field(ge=1)
+    micro_batch: int = Field(ge=1)
     activation_checkpointing: bool
-    device_mb: int | None
-    host_mb: int
+    device_mb: int | None = Field(ge=0)
+    host_mb: int = Field(ge=1)
     refusal: str = ""
     epoch_s: float | None = None
     around_s: float | None = None
@@ -61,13 +61,13 @@ class DatasetForecast(JsonFile):
 def forecast_key(cell: ResolvedCell, request: Request, hardware: Hardware) -> str:
     """What decides the forecast of a cell, in sixteen hex digits; seeds do not."""
     content = cell.model_dump(
-        exclude={"cell": True, "identity": True, "code": True, "training": _OF_TRAINING}
+        exclude={"cell": True, "identity": True, "code": True, "training": _SAME_FOR_TRAINING}
     )
     return identity(
         [
             content,
-            request.model_dump(exclude=_OF_REQUEST),
-            hardware.model_dump(exclude=_OF_CLASS),
+            request.model_dump(exclude=_SAME_FOR_REQUEST),
+            hardware.model_dump(exclude=_SAME_FOR_CLASS),
             REVISIONS["forecasts"],
         ]
     )

@@ -58,7 +58,7 @@ def forecast_cell(
             device_mb=device_mb,
             host_mb=host.total_mb(PROCESS_MB * MB),
         )
-    limit = host.limit_of_a_device()
+    limit = host.limit_of_a_process(request.workers, host.cached)
     levers, needed = _levers(memory, request, hardware.accelerator, limit)
     is_cuda = hardware.accelerator == "cuda"
     run = None if is_cuda else _seconds(memory, cell, split, levers)
@@ -70,7 +70,8 @@ def forecast_cell(
         activation_checkpointing=levers.checkpointing,
         device_mb=math.ceil(needed / MB) if is_cuda else None,
         host_mb=host.total_mb(needed),
-        refusal=_refusal(memory, levers, hardware.accelerator, limit),
+        # Fewer workers and no cache are tried where memory runs out.
+        refusal=_refusal(memory, levers, hardware.accelerator, host.limit_of_a_process(0, 0)),
         epoch_s=None if run is None else round(run.epoch, 3),
         around_s=None if run is None else round(run.start + run.prediction, 1),
     )
@@ -132,26 +133,25 @@ class _HostMemory:
 
     def __init__(self, request: Request, hardware: Hardware, cached: int) -> None:
         self._devices, self._workers = request.devices, request.workers
-        self._hardware, self._cached = hardware, cached
+        self._stated_mb = math.inf if request.memory_mb is None else request.memory_mb
+        self._hardware, self.cached = hardware, cached
 
-    @property
-    def _processes(self) -> int:
-        return self._devices * (1 + self._workers)
-
-    def limit_of_a_device(self) -> float:
-        """Bytes that one process may use for its tensors; on the CPU with all else that it has."""
+    def limit_of_a_process(self, workers: int, cached: int) -> float:
+        """GPU: bytes for its tensors. CPU: bytes for all but the recordings that it keeps."""
         if self._hardware.accelerator == "cuda":
             memory_mb = self._hardware.device_memory_mb
             return math.inf if memory_mb is None else memory_mb * MB
-        return most_memory_mb(self._hardware) * MB / self._processes - self._cached
+        most_mb = min(most_memory_mb(self._hardware), self._stated_mb)
+        return most_mb * MB / (self._devices * (1 + workers)) - cached
 
     def total_mb(self, needed: int) -> int:
         """MB of all, where a process needs `needed` bytes of the memory its tensors lie in."""
+        processes = self._devices * (1 + self._workers)
         if self._hardware.accelerator == "cuda":
             own = CUDA_PROCESS_MB + self._workers * PROCESS_MB
-            return math.ceil(self._devices * own + self._processes * self._cached / MB)
+            return math.ceil(self._devices * own + processes * self.cached / MB)
         # Each process may allocate an equal part (`limit_host_memory`).
-        return math.ceil(self._processes * (needed + self._cached) / MB)
+        return math.ceil(processes * (needed + self.cached) / MB)
 
 
 def _cached_bytes(cell: NetworkCell, request: Request) -> int:

@@ -176,7 +176,13 @@ def _cell(facts: _Facts, done: int, cells: int) -> str:
     status, last = facts.status, facts.status.last
     # What the journal does not know happened before an attempt, or after the last.
     rule = facts.job.rule if facts.job is not None else _trainer(status)
-    if last is None or last.cause is Cause.DONE or rule == "evaluate":
+    refusal = facts.request(status.cell).refusal if last is None and rule == "train" else ""
+    if refusal:
+        of: Literal["gpu", "host"] = (
+            "gpu" if facts.configuration.hardware.accelerator == "cuda" else "host"
+        )
+        what, then = refusal, _elsewhere(facts.configuration, of)
+    elif last is None or last.cause is Cause.DONE or rule == "evaluate":
         error = said(facts.log)
         what, then = f"{rule}: {error.head or 'no word of why'}", _mended(error.remedy)
     else:

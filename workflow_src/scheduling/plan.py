@@ -13,13 +13,13 @@ from pydantic import JsonValue
 from workflow_src.artifacts.forecast_file import CellForecast
 from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration, Hardware
-from workflow_src.scheduling.next_request import JobRequest
+from workflow_src.scheduling.next_request import JobRequest, most_memory_mb
 from workflow_src.scheduling.rank_share import largest_share
-from workflow_src.scheduling.status import State, Status
+from workflow_src.scheduling.status import State, Status, duration
 
 ROWS = 40  # more cells are folded by dataset, model and task set
 _TO_DO = (State.NOT_STARTED, State.FAILED, State.INTERRUPTED, State.RUNNING)
-_COLUMNS = ("cell", "state", "class", "micro x acc", "GPU MB", "host MB", "hours")
+_COLUMNS = ("cell", "state", "class", "micro x acc", "GPU MB", "host MB", "time")
 
 
 @dataclass(frozen=True)
@@ -31,8 +31,8 @@ class PlannedCell:
         request: of its next attempt.
         forecast: what it is expected to need; None: not known yet.
         batch: spans of an optimisation batch.
-        hours: that it still takes, by siblings that have trained, else as forecast; None: neither
-            is known.
+        hours: time of the remaining epochs, by finished ones of the same dataset and model on the
+            same hardware class, else as forecast; None: neither is known.
     """
 
     status: Status
@@ -104,14 +104,16 @@ def plan(
     forecast: Callable[[Cell], CellForecast | None],
 ) -> list[PlannedCell]:
     """The trainings of a run; classic models are not among them."""
-    epoch_s = _seconds_per_epoch(statuses)
+    here = [s for s in statuses if _hardware_of(s) == configuration.run.hardware]
+    epoch_s = _seconds_per_epoch(here)
     found = []
     for status in statuses:
         training = configuration.resolve(*status.cell.key).training
         if training is None:
             continue
         known = forecast(status.cell)
-        seconds = status.epoch_s or epoch_s.get(_of_all_seeds(status.cell))
+        own = status.epoch_s if status in here else None
+        seconds = own or epoch_s.get(_of_all_seeds(status.cell))
         hours = _hours(training.epochs - status.epoch, seconds, known)
         asked = request(status.cell)
         found.append(PlannedCell(status, asked, known, training.batch_size, hours))
@@ -123,11 +125,16 @@ def _hours(epochs: int, epoch_s: float | None, forecast: CellForecast | None) ->
     around_s = 0.0 if forecast is None else forecast.around_s or 0.0
     if epoch_s is None:
         epoch_s = None if forecast is None else forecast.epoch_s
-    return None if epoch_s is None else round((epochs * epoch_s + around_s) / 3600, 3)
+    return None if epoch_s is None else round((epochs * epoch_s + around_s) / 3600, 4)
 
 
 def _of_all_seeds(cell: Cell) -> tuple[str, str, str]:
     return cell.dataset, cell.model, cell.task_set
+
+
+def _hardware_of(status: Status) -> str:
+    """The class that it was trained on last."""
+    return "" if status.last is None else status.last.request.hardware
 
 
 def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str], float]:
@@ -147,8 +154,8 @@ def page(cells: Sequence[PlannedCell], hardware: Hardware, jobs: int = 1) -> str
     """A line per cell, or per dataset, model and task set where there are many; then the totals."""
     groups: dict[tuple[str, ...], list[PlannedCell]] = {}
     for one in cells:
-        key = _of_all_seeds(one.cell) if len(cells) > ROWS else (one.cell.name,)
-        groups.setdefault(key, []).append(one)
+        alike = (*_of_all_seeds(one.cell), _micro(one), str(one.forecast is None))
+        groups.setdefault(alike if len(cells) > ROWS else (one.cell.name,), []).append(one)
     rows = [_row(group, hardware, is_folded=len(cells) > ROWS) for group in groups.values()]
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_COLUMNS, *rows)]
@@ -163,13 +170,16 @@ def totals(cells: Sequence[PlannedCell], jobs: int = 1) -> list[str]:
     if hours:
         known = "" if len(hours) == len(left) else f" ({len(hours)} of them; no time of the others)"
         side = max(max(hours), sum(hours) / jobs)
-        unit = "GPU-hours" if left[0].request.accelerator == "cuda" else "hours"
         total = sum(one.request.devices * (one.hours or 0.0) for one in left)
-        lines[0] += f": {total:.3g} {unit}{known}, {side:.3g} h with {jobs} side by side"
-    if unknown := sum(one.forecast is None for one in left):
+        is_cuda = left[0].request.accelerator == "cuda"
+        taken = f"{total:.3g} GPU-hours" if is_cuda else duration(3600 * total)
+        lines[0] += f": {taken}{known}, {duration(3600 * side)} with {jobs} side by side"
+    unknown = sum(one.forecast is None for one in left)
+    if unknown:
         lines.append(f"no forecast yet of {unknown}: the target `forecasts` makes them")
     refused = [one for one in left if one.request.refused]
-    lines.append(f"fits nowhere: {len(refused) or 'none'}")
+    forecast = "" if not unknown else f" of the {len(left) - unknown} that are forecast"
+    lines.append(f"fits nowhere{forecast}: {len(refused) or 'none'}")
     lines += [f"  {one.cell.name}: {one.request.refusal}" for one in refused[:ROWS]]
     return lines
 
@@ -179,7 +189,8 @@ def _row(group: Sequence[PlannedCell], hardware: Hardware, *, is_folded: bool) -
     name = "/".join(_of_all_seeds(first.cell)) if is_folded else first.cell.name
     states: dict[str, int] = {}
     for one in group:
-        states[one.state] = states.get(one.state, 0) + 1
+        word = one.state.split(" ")[0] if is_folded else one.state
+        states[word] = states.get(word, 0) + 1
     state = ", ".join(f"{n} {word}" if is_folded else word for word, n in states.items())
     most = max(group, key=lambda one: one.request.memory_mb)
     hours = [one.hours for one in group if one.is_to_do]
@@ -189,10 +200,10 @@ def _row(group: Sequence[PlannedCell], hardware: Hardware, *, is_folded: bool) -
         state,
         first.request.hardware,
         _micro(first),
-        _of(_device_mb(group), hardware.device_memory_mb),
-        _of(most.request.memory_mb, hardware.planned_mb)
+        _beside_limit(_device_mb(group), hardware.device_memory_mb),
+        _beside_limit(most.request.memory_mb, most_memory_mb(hardware))
         + (", not forecast" if first.forecast is None else ""),
-        ("" if not hours else "?" if not known else f"{sum(known):.3g}"),
+        ("" if not hours else "?" if not known else duration(3600 * sum(known))),
     )
 
 
@@ -208,10 +219,10 @@ def _device_mb(group: Sequence[PlannedCell]) -> int | None:
     return max((each for each in known if each is not None), default=None)
 
 
-def _of(used: int | None, limit: int | None) -> str:
+def _beside_limit(used: int | None, limit: float | None) -> str:
     if used is None:
         return ""
-    return f"{used:,}" + ("" if limit is None else f" / {limit:,}")
+    return f"{used:,}" + ("" if limit in (None, math.inf) else f" / {limit:,.0f}")
 
 
 def to_csv(cells: Iterable[PlannedCell]) -> str:

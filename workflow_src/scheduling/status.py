@@ -143,9 +143,9 @@ def last_run(study: str | None = None) -> tuple[str, list[Planned]]:
     Raises:
         UserError: there is neither.
     """
-    for configuration in _kept():
-        if study in (None, configuration.run.study):
-            return configuration.run.study, planned(configuration)
+    kept = _last_kept(study)
+    if kept is not None:
+        return kept.run.study, planned(kept)
     recorded = [] if study is None else list(_recorded(study))
     if study is None or not recorded:
         raise UserError(
@@ -157,6 +157,27 @@ def last_run(study: str | None = None) -> tuple[str, list[Planned]]:
             "python -m workflow_src status STUDY",
         )
     return study, recorded
+
+
+def last_configuration(study: str | None = None) -> Configuration:
+    """What the last command for `study`, or for any, was given.
+
+    Raises:
+        UserError: none is kept.
+    """
+    kept = _last_kept(study)
+    if kept is None:
+        raise UserError(
+            "No run is known here." if study is None else f"No run of `{study}` is known here.",
+            where=str(Path.cwd()),
+            expected=f"a configuration below {snapshot.FOLDER}, which each run keeps",
+            remedy="snakemake plan --profile profiles/local   # or the profile of your cluster",
+        )
+    return kept
+
+
+def _last_kept(study: str | None) -> Configuration | None:
+    return next((each for each in _kept() if study in (None, each.run.study)), None)
 
 
 def _kept() -> Iterator[Configuration]:
@@ -328,7 +349,7 @@ def _row(status: Status) -> tuple[str, ...]:
         "" if status.loss is None else f"{status.loss:.4g}",
         "" if status.epoch_s is None else f"{status.epoch_s:.3g}",
         memory,
-        "" if status.left_s is None else _duration(status.left_s),
+        "" if status.left_s is None else duration(status.left_s),
         str(status.attempts or ""),
         _remark(status),
     )
@@ -340,7 +361,8 @@ def _remark(status: Status) -> str:
     return "; ".join(filter(None, [why, WORDS if status.other_code else ""]))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """In the words of a table: `40 s`, `7 min`, `3 h 05 min`."""
     if seconds < 60:
         return f"{seconds:.0f} s"
     hours, minutes = divmod(round(seconds / 60), 60)
