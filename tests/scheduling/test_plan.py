@@ -59,7 +59,7 @@ def test_a_line_tells_state_micro_batch_memory_and_hours() -> None:
     cells = re.split(r" {2,}", said[1])
     assert cells == [
         *("cwru/net/all/42", "new", "a100-80g", "64 x 8"),
-        *("31,000 / 80,000", "12,000 / 240,000", "3 h 00 min"),
+        *("31,000 / 80,000", "12,000 / 239,800", "3 h 00 min"),
     ]
     assert "resumes 45/200" in said[2]
 
