@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
-TARGETS = {"all", "data", "audit", "rigs", "tables"}
+TARGETS = {"all", "data", "audit", "rigs", "forecasts", "tables"}
 
 # Loads the workflow as Snakemake itself does, and prints what each rule lacks.
 ASK = """

@@ -17,6 +17,7 @@ _SAME_FOR_TRAINING = {
     "weight_decay",
     "schedule",
     "warmup_share",
+    "gradient_clip",
     "early_stopping_patience",
     "sampling",
 }
