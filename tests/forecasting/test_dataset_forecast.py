@@ -50,6 +50,7 @@ def test_where_all_fits_the_whole_batch_is_taken(cell: NetworkCell) -> None:
     assert found.refusal == ""
 
 
+@pytest.mark.slow
 def test_a_smaller_gpu_gets_the_largest_micro_batch_that_fits(cell: NetworkCell) -> None:
     whole = forecast(cell, gpu(None))
     assert whole.device_mb is not None
