@@ -99,7 +99,7 @@ rule features:
         "data/benchmarks/{dataset}.features.tsv"
     threads: 1
     resources:
-        **T.light_resources(memory_mb=2000, minutes=720),
+        **T.light_resources(memory_mb=2000, minutes=60),
     params:
         features=T.features_json,
     shell:

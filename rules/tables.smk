@@ -40,7 +40,7 @@ rule paper_tables:
         f"{T.study}/benchmarks/paper_tables.tsv"
     threads: 1
     resources:
-        **T.light_resources(memory_mb=2000, minutes=720),
+        **T.light_resources(memory_mb=2000, minutes=60),
     params:
         cells=T.plan_json(),
         other_code=T.other_code,
