@@ -37,7 +37,7 @@ def test_a_slurm_profile_dry_runs_with_a_request_a_cell(fresh, profile, gpu):
     assert "gpu" not in outcome.resources("classic")
     assert outcome.rules["train"] == 2
     tables = outcome.resources("paper_tables")  # bootstraps: not on the submit host
-    assert (tables["mem_mb"], tables["runtime"], "gpu" in tables) == ("2000", "720", False)
+    assert (tables["mem_mb"], tables["runtime"], "gpu" in tables) == ("2000", "60", False)
     assert re.search(r"^rule paper_tables:", outcome.text, re.MULTILINE)
 
 
