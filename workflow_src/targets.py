@@ -29,7 +29,7 @@ from workflow_src.errors import BadData, UserError
 from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
-from workflow_src.scheduling.dry_run import MANY, leave_jobs_out
+from workflow_src.scheduling.dry_run import leave_jobs_out
 from workflow_src.scheduling.events import Ended, Event
 from workflow_src.scheduling.forced import TRAINED, forced_cells, trained_files
 from workflow_src.scheduling.hardware import Machine, detected, within
@@ -43,7 +43,7 @@ from workflow_src.scheduling.next_request import (
     site_resources,
 )
 from workflow_src.scheduling.other_code import of_other_code, told
-from workflow_src.scheduling.plan import PlannedCell, plan, totals
+from workflow_src.scheduling.plan import ROWS, PlannedCell, plan, totals
 from workflow_src.scheduling.status import State, Status, planned, survey
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
@@ -62,6 +62,8 @@ class Targets:
         self.basedir = basedir
         self.study = configuration.run.study
         self.cells = paths.grid(configuration)
+        networks = set(self.models("network"))
+        self.trainings = [cell for cell in self.cells if cell.model in networks]
         self.plan = TablePlan.from_configuration(configuration, self.cells)
         for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
             configuration.resolve(*cell.key)
@@ -127,8 +129,7 @@ class Targets:
 
     def forecasts(self) -> list[str]:
         """Every forecast of the study."""
-        networks = set(self.models("network"))
-        datasets = {cell.dataset: None for cell in self.cells if cell.model in networks}
+        datasets = dict.fromkeys(cell.dataset for cell in self.trainings)
         return [str(paths.forecast_file(self.study, dataset)) for dataset in datasets]
 
     def table_of(self, wildcards: Any) -> str:
@@ -206,7 +207,8 @@ class Targets:
 
     def forecast_keys(self, wildcards: Any) -> list[str]:
         """What decides the forecasts of a dataset's networks."""
-        return sorted({self._forecast_key(cell) for cell in self._networks(wildcards.dataset)})
+        cells = [cell for cell in self.trainings if cell.dataset == wildcards.dataset]
+        return sorted({self._forecast_key(cell) for cell in cells})
 
     def prediction_revision(self) -> int:
         """Raised by hand when more is kept of a span; finished weights predict anew."""
@@ -397,10 +399,6 @@ class Targets:
         request = configuration.request(*cell.key)
         return forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
 
-    def _networks(self, dataset: str) -> list[Cell]:
-        networks = set(self.models("network"))
-        return [c for c in self.cells if c.dataset == dataset and c.model in networks]
-
     # Snakemake asks for each resource by itself; nothing has happened while the journal has not
     # grown.
     @functools.cache  # noqa: B019 - lives as long as the process
@@ -584,10 +582,8 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
     targets.settings = lambda: workflow.dag_settings
     # Whatever comes of this command: a plan, a run with nothing to do, with or without failures.
     atexit.register(lambda: targets.tell_of_other_code(is_plan=workflow.dryrun))
-    networks = set(targets.models("network"))
-    trainings = sum(cell.model in networks for cell in targets.cells)
     asks_for_jobs = workflow.output_settings.printshellcmds or workflow.output_settings.verbose
-    is_short = trainings > MANY and not asks_for_jobs
+    is_short = len(targets.trainings) > ROWS and not asks_for_jobs
     if is_short:
         leave_jobs_out(lambda: workflow.dryrun and not targets.asks_only_for_data())
     atexit.register(lambda: targets.sum_up_plan(is_short=is_short) if workflow.dryrun else None)

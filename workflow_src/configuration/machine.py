@@ -122,6 +122,11 @@ class Hardware(StrictModel):
     )
 
     @property
+    def tensors_in(self) -> Literal["gpu", "host"]:
+        """The memory in which tensors lie."""
+        return "gpu" if self.accelerator == "cuda" else "host"
+
+    @property
     def planned_mb(self) -> int | None:
         """Host memory of a node that requests may add up to, MB; None: it is not limited."""
         if self.host_memory_mb is None:

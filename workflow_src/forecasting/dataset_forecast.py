@@ -14,10 +14,9 @@ from workflow_src.forecasting.seconds import (
     estimate_step_seconds,
     probe_step_seconds,
 )
-from workflow_src.forecasting.step_memory import PROCESS_MB, StepMemory
+from workflow_src.forecasting.step_memory import PROCESS_MB, StepMemory, limit_mb
 from workflow_src.forecasting.trace import Levers
 from workflow_src.limits import MB
-from workflow_src.scheduling.next_request import most_memory_mb
 
 # Host memory of a process whose tensors are on a GPU: not yet measured on one.
 CUDA_PROCESS_MB = 4000
@@ -71,7 +70,7 @@ def forecast_cell(
         device_mb=math.ceil(needed / MB) if is_cuda else None,
         host_mb=host.total_mb(needed),
         # Fewer workers and no cache are tried where memory runs out.
-        refusal=_refusal(memory, levers, hardware.accelerator, host.limit_of_a_process(0, 0)),
+        refusal=_refusal(memory, levers, hardware, host.limit_of_a_process(0, 0)),
         epoch_s=None if run is None else round(run.epoch, 3),
         around_s=None if run is None else round(run.start + run.prediction, 1),
     )
@@ -108,14 +107,14 @@ def _levers(
     return Levers(1, checkpointing=True), needed
 
 
-def _refusal(memory: StepMemory, levers: Levers, accelerator: str, limit: float) -> str:
+def _refusal(memory: StepMemory, levers: Levers, hardware: Hardware, limit: float) -> str:
     """Why it fits nowhere: one span takes more than there is even without a margin."""
-    if memory.needed(levers, accelerator) <= limit:
+    if memory.needed(levers, hardware.accelerator) <= limit:
         return ""
-    least = memory.least(Levers(1, checkpointing=True), accelerator)
+    least = memory.least(Levers(1, checkpointing=True), hardware.accelerator)
     if least <= limit:
         return ""
-    kind = "GPU" if accelerator == "cuda" else "host"
+    kind = {"gpu": "GPU", "host": "host"}[hardware.tensors_in]
     return (
         f"one span with activations recomputed takes {least / MB:,.0f} MB of {kind} memory, and "
         f"there are {limit / MB:,.0f} MB"
@@ -138,10 +137,10 @@ class _HostMemory:
 
     def limit_of_a_process(self, workers: int, cached: int) -> float:
         """GPU: bytes for its tensors. CPU: bytes for all but the recordings that it keeps."""
+        most_mb = limit_mb(self._hardware)
         if self._hardware.accelerator == "cuda":
-            memory_mb = self._hardware.device_memory_mb
-            return math.inf if memory_mb is None else memory_mb * MB
-        most_mb = min(most_memory_mb(self._hardware), self._stated_mb)
+            return most_mb * MB
+        most_mb = min(most_mb, self._stated_mb)
         return most_mb * MB / (self._devices * (1 + workers)) - cached
 
     def total_mb(self, needed: int) -> int:

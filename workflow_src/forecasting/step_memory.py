@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
 
 from workflow_src.artifacts.split_summary import SplitSummary
-from workflow_src.configuration import NetworkCell
+from workflow_src.configuration import Hardware, NetworkCell
 from workflow_src.data.label_support import require
 from workflow_src.forecasting.allocator import reserved_bytes
 from workflow_src.forecasting.fit import largest_that_fits
+from workflow_src.forecasting.steps import noise
 from workflow_src.forecasting.trace import Levers, StepTrace, trace_step
 from workflow_src.limits import MB
+from workflow_src.scheduling.next_request import most_memory_mb
 from workflow_src.scheduling.rank_share import largest_share
-from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import build_network
 
 # Beside tensors and cached recordings a process has interpreter and libraries: at most 560 MB
@@ -48,7 +50,7 @@ class StepMemory:
         self.share = largest_share(cell.training.batch_size, devices)
         self._training = cell.training.model_copy(update={"batch_size": self.share})
         self._build = partial(build_network, cell, self.tasks, split)
-        self._draw = partial(blank_batch, cell=cell, channels=split.channels)
+        self._draw = partial(noise, cell=cell, split=split)
         self._traces: dict[Levers, StepTrace] = {}
         self._needed: dict[tuple[Levers, str], int] = {}
 
@@ -87,20 +89,12 @@ class StepMemory:
         )
 
 
+def limit_mb(hardware: Hardware) -> float:
+    """What a process may use of the memory in which its tensors lie, alone on a node, MB."""
+    if hardware.accelerator != "cuda":
+        return most_memory_mb(hardware)
+    return math.inf if hardware.device_memory_mb is None else hardware.device_memory_mb
+
+
 def _process_bytes(trace: StepTrace) -> int:
     return (PROCESS_MB + KERNELS_MB * trace.shapes_vary) * MB
-
-
-def blank_batch(size: int, cell: NetworkCell, channels: int) -> Batch:
-    """Spans of zeros, with a label of each task."""
-    span = cell.dataset.span
-    return Batch(
-        window=torch.zeros(size, span.window, channels),
-        horizon=torch.zeros(size, span.horizon, channels),
-        fault=torch.zeros(size, dtype=torch.int64),
-        anomaly=torch.zeros(size),
-        rul=torch.zeros(size),
-        log_amplitude=torch.zeros(size, channels),
-        age=torch.zeros(size),
-        index=torch.arange(size),
-    )

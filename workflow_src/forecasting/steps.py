@@ -14,11 +14,13 @@ from workflow_src.training.precision import Precision
 from workflow_src.training.ranks import Ranks
 from workflow_src.training.running_metrics import RunningMetrics
 from workflow_src.training.step import (
+    Mark,
     StepOptions,
     loss_sums,
     means,
     sample_keys,
     step,
+    unwatched,
     valid_labels,
 )
 
@@ -30,9 +32,16 @@ class Steps:
         network: in training mode.
         training: the cell's keys of `training:`.
         micro_batch: spans at once.
+        mark: as of `StepOptions`.
     """
 
-    def __init__(self, network: MultiTaskNetwork, training: Training, micro_batch: int) -> None:
+    def __init__(
+        self,
+        network: MultiTaskNetwork,
+        training: Training,
+        micro_batch: int,
+        mark: Mark = unwatched,
+    ) -> None:
         self.network, self.size = network, micro_batch
         self.clip = training.gradient_clip or torch.inf
         self.optimizer = adamw(network.parameters(), training)
@@ -40,6 +49,7 @@ class Steps:
         self.scale = self.precision.loss_scale()
         self.metrics = RunningMetrics(network.objectives, Ranks())
         self.device = next(network.parameters()).device
+        self.mark = mark
         self.done = 0
 
     def gradient(self, batch: Batch) -> Tensor:
@@ -77,6 +87,7 @@ class Steps:
             autocast=lambda: self.precision.autocast(self.device.type),
             scale=scale,
             meters=self.metrics.meters,
+            mark=self.mark,
         )
 
 

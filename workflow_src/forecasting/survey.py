@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -12,11 +11,10 @@ from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.cells import grid, split_folder
 from workflow_src.configuration import Configuration, Hardware, NetworkCell
 from workflow_src.errors import UserError
-from workflow_src.forecasting.step_memory import StepMemory
+from workflow_src.forecasting.step_memory import StepMemory, limit_mb
 from workflow_src.forecasting.trace import Levers
 from workflow_src.limits import MB
 from workflow_src.scheduling.hardware import detected
-from workflow_src.scheduling.next_request import most_memory_mb
 
 
 @dataclass(frozen=True)
@@ -98,11 +96,8 @@ def survey_cell(name: str, cell: NetworkCell, classes: dict[str, Hardware]) -> C
 def _room(hardware: Hardware, cell: NetworkCell, memory: StepMemory) -> Room:
     if cell.training.precision not in hardware.precisions:
         return Room(0, 0.0, f"no {cell.training.precision}")
-    is_cuda = hardware.accelerator == "cuda"
-    limit = hardware.device_memory_mb if is_cuda else most_memory_mb(hardware)
-    size, most = memory.largest(
-        hardware.accelerator, math.inf if limit is None else limit * MB, checkpointing=False
-    )
+    limit = limit_mb(hardware) * MB
+    size, most = memory.largest(hardware.accelerator, limit, checkpointing=False)
     return Room(size, most / MB) if size else Room(0, most / MB, f"no: {most / MB:,.0f} MB")
 
 

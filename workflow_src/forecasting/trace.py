@@ -5,19 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from workflow_src.configuration import Training
 from workflow_src.forecasting.live_bytes import LiveBytes, Phase
+from workflow_src.forecasting.steps import Steps
 from workflow_src.forecasting.workspace import workspace
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.assembly import MultiTaskNetwork
-from workflow_src.training.optimizer import adamw
-from workflow_src.training.precision import Precision
-from workflow_src.training.ranks import Ranks
-from workflow_src.training.running_metrics import RunningMetrics
-from workflow_src.training.step import StepOptions, means, sample_keys, step, valid_labels
 
 _STEPS = 2  # the first has no gradients of a step before it
 
@@ -77,8 +72,14 @@ def trace_step(
         # The micro-batches after the second are like it; their spans are there all the same.
         computed = min(training.batch_size, 2 * levers.micro_batch)
         others = draw(training.batch_size - computed)
-        _steps(network, draw(computed), training, levers.micro_batch, live)
-        del others
+        steps = Steps(network, training, levers.micro_batch, live.mark)
+        batch = draw(computed)
+        for _ in range(_STEPS):
+            steps.gradient(batch)
+            live.mark("optimizer", "optimizer")
+            steps.update()
+            live.mark("data", None)
+        del others, batch, steps
         count = sum(parameter.numel() for parameter in network.parameters())
     return StepTrace(count, live.peak, live.peaks, live.largest, live.changes, shapes_vary)
 
@@ -89,31 +90,3 @@ def bound_memory(network: MultiTaskNetwork) -> bool:
     for bound in filter(None, bounds):
         bound(network.trunk.shape.patch_count)
     return any(bounds)
-
-
-def _steps(
-    network: MultiTaskNetwork, batch: Batch, training: Training, size: int, live: LiveBytes
-) -> None:
-    optimizer = adamw(network.parameters(), training)
-    precision = Precision(training.precision)
-    scale = precision.loss_scale()
-    metrics = RunningMetrics(network.objectives, Ranks())
-    parameters = list(network.parameters())
-    options = StepOptions(
-        autocast=lambda: precision.autocast("cpu"),
-        scale=scale.scale,
-        meters=metrics.meters,
-        mark=live.mark,
-    )
-    for index in range(_STEPS):
-        optimizer.zero_grad()
-        counts = valid_labels(network, batch)
-        keys = sample_keys(0, index, batch.index)
-        sums = step(network, batch, size, keys, counts, options)
-        scale.unscale(parameters)
-        torch.nn.utils.clip_grad_norm_(parameters, training.gradient_clip or torch.inf)
-        means(sums.losses, counts)
-        live.mark("optimizer", "optimizer")
-        optimizer.step()
-        metrics.keep()
-        live.mark("data", None)

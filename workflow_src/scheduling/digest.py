@@ -178,10 +178,8 @@ def _cell(facts: _Facts, done: int, cells: int) -> str:
     rule = facts.job.rule if facts.job is not None else _trainer(status)
     refusal = facts.request(status.cell).refusal if last is None and rule == "train" else ""
     if refusal:
-        of: Literal["gpu", "host"] = (
-            "gpu" if facts.configuration.hardware.accelerator == "cuda" else "host"
-        )
-        what, then = refusal, _elsewhere(facts.configuration, of)
+        configuration = facts.configuration
+        what, then = refusal, _elsewhere(configuration, configuration.hardware.tensors_in)
     elif last is None or last.cause is Cause.DONE or rule == "evaluate":
         error = said(facts.log)
         what, then = f"{rule}: {error.head or 'no word of why'}", _mended(error.remedy)

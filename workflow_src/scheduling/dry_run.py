@@ -8,8 +8,6 @@ from collections.abc import Callable
 from snakemake.logging import logger
 from snakemake_interface_logger_plugins.common import LogEvent
 
-MANY = 40  # trainings, whose jobs fill some hundred lines
-
 
 def leave_jobs_out(when: Callable[[], bool]) -> None:
     """Print no job where `when` says so.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 from workflow_src.artifacts.forecast_file import CellForecast
 from workflow_src.configuration import Hardware
@@ -226,8 +225,7 @@ def _fits_nowhere(
 ) -> str:
     """Why no request within this hardware class can do better than the last one; "": one can."""
     if forecast.refusal:
-        of: Literal["gpu", "host"] = "gpu" if hardware.accelerator == "cuda" else "host"
-        larger = larger_in_words(policy.classes, hardware, of)
+        larger = larger_in_words(policy.classes, hardware, hardware.tensors_in)
         return f"fits nowhere: {forecast.refusal}, class {policy.hardware}{larger}"
     for attempt in here:
         had_mb = attempt.request.memory_mb or 0

@@ -17,7 +17,7 @@ from workflow_src.scheduling.next_request import JobRequest, most_memory_mb
 from workflow_src.scheduling.rank_share import largest_share
 from workflow_src.scheduling.status import State, Status, duration
 
-ROWS = 40  # more cells are folded by dataset, model and task set
+ROWS = 40  # more trainings are summed up, on the page and in a dry run
 _TO_DO = (State.NOT_STARTED, State.FAILED, State.INTERRUPTED, State.RUNNING)
 _COLUMNS = ("cell", "state", "class", "micro x acc", "GPU MB", "host MB", "time")
 
