@@ -20,8 +20,9 @@ from workflow_src.limits import MB
 
 # Host memory of a process whose tensors are on a GPU: not yet measured on one.
 CUDA_PROCESS_MB = 4000
-# Steps that are really computed; what takes more than the job has is estimated.
-PROBE_STEPS, PROBE_S, PROBE_MB = 10, 10.0, 1000
+# Steps that are really computed; what takes more memory than the job has, or many micro-batches a
+# step (a probe computes at least five whole steps), is estimated.
+PROBE_STEPS, PROBE_S, PROBE_MB, PROBE_PARTS = 10, 10.0, 1000, 4
 
 
 def write_forecast(configuration: Configuration, dataset: str) -> None:
@@ -60,7 +61,9 @@ def forecast_cell(
     limit = host.limit_of_a_process(request.workers, host.cached)
     levers, needed = _levers(memory, request, hardware.accelerator, limit)
     is_cuda = hardware.accelerator == "cuda"
-    run = None if is_cuda else _seconds(memory, cell, split, levers)
+    # Fewer workers and no cache are tried where memory runs out.
+    refusal = _refusal(memory, levers, hardware, host.limit_of_a_process(0, 0))
+    run = None if is_cuda or refusal else _seconds(memory, cell, split, levers)
     return CellForecast(
         name=name,
         parameters=memory.trace(levers).parameters,
@@ -69,8 +72,7 @@ def forecast_cell(
         activation_checkpointing=levers.checkpointing,
         device_mb=math.ceil(needed / MB) if is_cuda else None,
         host_mb=host.total_mb(needed),
-        # Fewer workers and no cache are tried where memory runs out.
-        refusal=_refusal(memory, levers, hardware, host.limit_of_a_process(0, 0)),
+        refusal=refusal,
         epoch_s=None if run is None else round(run.epoch, 3),
         around_s=None if run is None else round(run.start + run.prediction, 1),
     )
@@ -80,7 +82,8 @@ def _seconds(
     memory: StepMemory, cell: NetworkCell, split: SplitSummary, levers: Levers
 ) -> RunSeconds:
     """On a core such as this one, where the forecast is made."""
-    if memory.trace(levers).peak <= PROBE_MB * MB:
+    is_short = memory.share <= PROBE_PARTS * levers.micro_batch
+    if is_short and memory.trace(levers).peak <= PROBE_MB * MB:
         step = probe_step_seconds(
             cell, memory.tasks, split, levers, steps=PROBE_STEPS, limit_s=PROBE_S
         )
