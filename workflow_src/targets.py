@@ -420,6 +420,7 @@ class Targets:
                 self.configuration.request(*cell.key),
                 1 if training is None else training.batch_size,
                 forecast,
+                1 if training is None else training.epochs,
             ),
             self._events(cell, attempt) if journal_bytes else [],
             self.configuration.hardware,
