@@ -60,7 +60,7 @@ REVISIONS = {
     "features": 0,
     "predictions": 1,
     "scores": 4,
-    "forecasts": 1,
+    "forecasts": 2,
 }
 
 _Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content
