@@ -104,15 +104,15 @@ def plan(
     forecast: Callable[[Cell], CellForecast | None],
 ) -> list[PlannedCell]:
     """The trainings of a run; classic models are not among them."""
-    here = [s for s in statuses if _hardware_of(s) == configuration.run.hardware]
-    epoch_s = _seconds_per_epoch(here)
+    hardware = configuration.run.hardware
+    epoch_s = _seconds_per_epoch(s for s in statuses if _hardware_of(s) == hardware)
     found = []
     for status in statuses:
         training = configuration.resolve(*status.cell.key).training
         if training is None:
             continue
         known = forecast(status.cell)
-        own = status.epoch_s if status in here else None
+        own = status.epoch_s if _hardware_of(status) == hardware else None
         seconds = own or epoch_s.get(_of_all_seeds(status.cell))
         hours = _hours(training.epochs - status.epoch, seconds, known)
         asked = request(status.cell)
