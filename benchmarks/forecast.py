@@ -2,9 +2,9 @@
 
     .venv/bin/python benchmarks/forecast.py [--cases 160] [--seed 1] [--csv docs/forecast.csv]
 
-Cases are drawn from four backbones, task sets, windows of 1024 to 4096 samples, 1 to 6 channels, widths,
-micro-batches, precisions and recomputation of activations. Each runs two steps on the CPU, one
-thread, on noise; the peak is the most bytes that torch's allocator has given out at once, as
+Cases are drawn from four backbones, task sets, windows of 1024 to 4096 samples, 1 to 6 channels,
+widths, micro-batches, precisions and recomputation of activations. Each runs two steps on the CPU,
+one thread, on noise; the peak is the most bytes that torch's allocator has given out at once, as
 torch.profiler records each allocation. TimesNet runs with the periods that the forecast assumes,
 and once more with those of the noise. The numbers do not depend on what else runs.
 """
