@@ -12,14 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.conftest import TASKS, WriteCell, small_rig, write_cell
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.configuration import NetworkCell
-from workflow_src.data.split_files import read_split
-from workflow_src.data.windows import SpanReader
 from workflow_src.errors import BadData
 from workflow_src.forecasting.operations import Operator, Work
 from workflow_src.forecasting.seconds import (
@@ -31,11 +28,8 @@ from workflow_src.forecasting.seconds import (
     estimate_step_seconds,
     estimated_seconds,
     probe_step_seconds,
-    reading_seconds,
 )
 from workflow_src.forecasting.trace import Levers
-
-from ..examples import examples
 
 __all__ = ["small_rig", "write_cell"]
 SECONDS = st.floats(1e-6, 1e3)
@@ -84,13 +78,6 @@ def test_a_probe_leaves_nothing_behind(cell: NetworkCell, split: SplitSummary) -
     probe_step_seconds(cell, TASKS, split, steps=1)
     assert state() == before
     assert torch.get_num_threads() == threads
-
-
-def test_a_reader_is_measured_on_its_training_part(cell: NetworkCell) -> None:
-    table = read_split(Path("data/split"))
-    reader = SpanReader(Path("data/small"), table, cell.dataset)
-    assert 0 < reading_seconds(reader, 8) < 0.1
-    assert reader.kept_bytes > 0
 
 
 def test_an_estimate_is_the_sum_over_calls() -> None:
@@ -149,13 +136,3 @@ def test_an_epoch_is_steps_reading_and_validation() -> None:
     assert epoch_seconds(step, spans, 32, slow, workers=2) == pytest.approx(50 + 10 * 1.1 + 0.5)
     run = RunSeconds.of(step, spans, 32, around)
     assert run.run_seconds(3) == pytest.approx(9 + 3 * alone + 30 * 0.101)
-
-
-@examples(200)
-@given(st.builds(RunSeconds, SECONDS, SECONDS, SECONDS), st.floats(0, 1e4), st.floats(0, 1e4))
-def test_more_minutes_never_fit_fewer_epochs(run: RunSeconds, one: float, two: float) -> None:
-    fewer, more = (run.epochs_within(minutes) for minutes in sorted((one, two)))
-    assert 0 <= fewer <= more
-    if fewer:
-        assert run.run_seconds(fewer) <= 60 * min(one, two) * (1 + 1e-9)
-    assert run.run_seconds(more + 1) >= 60 * max(one, two) * (1 - 1e-9)

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 from pydantic import Field
 
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
 from workflow_src.configuration import NetworkCell, Training
-from workflow_src.data.windows import SpanReader
 from workflow_src.errors import BadData
 from workflow_src.forecasting.operations import (
     Kind,
@@ -237,7 +235,7 @@ class Around:
         start: interpreter, libraries, the split's table, the trainer; ends with the weights' file.
         epoch: history, checkpoint and log of an epoch.
         step: the trainer's loop around a step.
-        read: a span read from the store; `reading_seconds` measures it.
+        read: a span read from the store.
     """
 
     start: float
@@ -248,29 +246,6 @@ class Around:
 
 # Processor time of cells of the default run, one thread of an AMD EPYC at 2.4 GHz, others at work.
 AROUND = Around(start=16.0, epoch=0.04, step=2e-3, read=12e-6)
-
-
-def reading_seconds(
-    reader: SpanReader, batch_size: int, spans: int = 512, clock: Clock = time.perf_counter
-) -> float:
-    """Seconds of a span, read in random order as in an epoch after the first.
-
-    Args:
-        reader: of the cell's split; what fits stays in its cache.
-        batch_size: spans that are read at once.
-        spans: of the training part that are read, once before and once while the clock runs.
-        clock: as of `probe_step_seconds`.
-    """
-    rows = np.random.default_rng(0).permutation(reader.rows("train"))[:spans]
-    if not len(rows):
-        return 0.0
-    taken = 0.0
-    for _ in range(2):
-        start = clock()
-        for first in range(0, len(rows), batch_size):
-            reader.read(rows[first : first + batch_size])
-        taken = clock() - start
-    return taken / len(rows)
 
 
 def epoch_seconds(
@@ -326,8 +301,3 @@ class RunSeconds:
     def run_seconds(self, epochs: int) -> float:
         """Of the whole attempt."""
         return self.start + epochs * self.epoch + self.prediction
-
-    def epochs_within(self, minutes: float) -> int:
-        """Whole epochs that fit a limit, predictions included; 0 where not even one does."""
-        left = 60 * minutes - self.start - self.prediction
-        return max(0, math.floor(left / self.epoch))
