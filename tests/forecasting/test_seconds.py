@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from hypothesis import strategies as st
 
 from tests.training.conftest import TASKS, WriteCell, small_rig, write_cell
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
@@ -32,7 +31,6 @@ from workflow_src.forecasting.seconds import (
 from workflow_src.forecasting.trace import Levers
 
 __all__ = ["small_rig", "write_cell"]
-SECONDS = st.floats(1e-6, 1e3)
 RATES = Rates(product=1e9, convolution=5e8, pointwise=1e8, reduction=1e7, operator_s=1e-5)
 
 
