@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from step import ADAMW, BACKBONES, Loop, build, draw, peak_bytes
+from step import ADAMW, BACKBONES, BATCH, SLOW_BATCH, Loop, build, draw, peak_bytes
 from step import Levers as StepLevers
 
 from workflow_src.forecasting.trace import Levers, bound_memory, trace_step
@@ -36,7 +36,8 @@ TASK_SETS = {
     "faults": ("classification", "anomaly_detection"),
     "life": ("signal_prediction", "rul_prediction"),
 }
-HORIZON, BATCH = 96, 32
+HORIZON = 96
+BATCHES = dict.fromkeys(BACKBONES, BATCH) | {"timesnet": SLOW_BATCH}
 
 
 @dataclass(frozen=True)
@@ -53,19 +54,25 @@ class Case:
     checkpointing: bool
     fused: bool
 
+    @property
+    def batch(self) -> int:
+        """Spans of an optimization batch."""
+        return BATCHES[self.backbone]
+
 
 def drawn(count: int, seed: int) -> list[Case]:
     """Different cases, backbones in turn."""
     rng = random.Random(seed)
     found: dict[Case, None] = {}
     while len(found) < count:
+        backbone = list(BACKBONES)[len(found) % len(BACKBONES)]
         case = Case(
-            backbone=list(BACKBONES)[len(found) % len(BACKBONES)],
+            backbone=backbone,
             tasks=rng.choice(list(TASK_SETS)),
             window=rng.choice((1024, 2048, 4096)),
             channels=rng.randint(1, 6),
             width=rng.choice((32, 64, 128)),
-            micro_batch=rng.choice((1, 3, 8, 16, BATCH)),
+            micro_batch=min(rng.choice((1, 3, 8, 16, BATCH)), BATCHES[backbone]),
             precision=rng.choice(("fp32", "fp32", "bf16")),
             checkpointing=rng.random() < 0.3,
             fused=rng.random() < 0.8,
@@ -82,7 +89,7 @@ def measured(case: Case, *, bounded: bool) -> int:
         if bounded:
             bound_memory(network)
         levers = StepLevers(case.micro_batch, case.checkpointing, case.precision, case.fused)
-        loop, batch = Loop(network, levers), draw(BATCH, HORIZON, case.window, case.channels)
+        loop, batch = Loop(network, levers), draw(case.batch, HORIZON, case.window, case.channels)
         loop(batch)
         return lambda: loop(batch)
 
@@ -96,7 +103,7 @@ def forecast(case: Case) -> tuple[int, int]:
             "fused_optimizer": case.fused,
             "precision": case.precision,
             "gradient_clip": 1.0,
-            "batch_size": BATCH,
+            "batch_size": case.batch,
         }
     )
     traced = trace_step(

@@ -66,7 +66,7 @@ def forecast_cell(
     run = None if is_cuda or refusal else _seconds(memory, cell, split, levers)
     return CellForecast(
         name=name,
-        parameters=memory.trace(levers).parameters,
+        parameters=memory.trace(levers, hardware.accelerator).parameters,
         share=memory.share,
         micro_batch=levers.micro_batch,
         activation_checkpointing=levers.checkpointing,

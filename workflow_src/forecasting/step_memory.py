@@ -51,22 +51,23 @@ class StepMemory:
         self._training = cell.training.model_copy(update={"batch_size": self.share})
         self._build = partial(build_network, cell, self.tasks, split)
         self._draw = partial(noise, cell=cell, split=split)
-        self._traces: dict[Levers, StepTrace] = {}
+        self._traces: dict[tuple[Levers, str], StepTrace] = {}
         self._needed: dict[tuple[Levers, str], int] = {}
 
-    def trace(self, levers: Levers) -> StepTrace:
+    def trace(self, levers: Levers, accelerator: str = "cpu") -> StepTrace:
         """Bytes of the step."""
-        if levers not in self._traces:
+        key = levers, accelerator
+        if key not in self._traces:
             torch.set_num_threads(self._training.torch_threads)
-            self._traces[levers] = trace_step(self._build, self._draw, self._training, levers)
-        return self._traces[levers]
+            self._traces[key] = trace_step(self._build, self._draw, self._training, *key)
+        return self._traces[key]
 
     def needed(self, levers: Levers, accelerator: str) -> int:
         """Bytes that a process takes of the memory in which its tensors lie, with a margin."""
         # Many classes have one accelerator, and a replay of its allocator takes time.
         key = levers, accelerator
         if key not in self._needed:
-            trace = self.trace(levers)
+            trace = self.trace(*key)
             self._needed[key] = (
                 int(CONTEXT_MB * MB + CUDA_MARGIN * reserved_bytes(trace.changes))
                 if accelerator == "cuda"
@@ -76,7 +77,7 @@ class StepMemory:
 
     def least(self, levers: Levers, accelerator: str) -> int:
         """The same without a margin."""
-        trace = self.trace(levers)
+        trace = self.trace(levers, accelerator)
         return trace.peak + (CONTEXT_MB * MB if accelerator == "cuda" else _process_bytes(trace))
 
     def largest(self, accelerator: str, limit: float, *, checkpointing: bool) -> tuple[int, int]:
