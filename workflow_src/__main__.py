@@ -239,6 +239,8 @@ def _status(options: argparse.Namespace) -> Cause:
 
 
 def _forecast(options: argparse.Namespace) -> Cause:
+    if options.score is not None:
+        return _score(options)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices; before torch
 
     from workflow_src.forecasting.survey import survey, table
@@ -249,13 +251,29 @@ def _forecast(options: argparse.Namespace) -> Cause:
     return Cause.DONE
 
 
+def _score(options: argparse.Namespace) -> Cause:
+    """Hold what finished attempts used against what was forecast."""
+    from workflow_src.forecasting.score import page, scored, to_csv
+    from workflow_src.scheduling.status import last_configuration
+    from workflow_src.targets import Targets
+
+    root = Path(__file__).parents[1]
+    studies = [Targets(last_configuration(study), root) for study in options.score or [None]]
+    rows = scored(row for study in studies for row in study.observed)
+    print(to_csv(rows) if options.csv else page(rows), end="" if options.csv else "\n")
+    return Cause.DONE
+
+
 def _plan(options: argparse.Namespace) -> Cause:
+    from workflow_src.configuration import snapshot
     from workflow_src.scheduling.plan import page, to_csv
     from workflow_src.scheduling.status import last_configuration
     from workflow_src.targets import Targets
 
-    configuration = _kept() or last_configuration(options.study)
-    targets = Targets(configuration, Path(__file__).parents[1])
+    kept = _kept()
+    learned = None if kept is None else snapshot.corrections()
+    configuration = kept or last_configuration(options.study)
+    targets = Targets(configuration, Path(__file__).parents[1], learned)
     cells = targets.planned()
     if options.json:
         print(json.dumps([one.to_json() for one in cells], indent=1))
@@ -469,6 +487,9 @@ def _add_rest(verb: _Verb) -> None:
     forecast.add_argument("cells", nargs="?", default="*", help="pattern of dataset/model/task_set")
     forecast.add_argument("--configfile", type=Path, help="default: config/config.yaml")
     forecast.add_argument("--hardware", nargs="+", help="classes of config/hardware; default: all")
+    score = "hold forecasts against finished attempts of these studies; default: of the last run"
+    forecast.add_argument("--score", nargs="*", metavar="STUDY", help=score)
+    forecast.add_argument("--csv", action="store_true", help="the score as a table")
     planned = verb("plan", _plan, "Print what each training will ask for, and what is left to do.")
     planned.add_argument("study", nargs="?", help="default: that of the last run here")
     planned.add_argument("--jobs", type=int, default=1, help="trainings side by side; default: 1")
