@@ -239,7 +239,7 @@ def _status(options: argparse.Namespace) -> Cause:
 
 
 def _forecast(options: argparse.Namespace) -> Cause:
-    if options.score is not None:
+    if options.score is not None or options.csv:
         return _score(options)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices; before torch
 
@@ -257,6 +257,13 @@ def _score(options: argparse.Namespace) -> Cause:
     from workflow_src.scheduling.status import last_configuration
     from workflow_src.targets import Targets
 
+    chosen = options.cells != "*" or options.configfile or options.hardware
+    if options.score is None or chosen:
+        raise UserError(
+            "`--score` holds whole runs against their forecasts, and `--csv` is a form of it.",
+            expected="no pattern, `--configfile` or `--hardware` beside them",
+            remedy="python -m workflow_src forecast --score [STUDY ...] [--csv]",
+        )
     root = Path(__file__).parents[1]
     studies = [Targets(last_configuration(study), root) for study in options.score or [None]]
     rows = scored(row for study in studies for row in study.observed)
@@ -280,7 +287,8 @@ def _plan(options: argparse.Namespace) -> Cause:
     elif options.csv:
         print(to_csv(cells), end="")
     else:
-        print(page(cells, targets.configuration.hardware, options.jobs))
+        shown = page(cells, targets.configuration.hardware, options.jobs)
+        print("\n".join([shown, *targets.learned_in_words()]))
     return Cause.DONE
 
 

@@ -416,8 +416,8 @@ class Targets:
         """What finished attempts of the study used, as far as the journals tell at first asking."""
         return observe(self.study, self._known)
 
-    def _known(self, cell: Cell) -> Known | None:
-        if cell not in self._of_grid:
+    def _known(self, cell: Cell, hardware: str) -> Known | None:
+        if cell not in self._of_grid or hardware != self.configuration.run.hardware:
             return None
         identity = self.configuration.resolve(*cell.key).identity
         request = self.configuration.request(*cell.key)
@@ -489,7 +489,12 @@ class Targets:
         """Print what is left to train at the end of a dry run; `is_short`: it left out its jobs."""
         if not self.asks_only_for_data():
             jobs = ["Its jobs are left out; `-p` prints them."] if is_short else []
-            print("\n".join(totals(self.planned(), self.side_by_side) + jobs), flush=True)
+            told = totals(self.planned(), self.side_by_side) + self.learned_in_words()
+            print("\n".join(told + jobs), flush=True)
+
+    def learned_in_words(self) -> list[str]:
+        """The corrections that change what is asked for."""
+        return [line for one in self.corrections.values() for line in one.in_words()]
 
     def planned(self) -> list[PlannedCell]:
         """The trainings, and what each will ask for."""

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from workflow_src.__main__ import main
 from workflow_src.artifacts.forecast_file import CellForecast, Correction
 from workflow_src.cells import Cell, observed_file, runs
 from workflow_src.configuration.schema import Request
@@ -116,6 +117,9 @@ def test_a_correction_changes_memory_and_time_alone() -> None:
     learned = Correction(hardware="h", model="fno", host=0.8005, device=1.5, seconds=2.0)
     expected = made.model_copy(update={"host_mb": 801, "device_mb": 150, "epoch_s": 4.0})
     assert made.corrected(learned) == expected
+    of_host, of_device = learned.in_words()
+    assert of_host == "host memory of fno on h: forecast x 0.80, learned from 0 cells"
+    assert "x 1.50" in of_device
     assert made.corrected(None) == made
 
 
@@ -148,7 +152,7 @@ def observed(
     journal.path.unlink(missing_ok=True)
     for event in (Started(request=told, identity="i"), *before_end, end):
         journal.append(event)
-    return observe("study", lambda cell: known if cell == CELL else None)
+    return observe("study", lambda *which: known if which == (CELL, "local") else None)
 
 
 @pytest.fixture
@@ -185,7 +189,7 @@ def test_epochs_are_of_the_attempt_that_was_started_last() -> None:
     journal = Journal(runs("study", CELL) / "attempts.jsonl")
     for event in (Started(request=TOLD, identity="other"), DONE):
         journal.append(event)
-    found = observe("study", lambda _: KNOWN)
+    found = observe("study", lambda *_: KNOWN)
     assert [(one.identity, one.epoch_s) for one in found] == [("i", None), ("other", 3.0)]
     assert [one.forecast_mb for one in found] == [1000, None]
 
@@ -199,6 +203,7 @@ def test_epochs_are_of_the_attempt_that_was_started_last() -> None:
         (TOLD.model_copy(update={"micro_batch_size": 8}), KNOWN),
         (TOLD.model_copy(update={"activation_checkpointing": True}), KNOWN),
         (TOLD.model_copy(update={"workers": 2}), KNOWN),
+        (TOLD.model_copy(update={"hardware": "another"}), KNOWN),
     ],
 )
 @pytest.mark.usefixtures("own_folder")
@@ -283,6 +288,16 @@ def test_what_is_learned_on_one_half_holds_on_the_other() -> None:
     assert learned.over < 1.05
     assert calibration(rows) == calibration(rows)
     assert calibration(rows) != calibration(rows, seed=1)
+
+
+@pytest.mark.parametrize(
+    "given", [["--csv"], ["*/fno/*", "--score"], ["--score", "--hardware", "cpu"]], ids=str
+)
+def test_what_a_score_does_not_know_is_refused(
+    given: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["forecast", *given]) == 1
+    assert "remedy:" in capsys.readouterr().err
 
 
 def test_a_page_and_a_table_hold_the_same() -> None:

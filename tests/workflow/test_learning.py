@@ -49,7 +49,8 @@ def test_a_run_writes_what_attempts_before_it_used_and_asks_for_as_much(
     assert observed(finished) == {}, "nothing had finished when the first run began"
     use_more(finished, "fno")
     finished.edit("config.yaml", seeds=[1, 2])
-    assert finished.dry().code == 0
+    words = f"host memory of fno on local: forecast x {TOO_LITTLE:.2f}, learned from 1 cell"
+    assert words in finished.dry().text
     assert observed(finished) == {}, "a dry run writes nothing"
     said = finished.snakemake()
     assert said.code == 0, said.text

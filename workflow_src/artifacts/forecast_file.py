@@ -91,6 +91,19 @@ class Correction(BaseModel):
         """Cells that anything was learned from."""
         return max(self.host_cells, self.device_cells, self.seconds_cells)
 
+    def in_words(self) -> list[str]:
+        """What changes the memory that is asked for."""
+        factors = {
+            "host memory": (self.host, self.host_cells),
+            "GPU memory": (self.device, self.device_cells),
+        }
+        return [
+            f"{what} of {self.model} on {self.hardware}: forecast x {factor:.2f}, learned from "
+            f"{cells} cell{'' if cells == 1 else 's'}"
+            for what, (factor, cells) in factors.items()
+            if factor != 1.0
+        ]
+
 
 class DatasetForecast(JsonFile):
     """The forecasts of a dataset, by `forecast_key`."""

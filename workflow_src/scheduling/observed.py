@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 from workflow_src import cells as paths
@@ -87,17 +88,18 @@ class Observed:
         return self.host_mb
 
 
-def observe(study: str, known: Callable[[Cell], Known | None]) -> list[Observed]:
+def observe(study: str, known: Callable[[Cell, str], Known | None]) -> list[Observed]:
     """The finished attempts of `study` that tell a peak or ran out of memory, by cell and time.
 
-    `known` gives None for a cell that is not of the present configuration.
+    `known` tells of a cell on the hardware class with this name; None: it is not of the present
+    configuration.
     """
     root = Path(study, "runs")
     found: list[Observed] = []
     for path in sorted(root.glob("*/*/*/seed*/attempts.jsonl")):
         cell = _cell_of(path.parent.relative_to(root))
         if cell is not None:
-            found += _of_cell(path, cell, known(cell))
+            found += _of_cell(path, cell, partial(known, cell))
     return found
 
 
@@ -117,11 +119,10 @@ def _cell_of(folder: Path) -> Cell | None:
     return Cell(dataset, model, task_set, int(number)) if number.isdecimal() else None
 
 
-def _of_cell(path: Path, cell: Cell, known: Known | None) -> Iterator[Observed]:
+def _of_cell(path: Path, cell: Cell, known: Callable[[str], Known | None]) -> Iterator[Observed]:
     events = Journal(path).events()
     starts = [event for event in events if isinstance(event, Started)]
     for identity in dict.fromkeys(start.identity for start in starts):
-        own = known if known is not None and known.identity == identity else None
         history = attempt_history(events, identity)
         for attempt in history:
             if not attempt.peak_mb and attempt.cause is not Cause.HOST_OOM:
@@ -129,6 +130,8 @@ def _of_cell(path: Path, cell: Cell, known: Known | None) -> Iterator[Observed]:
             # What lies in history.csv is of the attempts that were started last.
             is_last = attempt is history[-1] and starts[-1].identity == identity
             seconds = epoch_seconds(path.parent / "history.csv") if is_last else None
+            now = known(attempt.request.hardware)
+            own = now if now is not None and now.identity == identity else None
             yield _row(cell, identity, attempt, own, seconds)
 
 
