@@ -43,7 +43,7 @@ def run_and_edit_while_waiting(project, edit):
         edit()
         edited = time.time()
         (project.folder / "go").touch()
-        text, _ = master.communicate(timeout=120)
+        text, _ = master.communicate(timeout=project.patience_s)
     finally:
         master.kill()
         (project.folder / "go").touch()  # a job left over by a failure ends instead of polling
