@@ -420,7 +420,7 @@ def _parser() -> argparse.ArgumentParser:
         made.set_defaults(run=run)
         return made
 
-    for add in (_add_data, _add_cells, _add_tables, _add_rest):
+    for add in (_add_data, _add_cells, _add_tables, _add_needs, _add_rest):
         add(verb)
     return parser
 
@@ -491,19 +491,6 @@ def _add_rest(verb: _Verb) -> None:
     form.add_argument(
         "--other-code", action="store_true", help="files of cells that other code has trained"
     )
-    forecast = verb("forecast", _forecast, "Print what a training step takes, and where it fits.")
-    forecast.add_argument("cells", nargs="?", default="*", help="pattern of dataset/model/task_set")
-    forecast.add_argument("--configfile", type=Path, help="default: config/config.yaml")
-    forecast.add_argument("--hardware", nargs="+", help="classes of config/hardware; default: all")
-    score = "hold forecasts against finished attempts of these studies; default: of the last run"
-    forecast.add_argument("--score", nargs="*", metavar="STUDY", help=score)
-    forecast.add_argument("--csv", action="store_true", help="the score as a table")
-    planned = verb("plan", _plan, "Print what each training will ask for, and what is left to do.")
-    planned.add_argument("study", nargs="?", help="default: that of the last run here")
-    planned.add_argument("--jobs", type=int, default=1, help="trainings side by side; default: 1")
-    shape = planned.add_mutually_exclusive_group()
-    shape.add_argument("--json", action="store_true", help="a list for programs")
-    shape.add_argument("--csv", action="store_true", help="the same as a table")
     watch = verb("watch", _watch, "Print the memory that a process uses, against its limits.")
     watch.add_argument("pid", type=int)
     watch.add_argument("--every", type=float, default=1.0, help="seconds")
@@ -524,6 +511,23 @@ def _add_rest(verb: _Verb) -> None:
     inspect.add_argument("--data-root", type=Path, help="default: $PHM_DATA_ROOT")
     schema = verb("schema", _schema, "Write docs/configuration.md and config/schemas/.")
     schema.add_argument("folder", type=Path, nargs="?", default=Path(), help="default: here")
+
+
+def _add_needs(verb: _Verb) -> None:
+    """What trainings will need, and needed."""
+    forecast = verb("forecast", _forecast, "Print what a training step takes, and where it fits.")
+    forecast.add_argument("cells", nargs="?", default="*", help="pattern of dataset/model/task_set")
+    forecast.add_argument("--configfile", type=Path, help="default: config/config.yaml")
+    forecast.add_argument("--hardware", nargs="+", help="classes of config/hardware; default: all")
+    score = "hold forecasts against finished attempts of these studies; default: of the last run"
+    forecast.add_argument("--score", nargs="*", metavar="STUDY", help=score)
+    forecast.add_argument("--csv", action="store_true", help="the score as a table")
+    planned = verb("plan", _plan, "Print what each training will ask for, and what is left to do.")
+    planned.add_argument("study", nargs="?", help="default: that of the last run here")
+    planned.add_argument("--jobs", type=int, default=1, help="trainings side by side; default: 1")
+    shape = planned.add_mutually_exclusive_group()
+    shape.add_argument("--json", action="store_true", help="a list for programs")
+    shape.add_argument("--csv", action="store_true", help="the same as a table")
 
 
 def _terminate(*_: object) -> None:
