@@ -15,7 +15,7 @@ from workflow_src.__main__ import main
 from workflow_src.artifacts.forecast_file import CellForecast, Correction
 from workflow_src.cells import Cell, observed_file, runs
 from workflow_src.configuration.schema import Request
-from workflow_src.forecasting.learn import FITS, learn, upper_factor
+from workflow_src.forecasting.learn import FITS, learn, time_factor, upper_factor
 from workflow_src.forecasting.score import calibration, errors, page, replays, scored, to_csv
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Ended, Shrank, Started
@@ -91,6 +91,13 @@ def test_each_class_and_model_has_a_correction_with_its_number_of_cells() -> Non
     dlinear = found["local", "dlinear"]
     assert (dlinear.host, dlinear.seconds, dlinear.seconds_cells) == (1.5, 1.0, 0)
     assert len(found) == 3
+
+
+def test_of_few_cells_the_median_of_seconds_raises_and_of_nine_the_largest_counts() -> None:
+    assert time_factor([]) == 1.0
+    assert time_factor([0.5, 0.6, 0.7]) == 1.0
+    assert time_factor([1.2, 1.5, 60.0]) == 1.5
+    assert time_factor([0.5] * 8 + [0.6]) == 0.6
 
 
 def test_attempts_at_one_cell_are_one_score() -> None:

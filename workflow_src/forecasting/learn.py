@@ -15,6 +15,7 @@ The largest score is then kept where it raises the forecast, and no forecast is 
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterable, Sequence
 
 from workflow_src.artifacts.forecast_file import Correction
@@ -38,6 +39,17 @@ def upper_factor(scores: Sequence[float], share: float) -> float:
     return max([1.0, *scores])
 
 
+def time_factor(scores: Sequence[float]) -> float:
+    """The same for seconds; of too few cells the median, where it raises the forecast.
+
+    One epoch beside other work may take fifty times as long, and an attempt whose time was too
+    short goes on from its checkpoint: the largest of few is no limit worth asking for.
+    """
+    if math.ceil((len(scores) + 1) * IN_TIME - 1e-9) <= len(scores):
+        return upper_factor(scores, IN_TIME)
+    return max(1.0, statistics.median(scores)) if scores else 1.0
+
+
 def learn(rows: Iterable[Observed]) -> dict[tuple[str, str], Correction]:
     """A correction for each (hardware class, model) of which attempts have finished."""
     groups: dict[tuple[str, str], list[Observed]] = {}
@@ -58,7 +70,7 @@ def _correction(hardware: str, model: str, rows: Sequence[Observed]) -> Correcti
         host_cells=len(host),
         device=upper_factor(device, FITS),
         device_cells=len(device),
-        seconds=upper_factor(seconds, IN_TIME),
+        seconds=time_factor(seconds),
         seconds_cells=len(seconds),
     )
 
