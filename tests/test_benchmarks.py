@@ -26,6 +26,7 @@ SMALLER: dict[str, dict[str, Any]] = {
 }
 QUICKLY = {
     "audit.py": ["--megabytes", "12"],
+    "calibration.py": ["--datasets", "1", "--models", "dlinear"],
     "dry_run.py": ["--cells", "24", "--heartbeats", "5"],
     "gpu.py": ["--rehearsal", "--minutes", "2", "--only", "card", "--out", "gpu-results"],
     "forecast.py": ["--cases", "1"],

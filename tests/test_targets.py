@@ -15,10 +15,13 @@ from snakemake.settings.types import DAGSettings
 
 from workflow_src.artifacts.forecast_file import CellForecast, DatasetForecast, forecast_key
 from workflow_src.artifacts.training_report import TrainingReport
-from workflow_src.cells import Cell, forecast_file, results
-from workflow_src.configuration import REVISIONS, load
+from workflow_src.cells import Cell, forecast_file, observed_file, results, runs
+from workflow_src.configuration import REVISIONS, load, snapshot
 from workflow_src.errors import BadData, UserError
+from workflow_src.scheduling.attempt_request import AttemptRequest
+from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.forced import TRAINED
+from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.next_request import UNKNOWN_MB
 from workflow_src.targets import Targets
 
@@ -142,6 +145,37 @@ def test_a_forecast_of_other_settings_or_of_another_revision_is_none(
     monkeypatch.setitem(REVISIONS, "forecasts", REVISIONS["forecasts"] + 1)
     again = Targets(targets.configuration, REPOSITORY)
     assert again.request(cell).memory_mb == UNKNOWN_MB
+
+
+def test_what_attempts_teach_is_fixed_when_a_run_begins(
+    targets: Targets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(snapshot.VARIABLE, "")
+    cell = next(cell for cell in targets.cells if cell.model == "dlinear")
+    write_forecast(targets, cell)
+    journal = Journal(runs(targets.study, cell) / "attempts.jsonl")
+    told = AttemptRequest(hardware="local", micro_batch_size=4, memory_mb=1_234)
+    identity = targets.configuration.resolve(*cell.key).identity
+
+    def finish(host_mb: float) -> None:
+        journal.append(Started(request=told, identity=identity))
+        journal.append(Ended(cause="done", peaks_mb={"host_mb": host_mb}))
+
+    def asked(by: Targets) -> int:
+        return by.request(replace(cell, seed=7)).memory_mb
+
+    finish(2 * 1_234)
+    run = Targets(targets.configuration, REPOSITORY)
+    run.keep()
+    finish(3 * 1_234)
+    job = Targets(snapshot.kept(), REPOSITORY, snapshot.corrections())
+    assert asked(run) == asked(job) == 2 * 1_234
+    assert asked(Targets(targets.configuration, REPOSITORY)) == 3 * 1_234
+    assert len(observed_file(targets.study).read_text(encoding="utf-8").splitlines()) == 2
+    other = run.configuration.run.model_copy(update={"hardware": "cpu"})
+    elsewhere = Targets(replace(run.configuration, run=other), REPOSITORY)
+    assert elsewhere.corrections == {}  # an attempt on another class
 
 
 def test_a_finished_cell_waits_for_no_forecast(

@@ -89,6 +89,11 @@ def forecast_file(study: str, dataset: str) -> Path:
     return Path(study, "forecasts", f"{dataset}.json")
 
 
+def observed_file(study: str) -> Path:
+    """What finished attempts used."""
+    return Path(study, "observed.csv")
+
+
 def tables(study: str) -> Path:
     """Tables of a study."""
     return Path(study, "tables")

@@ -17,15 +17,22 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pydantic import JsonValue
 from snakemake.exceptions import WorkflowError
 
 from workflow_src import cells as paths
-from workflow_src.artifacts.forecast_file import CellForecast, DatasetForecast, forecast_key
+from workflow_src.artifacts.forecast_file import (
+    CellForecast,
+    Correction,
+    DatasetForecast,
+    forecast_key,
+)
 from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
 from workflow_src.errors import BadData, UserError
+from workflow_src.forecasting.learn import learn
 from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
@@ -42,6 +49,7 @@ from workflow_src.scheduling.next_request import (
     decide,
     site_resources,
 )
+from workflow_src.scheduling.observed import Known, Observed, observe, write_observed
 from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.plan import ROWS, PlannedCell, plan, totals
 from workflow_src.scheduling.status import State, Status, planned, survey
@@ -55,11 +63,17 @@ EXAMPLE_ACCOUNT = "my-project"  # of config/site.example.yaml
 class Targets:
     """Everything that a rule needs to know of the run."""
 
-    def __init__(self, configuration: Configuration, basedir: Path) -> None:
+    def __init__(
+        self,
+        configuration: Configuration,
+        basedir: Path,
+        learned: Sequence[Mapping[str, JsonValue]] | None = None,
+    ) -> None:
         # A job finds `detect` already replaced in what its run has kept.
         hardware = detected(configuration.hardware)
         self.configuration = configuration = replace(configuration, hardware=hardware)
         self.basedir = basedir
+        self._learned = learned  # when the run of this job began; None: this process learns
         self.study = configuration.run.study
         self.cells = paths.grid(configuration)
         networks = set(self.models("network"))
@@ -76,7 +90,10 @@ class Targets:
     def keep(self) -> None:
         """Keep the configuration for the jobs of this run; called when it begins."""
         folders = [str(paths.results(self.study, cell)) for cell in self._forced()]
-        snapshot.keep(self.configuration, folders)
+        snapshot.keep(
+            self.configuration, folders, [one.model_dump() for one in self.corrections.values()]
+        )
+        write_observed(self.study, self.observed)
 
     # ------------------------------------------------------------------ names
 
@@ -380,6 +397,38 @@ class Targets:
 
     def forecast(self, cell: Cell) -> CellForecast | None:
         """What `cell` is expected to need; None: there is no forecast of its present settings."""
+        made = self._forecast_as_made(cell)
+        if made is None:
+            return None
+        key = self.configuration.run.hardware, cell.model
+        return made.corrected(self.corrections.get(key))
+
+    @functools.cached_property
+    def corrections(self) -> Mapping[tuple[str, str], Correction]:
+        """What finished attempts teach, by hardware class and model: fixed when a run begins."""
+        if self._learned is None:
+            return learn(self.observed)
+        found = map(Correction.model_validate, self._learned)
+        return {(one.hardware, one.model): one for one in found}
+
+    @functools.cached_property
+    def observed(self) -> list[Observed]:
+        """What finished attempts of the study used, as far as the journals tell at first asking."""
+        return observe(self.study, self._known)
+
+    def _known(self, cell: Cell, hardware: str) -> Known | None:
+        if cell not in self._of_grid or hardware != self.configuration.run.hardware:
+            return None
+        identity = self.configuration.resolve(*cell.key).identity
+        request = self.configuration.request(*cell.key)
+        return Known(identity, request, self._forecast_as_made(cell))
+
+    @functools.cached_property
+    def _of_grid(self) -> frozenset[Cell]:
+        return frozenset(self.trainings)
+
+    def _forecast_as_made(self, cell: Cell) -> CellForecast | None:
+        """Before anything is learned."""
         file = paths.forecast_file(self.study, cell.dataset)
         try:
             return self._forecasts(file, file.stat().st_mtime_ns).get(self._forecast_key(cell))
@@ -441,7 +490,12 @@ class Targets:
         """Print what is left to train at the end of a dry run; `is_short`: it left out its jobs."""
         if not self.asks_only_for_data():
             jobs = ["Its jobs are left out; `-p` prints them."] if is_short else []
-            print("\n".join(totals(self.planned(), self.side_by_side) + jobs), flush=True)
+            told = totals(self.planned(), self.side_by_side) + self.learned_in_words()
+            print("\n".join(told + jobs), flush=True)
+
+    def learned_in_words(self) -> list[str]:
+        """The corrections that change what is asked for."""
+        return [line for one in self.corrections.values() for line in one.in_words()]
 
     def planned(self) -> list[PlannedCell]:
         """The trainings, and what each will ask for."""
@@ -576,7 +630,8 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
     """
     try:
         if not workflow.is_main_process:
-            return Targets(snapshot.kept(), Path(workflow.basedir))
+            learned = snapshot.corrections()
+            return Targets(snapshot.kept(), Path(workflow.basedir), learned)
         targets = _of_run(workflow, config)
     except UserError as error:
         raise WorkflowError(str(error)) from None

@@ -16,10 +16,10 @@ from workflow_src.training.assembly import MultiTaskNetwork
 
 SCRIPTS = Path(__file__).parents[2] / "benchmarks"
 CASES = {
-    "dlinear": ("all", 1024, 1, 8, "fp32", False, True),
-    "patchtst": ("faults", 1024, 2, 16, "bf16", False, True),
-    "fno": ("all", 1024, 3, 3, "fp32", True, False),
-    "timesnet": ("life", 1024, 2, 8, "fp32", False, True),
+    "dlinear": ("all", 1024, 1, 256, 8, "fp32", False, True),
+    "patchtst": ("faults", 1024, 2, 256, 16, "bf16", False, True),
+    "fno": ("all", 1024, 3, 256, 3, "fp32", True, False),
+    "timesnet": ("life", 1024, 2, 256, 8, "fp32", False, True),
 }
 
 

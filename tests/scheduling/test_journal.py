@@ -124,7 +124,7 @@ def test_a_journal_of_the_version_before_is_read(journal: Journal) -> None:
     assert (request.micro_batch_size, request.memory_mb, request.runtime_minutes) == (None,) * 3
     shrunk = request.model_copy(update={"micro_batch_size": 4, "activation_checkpointing": True})
     assert attempt_history(journal.events(), "i") == [
-        FinishedAttempt(Cause.GPU_OOM, shrunk, "no room", 5, shrank=True)
+        FinishedAttempt(Cause.GPU_OOM, shrunk, "no room", 5, shrank=True, time=3.0)
     ]
 
 

@@ -21,7 +21,7 @@ QUEUE = (
 )
 
 
-def _run_and_edit_while_waiting(project, edit):
+def run_and_edit_while_waiting(project, edit):
     """Run; call `edit` between the job's submission and its start; give the time of the edit."""
     submit = project.folder / "submit.sh"
     submit.write_text(SUBMIT, encoding="utf-8")
@@ -43,7 +43,7 @@ def _run_and_edit_while_waiting(project, edit):
         edit()
         edited = time.time()
         (project.folder / "go").touch()
-        text, _ = master.communicate(timeout=120)
+        text, _ = master.communicate(timeout=project.patience_s)
     finally:
         master.kill()
         (project.folder / "go").touch()  # a job left over by a failure ends instead of polling
@@ -59,7 +59,7 @@ def test_an_edit_does_not_reach_a_job_that_waits(finished):
     model_file = finished.folder / "config" / "models" / "dlinear.yaml"
     before = model_file.read_text(encoding="utf-8")
 
-    edited = _run_and_edit_while_waiting(
+    edited = run_and_edit_while_waiting(
         finished,
         lambda: finished.edit("models/dlinear.yaml", training={"learning_rate": 0.05}),
     )
@@ -89,7 +89,7 @@ def test_another_command_meanwhile_does_not_reach_a_job_that_waits(finished):
         said = finished.snakemake("partial_tables", "--config", "study=other", "hardware=local")
         assert said.code == 0, said.text
 
-    _run_and_edit_while_waiting(finished, other)
+    run_and_edit_while_waiting(finished, other)
     assert dlinear.event_names == ["started", "ended"]
     assert dlinear.read("model.safetensors") == weights
     assert finished.dry().nothing_to_do  # the tables were made by a job, too
@@ -106,7 +106,7 @@ def test_a_broken_config_does_not_stop_a_job_that_waits(finished):
         finished.edit("config.yaml", models=["trivial"])
         (finished.folder / "config" / "task_sets.yaml").write_text("all: {", encoding="utf-8")
 
-    _run_and_edit_while_waiting(finished, breaks)
+    run_and_edit_while_waiting(finished, breaks)
     assert dlinear.event_names == ["started", "ended"]
     assert dlinear.read("model.safetensors") == weights
     assert finished.dry().code != 0  # the next command does see it

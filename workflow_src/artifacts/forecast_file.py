@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from pydantic import BaseModel, ConfigDict, Field
 
 from workflow_src.configuration import REVISIONS, Hardware, ResolvedCell, identity
@@ -57,6 +59,56 @@ class CellForecast(BaseModel):
         if self.epoch_s is None:
             return None
         return epochs * self.epoch_s + (self.around_s or 0.0)
+
+    def corrected(self, correction: Correction | None) -> CellForecast:
+        """With what was learned."""
+        if correction is None:
+            return self
+        changed: dict[str, float] = {"host_mb": math.ceil(correction.host * self.host_mb)}
+        if self.device_mb is not None:
+            changed["device_mb"] = math.ceil(correction.device * self.device_mb)
+        if self.epoch_s is not None:
+            changed["epoch_s"] = round(correction.seconds * self.epoch_s, 3)
+        return self.model_copy(update=changed)
+
+
+class Correction(BaseModel):
+    """What finished attempts teach of the forecasts of one model on one hardware class.
+
+    Attributes:
+        hardware, model: names.
+        host, device, seconds: factors of the forecast of host memory, GPU memory and epochs.
+        host_cells, device_cells, seconds_cells: cells that each was learned from.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    hardware: str
+    model: str
+    host: float = 1.0
+    host_cells: int = 0
+    device: float = 1.0
+    device_cells: int = 0
+    seconds: float = 1.0
+    seconds_cells: int = 0
+
+    @property
+    def cells(self) -> int:
+        """Cells that anything was learned from."""
+        return max(self.host_cells, self.device_cells, self.seconds_cells)
+
+    def in_words(self) -> list[str]:
+        """What changes the memory that is asked for."""
+        factors = {
+            "host memory": (self.host, self.host_cells),
+            "GPU memory": (self.device, self.device_cells),
+        }
+        return [
+            f"{what} of {self.model} on {self.hardware}: forecast x {factor:.2f}, learned from "
+            f"{cells} cell{'' if cells == 1 else 's'}"
+            for what, (factor, cells) in factors.items()
+            if factor != 1.0
+        ]
 
 
 class DatasetForecast(JsonFile):

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 import os
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 
 from workflow_src.configuration.loading import Configuration
 from workflow_src.configuration.resolved_cell import identity
@@ -47,10 +47,15 @@ _MANY: dict[str, type[BaseModel]] = {
 }
 
 
-def keep(configuration: Configuration, forced: Iterable[str] = ()) -> None:
+def keep(
+    configuration: Configuration,
+    forced: Iterable[str] = (),
+    corrections: Sequence[Mapping[str, JsonValue]] = (),
+) -> None:
     """Write `configuration` for the jobs of the run that begins, and tell them where.
 
-    `forced` are the results folders of the cells that it is to train from their first step.
+    `forced` are the results folders of the cells that it is to train from their first step,
+    `corrections` what it has learned of forecasts when it began.
 
     The file bears the name of its content: another command in the same folder, at the same time
     or later, does not touch it. Schedulers pass the environment on.
@@ -70,6 +75,8 @@ def keep(configuration: Configuration, forced: Iterable[str] = ()) -> None:
     if forced := sorted(forced):
         # A name of its own: another run that is told so trains the same cells once more.
         content["anew"] = {"run": uuid.uuid4().hex, "cells": forced}
+    if corrections:
+        content["corrections"] = [dict(one) for one in corrections]
     path = FOLDER.resolve() / f"{identity(content)}.json"
     write_text(path, json.dumps(content, indent=1))
     os.environ[VARIABLE] = str(path)
@@ -84,6 +91,13 @@ def anew(folder: str) -> str:
     """Name of the run that a job belongs to, where it trains the cell of `folder` anew; else ""."""
     said = json.loads(_kept_file().read_text(encoding="utf-8")).get("anew")
     return str(said["run"]) if said is not None and folder in said["cells"] else ""
+
+
+def corrections() -> list[dict[str, JsonValue]]:
+    """What the run that a job belongs to had learned of forecasts when it began."""
+    content = json.loads(_kept_file().read_text(encoding="utf-8"))
+    learned: list[dict[str, JsonValue]] = content.get("corrections", [])
+    return learned
 
 
 def _kept_file() -> Path:

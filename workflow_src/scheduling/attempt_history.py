@@ -32,6 +32,9 @@ class FinishedAttempt:
         shrank: whether the GPU's memory made it take a smaller micro-batch on its way.
         text: all that its log said of the error, as far as the journal has it.
         peak_mb: host memory that its processes used, MB; 0 where it is not known.
+        device_mb: memory of one GPU, the same.
+        seconds: that it took; None where it is not known.
+        time: of its end, s since the epoch.
     """
 
     cause: Cause
@@ -41,6 +44,9 @@ class FinishedAttempt:
     shrank: bool = False
     text: str = ""
     peak_mb: float = 0.0
+    device_mb: float = 0.0
+    seconds: float | None = None
+    time: float = 0.0
 
 
 def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAttempt]:
@@ -114,8 +120,17 @@ def _finished(
             {} if checkpointing is None else {"activation_checkpointing": checkpointing}
         )
         request = request.model_copy(update=at_its_end)
-    # That of one process, of which there are as many as devices.
-    peak_mb = request.devices * (ended.peaks_mb or {}).get("host_mb", 0.0)
+    peaks = ended.peaks_mb or {}
     return FinishedAttempt(
-        cause, request, ended.message, ended.steps, shrunk is not None, ended.text, peak_mb
+        cause,
+        request,
+        ended.message,
+        ended.steps,
+        shrunk is not None,
+        ended.text,
+        # That of one process, of which there are as many as devices.
+        peak_mb=request.devices * peaks.get("host_mb", 0.0),
+        device_mb=peaks.get("device_occupied_mb", peaks.get("device_mb", 0.0)),
+        seconds=ended.seconds,
+        time=ended.time,
     )

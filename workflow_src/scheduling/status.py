@@ -282,14 +282,23 @@ def _progress(status: Status, history: Path) -> Status:
         losses = [_number(text) for name, text in last.items() if name.startswith("loss_")]
     finite = [loss for loss in losses if loss is not None]
     found = replace(status, epoch=epoch, loss=sum(finite) if finite else None)
-    seconds = [s for row in rows if (s := _number(row.get("seconds"))) is not None]
-    if not seconds:
+    epoch_s, left_s = _median_seconds(rows), None
+    if epoch_s is None:
         return found
-    epoch_s, left_s = round(statistics.median(seconds), 3), None
     if status.state is State.RUNNING and status.epochs is not None:
         since = min(epoch_s, max(0.0, time.time() - history.stat().st_mtime))
         left_s = round(max(0.0, (status.epochs - epoch) * epoch_s - since), 1)
     return replace(found, epoch_s=epoch_s, left_s=left_s)
+
+
+def epoch_seconds(history: Path) -> float | None:
+    """Seconds of an epoch, the median of the last few; None: no epoch is finished."""
+    return _median_seconds(_last_rows(history))
+
+
+def _median_seconds(rows: Sequence[dict[str, str]]) -> float | None:
+    seconds = [s for row in rows if (s := _number(row.get("seconds"))) is not None]
+    return round(statistics.median(seconds), 3) if seconds else None
 
 
 def _last_rows(history: Path) -> list[dict[str, str]]:
