@@ -34,7 +34,7 @@ def test_a_small_cell_fits_at_its_whole_batch_and_nowhere_in_a_megabyte(
     assert PROCESS_MB < forecast.rooms["cpu"].needed_mb < PROCESS_MB + 100
     assert forecast.rooms["gpu"].micro_batch == 32
     assert forecast.rooms["narrow"].micro_batch == 0
-    assert re.fullmatch(r"no: 6\d\d MB", str(forecast.rooms["narrow"]))
+    assert re.fullmatch(r"no: 5\d\d MB", str(forecast.rooms["narrow"]))
     assert forecast.one_mb > 0
     assert forecast.whole_mb > 0
 
