@@ -100,8 +100,8 @@ FORECASTED = CellForecast(
 def write_forecast(targets: Targets, cell: Cell) -> Path:
     """The file of a dataset, with what one cell needs."""
     configuration = targets.configuration
-    request = configuration.request(*cell.key)
-    key = forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
+    request, hardware = configuration.request(*cell.key), configuration.hardware["local"]
+    key = forecast_key(configuration.resolve(*cell.key), request, hardware)
     file = forecast_file(targets.study, cell.dataset)
     DatasetForecast(cells={key: FORECASTED}).write(file)
     return file
@@ -188,4 +188,4 @@ def test_the_account_of_the_example_is_refused_and_the_remedy_takes_it_out(
     assert remedy is not None
     subprocess.run(["bash", "-c", remedy[1]], check=True)
     made().require_own_site()
-    assert made().configuration.site.partition == "gpu-a100"
+    assert made().configuration.sites["a100-80g"].partition == "gpu-a100"

@@ -120,7 +120,7 @@ def test_what_is_detected_decides_no_number_and_reaches_the_jobs(
     configuration = load({**run, "hardware": "local"}, REPOSITORY / "config")
     made = []
     for machine in (WITH_GPU, WITHOUT):
-        hardware = within(configuration.hardware, machine)
+        hardware = {"local": within(configuration.hardware["local"], machine)}
         targets = Targets(replace(configuration, hardware=hardware), REPOSITORY)
         targets.keep()
         job = Targets(snapshot.kept(), REPOSITORY)

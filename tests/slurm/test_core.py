@@ -32,8 +32,8 @@ def decided(study: Study, hardware: str) -> JobRequest:
     given = {**STUDY_RUN, "hardware": hardware}
     configuration = load(given, folder, [folder / "config.yaml"])
     forecast = Forecast.configured(configuration.request("tiny", "dlinear", "all", 1), 64)
-    policy = Policy(1, configuration.site, hardware)
-    return decide(forecast, [], configuration.hardware, policy)
+    policy = Policy(1, configuration.sites[hardware], hardware)
+    return decide(forecast, [], configuration.hardware[hardware], policy)
 
 
 def test_slurm_is_asked_what_was_decided(prepared, copied):
