@@ -101,6 +101,23 @@ def test_what_fits_nowhere_is_named_with_its_reason() -> None:
     assert totals([planned()])[-1] == "fits nowhere: none"
 
 
+def test_the_classes_of_a_list_are_told_apart() -> None:
+    one, other = planned(1), planned(2)
+    there = other.request.model_copy(update={"hardware": "v100"})
+    cells = [one, replace(other, request=there)]
+    small = GPU.model_copy(update={"device_memory_mb": 16_000})
+    said = page(cells, CLASSES | {"v100": small}).splitlines()
+    assert "31,000 / 80,000" in said[1]
+    assert "31,000 / 16,000" in said[2]
+    assert "by class: 1 on a100-80g, 1 on v100" in said
+    many = [planned(seed) for seed in range(ROWS)] + cells[1:]
+    folded = page(many, CLASSES | {"v100": small})
+    assert [line.split()[1:4] for line in folded.splitlines()[1:3]] == [
+        [str(ROWS), "new", "a100-80g"],
+        ["1", "new", "v100"],
+    ]
+
+
 def test_many_cells_are_folded_by_dataset_model_and_task_set() -> None:
     cells = [planned(seed) for seed in range(ROWS)]
     cells.append(planned(ROWS, State.DONE))
