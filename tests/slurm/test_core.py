@@ -57,6 +57,7 @@ def test_slurm_is_asked_what_was_decided(prepared, copied):
         assert int(job["NumCPUs"]) == request.cores == 1
         assert job["Partition"] == request.site.partition == profile.removeprefix("slurm-")
         assert job["JobState"] == "COMPLETED"
+        assert job["Features"] == ("gpu80g" if profile == "slurm-a100" else "(null)")
         gpu = f"gres:gpu:{request.gpu_model}:{request.gpus}"
         assert job.get("TresPerJob", "") == (gpu if request.gpus else "")
         assert (request.gpus > 0) == (profile != "slurm-cpu")

@@ -57,9 +57,9 @@ def test_what_waits_too_long_goes_to_the_next_class(prepared, copied, undisturbe
     for cell in cells:
         waited, trained = study.asked("train", cell)
         assert (waited["JobState"], waited["Partition"]) == ("DEADLINE", "a100")
-        assert waited["TresPerJob"] == "gres:gpu:a100:1"
+        assert (waited["TresPerJob"], waited["Features"]) == ("gres:gpu:a100:1", "gpu80g")
         assert (trained["JobState"], trained["Partition"]) == ("COMPLETED", "v100")
-        assert trained["TresPerJob"] == "gres:gpu:v100:1"
+        assert (trained["TresPerJob"], trained["Features"]) == ("gres:gpu:v100:1", "(null)")
         assert trained["Deadline"] == "N/A"  # the last one is waited for
         assert cell.told("hardware") == ["v100-16g"]
         assert cell.told("attempt") == [2]

@@ -36,6 +36,7 @@ def site_resources(site: SiteClass) -> dict[str, str]:
         "slurm_partition": site.partition,
         "slurm_account": site.account,
         "qos": site.qos,
+        "constraint": site.constraint,
         "slurm_extra": site.extra,
     }
     return {name: value for name, value in named.items() if value is not None}

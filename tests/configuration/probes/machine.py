@@ -326,6 +326,7 @@ PROBES = {
     "SiteClass.partition": site("partition", "slurm_partition"),
     "SiteClass.account": site("account", "slurm_account"),
     "SiteClass.qos": site("qos", "qos"),
+    "SiteClass.constraint": site("constraint", "constraint"),
     "SiteClass.extra": site("extra", "slurm_extra"),
     "SiteClass.modules": modules,
 }
