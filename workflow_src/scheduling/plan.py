@@ -120,7 +120,7 @@ def plan(
             continue
         asked = request(status.cell)
         known = forecast(status.cell, asked.hardware)
-        own = status.epoch_s if _hardware_of(status) == asked.hardware else None
+        own = status.epoch_s if status.hardware == asked.hardware else None
         seconds = own or epoch_s.get((asked.hardware, *_of_all_seeds(status.cell)))
         hours = _hours(training.epochs - status.epoch, seconds, known)
         found.append(PlannedCell(status, asked, known, training.batch_size, hours))
@@ -139,17 +139,12 @@ def _of_all_seeds(cell: Cell) -> tuple[str, str, str]:
     return cell.dataset, cell.model, cell.task_set
 
 
-def _hardware_of(status: Status) -> str:
-    """The class that it was trained on last."""
-    return "" if status.last is None else status.last.request.hardware
-
-
 def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str, str], float]:
     """The slowest of the seeds that have trained, by hardware class."""
     found: dict[tuple[str, str, str, str], float] = {}
     for status in statuses:
         if status.epoch_s is not None:
-            key = (_hardware_of(status), *_of_all_seeds(status.cell))
+            key = (status.hardware, *_of_all_seeds(status.cell))
             found[key] = max(found.get(key, 0.0), status.epoch_s)
     return found
 
