@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 import yaml
@@ -15,18 +16,18 @@ pytestmark = pytest.mark.slurm
 NODE_MB = 8000  # of both nodes of partition cpu
 # Of one backbone, so that what differs is the need; by batches of 1024 spans.
 SIZES = {
-    "small": {"width": 64, "depth": 4, "patch_count": 32},
+    "small": {"width": 32, "depth": 2, "patch_count": 16},
     "middle": {"width": 128, "depth": 4, "patch_count": 48},
-    "large": {"width": 64, "depth": 12, "patch_count": 760},
+    "large": {"width": 64, "depth": 12, "patch_count": 770},
 }
 
 
 @pytest.fixture
 def study(unprepared: Study, copied) -> Study:
     """Three networks on more spans than a batch has; a node is as Slurm knows it."""
-    study: Study = copied(unprepared)
-    study.edit("rigs/tiny.yaml", **{**RIG, "simulated": {**RIG["simulated"], "samples": 3000}})
-    span = {"window": 512, "horizon": 64, "per_recording": 5}
+    study: Study = replace(copied(unprepared), patience_s=1200)
+    study.edit("rigs/tiny.yaml", **{**RIG, "simulated": {**RIG["simulated"], "samples": 6000}})
+    span = {"window": 1024, "horizon": 64, "per_recording": 5}
     study.edit("datasets/tiny.yaml", **{**DATASET, "span": span})
     for name, sizes in SIZES.items():
         study.edit(f"models/{name}.yaml", extends="fno", patch_length=16, **sizes)
@@ -74,7 +75,6 @@ def test_each_cell_is_given_what_it_needs(study):
         assert cell.causes == ["done"], cell.name
         (job,), (ended,) = study.asked("train", cell), cell.of("ended")
         (asked,), peak = cell.told("memory_mb"), ended["peaks_mb"]["host_mb"]
-        print(cell.name, asked, peak)
         assert megabytes(job["MinMemoryNode"]) == asked + INNER_MB
         assert peak <= asked <= 1.5 * peak, (cell.name, asked, peak)
         assert not cell.of("out_of_memory")
