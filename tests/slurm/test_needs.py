@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slurm
 NODE_MB = 8000  # of both nodes of partition cpu
 # Of one backbone, so that what differs is the need; by batches of 1024 spans.
 SIZES = {
-    "small": {"width": 32, "depth": 2, "patch_count": 16},
+    "small": {"width": 32, "depth": 2, "patch_count": 32},
     "middle": {"width": 128, "depth": 4, "patch_count": 48},
     "large": {"width": 64, "depth": 12, "patch_count": 770},
 }
