@@ -8,6 +8,7 @@ attempts that ran out of host memory, with `--heartbeats` events of progress in 
 - the parsing of the Snakefile: `--list-rules` for the default study, less the start of Snakemake
   with an empty file;
 - `--dry-run --profile profiles/slurm-a100` of the large study, with its journals on disk;
+- the plan of the large study, with a forecast of each network, in this process;
 - `decide()` on one of these journals.
 
 The median of three; nothing is asserted.
@@ -34,11 +35,18 @@ REPOSITORY = Path(__file__).parents[1]
 sys.path.insert(0, str(REPOSITORY))
 
 from workflow_src import cells as paths  # noqa: E402
+from workflow_src.artifacts.forecast_file import (  # noqa: E402
+    CellForecast,
+    DatasetForecast,
+    forecast_key,
+)
 from workflow_src.configuration import Configuration, load  # noqa: E402
 from workflow_src.scheduling.attempt_request import AttemptRequest  # noqa: E402
 from workflow_src.scheduling.journal import Journal  # noqa: E402
 from workflow_src.scheduling.next_request import Forecast, Policy, decide  # noqa: E402
+from workflow_src.scheduling.plan import page  # noqa: E402
 from workflow_src.scheduling.status import planned  # noqa: E402
+from workflow_src.targets import Targets  # noqa: E402
 
 HARDWARE = "a100-80g"
 DECISIONS = 200
@@ -68,6 +76,32 @@ def write_journals(configuration: Configuration, attempts: int, heartbeats: int)
         text = "".join(json.dumps({"time": 0.0, **line}) + "\n" for line in lines)
         journal.path.write_text(text, encoding="utf-8")
     return len(cells)
+
+
+def write_forecasts(configuration: Configuration) -> None:
+    """The same one for all networks: what a trace says costs the plan nothing."""
+    by_dataset: dict[str, dict[str, CellForecast]] = {}
+    for one in planned(configuration):
+        forecast = CellForecast(
+            name=f"{one.cell.model}/{one.cell.task_set}",
+            parameters=1,
+            share=64,
+            micro_batch=64,
+            activation_checkpointing=False,
+            device_mb=1000,
+            host_mb=4000,
+        )
+        request = configuration.request(*one.cell.key)
+        key = forecast_key(configuration.resolve(*one.cell.key), request, configuration.hardware)
+        by_dataset.setdefault(one.cell.dataset, {})[key] = forecast
+    for dataset, found in by_dataset.items():
+        DatasetForecast(cells=found).write(paths.forecast_file("large", dataset))
+
+
+def show_plan(configuration: Configuration) -> None:
+    """What `snakemake plan` prints."""
+    targets = Targets(configuration, REPOSITORY)
+    page(targets.planned(), configuration.hardware)
 
 
 def median(work: Callable[[], object]) -> float:
@@ -108,6 +142,8 @@ def main() -> None:
         slurm = ("--profile", str(REPOSITORY / "profiles" / "slurm-a100"), "--quiet", "all")
         large = ("--configfile", "large.yaml", "--dry-run")
         dry = median(lambda: snakemake(*local, *slurm, *large))
+        write_forecasts(configuration)
+        plan = median(lambda: show_plan(configuration))
         one = planned(configuration)[0]
         events = Journal(paths.runs("large", one.cell) / "attempts.jsonl").events()
         site, hardware = configuration.sites[HARDWARE], configuration.hardware[HARDWARE]
@@ -123,6 +159,7 @@ def main() -> None:
         print(f"  start of Snakemake with an empty file {start:8.2f}")
         print(f"  parsing, beyond that                  {parse:8.2f}")
         print(f"  dry run with all journals             {dry:8.2f}")
+        print(f"  the plan, with all forecasts          {plan:8.2f}")
         print(f"  one decision                          {decision:8.6f}")
         os.chdir(REPOSITORY)
 

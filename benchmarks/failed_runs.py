@@ -4,8 +4,8 @@
 
 Windows and horizons of 4096 samples x 2 channels, 64 patches of 128, width 256, four tasks. Each
 network takes two optimizer steps over its whole batch, in a process of its own on one thread, in a
-control group of that size where one can be made (version 1 or 2, as root), else under RLIMIT_AS
-alone. As in an attempt, RLIMIT_AS is set as well, and the step begins with the whole batch as one
+control group of that size where one can be made (version 1 or 2, as root), else under RLIMIT_DATA
+alone. As in an attempt, RLIMIT_DATA is set as well, and the step begins with the whole batch as one
 micro-batch: what does not fit is computed again at half of it. Sizes of TimesNet: --feed-forward
 512 is 150 million parameters in its backbone.
 

@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/forecast.py [--cases 160] [--seed 1] [--csv docs/forecast.csv]
 
 Cases are drawn from four backbones, task sets, windows of 1024 to 4096 samples, 1 to 6 channels,
-micro-batches, precisions and recomputation of activations. Each runs two steps on the CPU, one
-thread, on noise; the peak is the most bytes that torch's allocator has given out at once, as
+widths, micro-batches, precisions and recomputation of activations. Each runs two steps on the CPU,
+one thread, on noise; the peak is the most bytes that torch's allocator has given out at once, as
 torch.profiler records each allocation. TimesNet runs with the periods that the forecast assumes,
 and once more with those of the noise. The numbers do not depend on what else runs.
 """
@@ -47,6 +47,7 @@ class Case:
     tasks: str
     window: int
     channels: int
+    width: int
     micro_batch: int
     precision: PrecisionName
     checkpointing: bool
@@ -63,6 +64,7 @@ def drawn(count: int, seed: int) -> list[Case]:
             tasks=rng.choice(list(TASK_SETS)),
             window=rng.choice((1024, 2048, 4096)),
             channels=rng.randint(1, 6),
+            width=rng.choice((32, 64, 128)),
             micro_batch=rng.choice((1, 3, 8, 16, BATCH)),
             precision=rng.choice(("fp32", "fp32", "bf16")),
             checkpointing=rng.random() < 0.3,
@@ -117,7 +119,7 @@ def _shape(case: Case) -> dict[str, Any]:
 
 
 def _sizes(case: Case) -> dict[str, int]:
-    return {"patch_length": case.window // 32, "patch_count": 64}
+    return {"width": case.width, "patch_length": case.window // 32, "patch_count": 64}
 
 
 def row(case: Case) -> dict[str, Any]:

@@ -29,6 +29,7 @@ QUICKLY = {
     "dry_run.py": ["--cells", "24", "--heartbeats", "5"],
     "gpu.py": ["--rehearsal", "--minutes", "2", "--only", "card", "--out", "gpu-results"],
     "forecast.py": ["--cases", "1"],
+    "failed_experiment.py": ["--classes", "v100-16g", "--sizes", "small"],
     "failed_runs.py": ["--only", "dlinear", "--batch", "2"],
     "host_memory.py": [
         *("--gib", "0.01", "0.02", "--workers", "0", "--steps", "3", "--samples", "20000"),

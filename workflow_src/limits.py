@@ -63,20 +63,24 @@ def descendants(pid: int) -> list[int]:
     return found
 
 
-def address_space_now() -> int:
-    """Address space of this process now: what RLIMIT_AS counts."""
-    return int(_read("/proc/self/statm").split()[0]) * _PAGE
+def private_memory_now() -> int:
+    """Private writable memory of this process now, touched or not: what RLIMIT_DATA counts.
+
+    VmData of proc(5), bytes. Files, shared memory and addresses that are only reserved are not in.
+    """
+    status = _read("/proc/self/status")
+    return int(status[status.index(b"VmData:") + 7 :].split(None, 1)[0]) * 1024
 
 
-def limit_address_space(size: int) -> None:
-    """Let allocations of this process fail beyond `size` bytes of address space.
+def limit_private_memory(size: int) -> None:
+    """Let allocations of this process fail beyond `size` bytes of private memory.
 
     A limit below that of its control group turns a kill by the kernel into an exception. It holds
     for this process and, each for itself, for those it starts; never above the hard limit.
     """
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
     soft = size if hard == resource.RLIM_INFINITY else min(size, hard)
-    resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+    resource.setrlimit(resource.RLIMIT_DATA, (soft, hard))
 
 
 def cores(root: Path = Path("/")) -> int:

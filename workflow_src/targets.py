@@ -476,8 +476,9 @@ class Targets:
             wait_minutes=configuration.run.wait_minutes,
             classes=self._larger if name == self.classes_of(cell)[-1] else {},
         )
-        batch_size = 1 if training is None else training.batch_size
-        return Choice(hardware, Forecast.configured(request, batch_size, forecast), policy)
+        batch_size, epochs = (1, 1) if training is None else (training.batch_size, training.epochs)
+        configured = Forecast.configured(request, batch_size, forecast, epochs)
+        return Choice(hardware, configured, policy)
 
     def _events(self, cell: Cell, attempt: int) -> list[Event]:
         """The journal; a start without an end, which Snakemake calls failed, gets its end."""

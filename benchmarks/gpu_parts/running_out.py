@@ -1,7 +1,7 @@
 """Memory that really runs out: the same step again, smaller, with the same result.
 
 On a card a share of its memory is a limit at which the allocator fails
-(`set_per_process_memory_fraction`); in a rehearsal it is the address space (RLIMIT_AS).
+(`set_per_process_memory_fraction`); in a rehearsal it is private memory (RLIMIT_DATA).
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from gpu_parts import fragmentation
 from gpu_parts.bench import Bench
 from workflow_src.configuration import Training
 from workflow_src.errors import OutOfMemory
-from workflow_src.limits import address_space_now, limit_address_space
+from workflow_src.limits import limit_private_memory, private_memory_now
 from workflow_src.tasks.batch import Batch
 from workflow_src.training.optimizer import adamw
 from workflow_src.training.out_of_memory import exhausted, free
@@ -57,7 +57,7 @@ class Limit:
     def leave(self, room: float) -> None:
         """Let `room` bytes more be allocated than are now."""
         if self.device.type == "cpu":
-            limit_address_space(int(address_space_now() + room))
+            limit_private_memory(int(private_memory_now() + room))
             return
         torch.cuda.empty_cache()
         total = torch.cuda.get_device_properties(self.device).total_memory
@@ -67,7 +67,7 @@ class Limit:
     def lift(self) -> None:
         """No limit."""
         if self.device.type == "cpu":
-            limit_address_space(resource.RLIM_INFINITY)
+            limit_private_memory(resource.RLIM_INFINITY)
         else:
             torch.cuda.set_per_process_memory_fraction(1.0, self.device)
 

@@ -142,7 +142,7 @@ def _least_memory_mb(case: Case) -> int:
 
 @kind("allocations fail")
 def small_memory(case: Case, draw: random.Random, attempt_s: float) -> Hit:
-    """Little more address space than the least: a step of the whole batch does not fit."""
+    """Little more memory than the least: a step of the whole batch does not fit."""
     case.memory_mb = _least_memory_mb(case) + draw.randint(0, 60)
     # Each loss of memory is a line of the journal: killed after some of them, or not at all.
     moment = Moment(draw.uniform(0, 1), "attempts.jsonl", draw.randint(2, 12))

@@ -21,6 +21,7 @@ from workflow_src.scheduling.next_request import (
     STUB_MB,
     STUB_MINUTES,
     UNKNOWN_MB,
+    UNKNOWN_MINUTES,
     Forecast,
     JobRequest,
     Policy,
@@ -391,9 +392,27 @@ def test_what_is_not_stated_is_as_forecast() -> None:
     assert decided(Forecast.configured(stated, 32, FORECASTED), [], GPU, POLICY).memory_mb == 7_000
 
 
-def test_without_a_forecast_memory_is_a_guess_and_the_batch_whole() -> None:
+def test_without_a_forecast_memory_and_time_are_guesses_and_the_batch_whole() -> None:
     request = decided(Forecast.configured(Configured(), 32), [], GPU, POLICY)
     assert (request.memory_mb, request.micro_batch_size) == (UNKNOWN_MB, None)
+    assert request.runtime_minutes == UNKNOWN_MINUTES
+
+
+@pytest.mark.parametrize(
+    ("stated", "epochs", "minutes"),
+    [
+        (None, 100, 10 + 2 * 51),  # 100 epochs of half a minute, and a minute around them
+        (None, 10**6, 1440),  # all that the class allows: later attempts go on
+        (30, 100, 30),
+    ],
+)
+def test_time_is_twice_the_forecast_unless_it_is_stated(
+    stated: int | None, epochs: int, minutes: int
+) -> None:
+    timed = FORECASTED.model_copy(update={"epoch_s": 30.0, "around_s": 60.0})
+    configured = Configured(runtime_minutes=stated)
+    request = decided(Forecast.configured(configured, 32, timed, epochs), [], GPU, POLICY)
+    assert request.runtime_minutes == minutes
 
 
 def test_a_whole_share_that_fits_is_no_micro_batch() -> None:

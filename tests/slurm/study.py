@@ -21,7 +21,7 @@ from .cluster import Cluster
 
 STAND_IN = Path(__file__).parent / "stand_in"
 EPOCHS = 6
-# The address space of one training process is 1.1 GB, what it holds 0.4 GB.
+# Twice what one training process needs.
 MEMORY_MB, INNER_MB = 1300, 200
 SITE: dict[str, dict[str, Any]] = {
     "cpu": {"partition": "cpu"},

@@ -146,7 +146,7 @@ def test_a_row_with_a_gap_has_none_and_says_why(study: Any) -> None:
     assert (average.text, mean_rank.text) == ("–", "–")
     assert average.letter == mean_rank.letter
     why = dict(table.lettered)[average.letter]
-    assert why == "not averaged: scores are missing in the 4 columns"
+    assert why == "not averaged: in the 4 columns a score is missing or has a note"
 
 
 def test_a_seed_that_lacks_is_a_gap(study: Any) -> None:

@@ -9,7 +9,7 @@ from workflow_src.cells import Cell
 from workflow_src.tables.latex import to_latex
 from workflow_src.tables.markdown import to_markdown
 from workflow_src.tables.paper import main_tables
-from workflow_src.tables.plan import TablePlan, TaskSetEntry
+from workflow_src.tables.plan import ModelEntry, TablePlan, TaskSetEntry
 from workflow_src.tables.results import read_results
 from workflow_src.tables.show import show
 
@@ -59,6 +59,22 @@ def test_the_number_of_shots_stands_in_the_heading(study: Any) -> None:
     shown = show(study.plan.to_json())
     assert "run, 5-shot" in shown
     assert "was asked for" not in shown  # weaker than the strategy by its own choice
+
+
+def test_a_score_on_an_assumed_geometry_says_so_and_enters_no_average(study: Any) -> None:
+    study.models["lines"] = ModelEntry("Lines", "classic", "fault_lines", uses_geometry=True)
+    for rig, assumed in (("one", ()), ("two", ()), ("guessed", ("guessed",))):
+        study.dataset(rig, assumed_geometry=assumed)
+        for model in ("patchtst", "fno", "lines"):
+            study.classify(rig, model, (0.5, 0.6, 0.7))
+        study.classify(rig, "trivial", (0.4,) * 3, row="majority class")
+    (paper,) = main_tables(study.plan, read_results(study.plan.cells, study.name))
+    text = to_markdown(paper)
+    (line,) = [line for line in text.splitlines() if line.startswith("| Lines")]
+    assert line.count("<sup>a</sup>") == 1
+    assert "<sup>a</sup> geometry assumed: guessed" in text
+    assert text.count("geometry assumed") == 1  # the networks do not know it
+    assert line.split("|")[-3].strip().startswith("–")
 
 
 def curve(study: Any, scores: dict[str, tuple[float, ...]]) -> None:

@@ -253,7 +253,7 @@ def test_a_killed_worker_loses_no_batch(reader: SpanReader) -> None:
     }
 
 
-# A reader that takes more than the address space has left, in a worker once a few batches are
+# A reader that takes more than the limit leaves, in a worker once a few batches are
 # read, and with argument "cache" in the main process too as long as it may keep recordings.
 HUNGRY = """
 import json, multiprocessing, sys
@@ -262,7 +262,7 @@ import numpy as np
 from workflow_src.configuration import Dataset
 from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
-from workflow_src.limits import address_space_now, limit_address_space
+from workflow_src.limits import private_memory_now, limit_private_memory
 from workflow_src.training.batches import TrainingBatches
 
 class Hungry(SpanReader):
@@ -283,7 +283,7 @@ def main():
     split = read_split(data / "split")
     reader = Hungry(data / "small", split, Dataset.model_validate(json.loads(dataset)))
     reader.where = where
-    limit_address_space(address_space_now() + 2**31)  # workers inherit it
+    limit_private_memory(private_memory_now() + 2**31)  # workers inherit it
     told = []
     loader = TrainingBatches(
         reader, reader.rows("train"), 2, 5, workers=int(workers),

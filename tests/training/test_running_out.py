@@ -1,6 +1,6 @@
-"""Allocations that fail for want of address space: training goes on smaller, and loses nothing.
+"""Allocations that fail for want of memory: training goes on smaller, and loses nothing.
 
-Run as a script, this file is one attempt in a process of its own, whose limit (RLIMIT_AS) is
+Run as a script, this file is one attempt in a process of its own, whose limit (RLIMIT_DATA) is
 lowered at a chosen place. Nothing stands in for an allocation or for its failure.
 """
 
@@ -22,7 +22,7 @@ import pytest
 
 from workflow_src.cells import runs_beside
 from workflow_src.errors import OutOfMemory, Stopped
-from workflow_src.limits import MB, address_space_now, limit_address_space
+from workflow_src.limits import MB, limit_private_memory, private_memory_now
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import cause_of
 from workflow_src.scheduling.events import Shrank
@@ -159,12 +159,12 @@ class Disturbed(TrainingModule):
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
         if self.plan.place == "validation":
-            limit_address_space(resource.RLIM_INFINITY)
+            limit_private_memory(resource.RLIM_INFINITY)
 
 
 def leave(room: int) -> None:
     """Let this process map so many bytes more."""
-    limit_address_space(address_space_now() + room)
+    limit_private_memory(private_memory_now() + room)
 
 
 class StopAt:

@@ -26,8 +26,8 @@ def rules(project: Project) -> dict[str, int]:
 def raise_revision(project: Project) -> None:
     file = project.folder / "workflow_src" / "configuration" / "loading.py"
     text = file.read_text(encoding="utf-8")
-    assert text.count('"forecasts": 1') == 1
-    file.write_text(text.replace('"forecasts": 1', '"forecasts": 2'), encoding="utf-8")
+    assert text.count('"forecasts": 2') == 1
+    file.write_text(text.replace('"forecasts": 2', '"forecasts": 3'), encoding="utf-8")
 
 
 def test_a_finished_cell_asked_for_what_was_forecast(finished: Project) -> None:

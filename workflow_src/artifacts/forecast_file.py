@@ -52,6 +52,12 @@ class CellForecast(BaseModel):
     epoch_s: float | None = None
     around_s: float | None = None
 
+    def seconds(self, epochs: int) -> float | None:
+        """Of a training of so many epochs; None: not known."""
+        if self.epoch_s is None:
+            return None
+        return epochs * self.epoch_s + (self.around_s or 0.0)
+
 
 class DatasetForecast(JsonFile):
     """The forecasts of a dataset, by `forecast_key`."""

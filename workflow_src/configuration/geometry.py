@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import math
 
-from pydantic import Field, model_validator
+from pydantic import (
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from workflow_src.configuration.base import ConfigError, StrictModel
 
@@ -92,6 +98,21 @@ class Geometry(StrictModel):
         description="Where this is known from; printed on the rig's page.",
         examples=["SKF 6205-2RS JEM, Case Western Reserve University Bearing Data Center"],
     )
+
+    assumed: bool = Field(
+        False,
+        strict=True,
+        description="It is a guess: tables say so beside every score that depends on it, and "
+        "average none of them.",
+        examples=[True],
+    )
+
+    @model_serializer(mode="wrap")
+    def _certain_says_nothing(self, dump: SerializerFunctionWrapHandler) -> dict[str, JsonValue]:
+        values: dict[str, JsonValue] = dump(self)
+        if not self.assumed:
+            values.pop("assumed", None)
+        return values
 
     @model_validator(mode="after")
     def _one_bearing(self) -> Geometry:

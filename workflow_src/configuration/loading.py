@@ -60,7 +60,7 @@ REVISIONS = {
     "features": 0,
     "predictions": 1,
     "scores": 4,
-    "forecasts": 1,
+    "forecasts": 2,
 }
 
 _Alike = tuple[ResolvedCell, dict[str, JsonValue]]  # without an identity, and its content
@@ -185,17 +185,27 @@ class Configuration:
 
     def _geometry(self, cell: Cell) -> dict[str, Geometry] | None:
         """None for who does not ask."""
-        model = self.models[cell.model]
-        if model.method is None or not model.methods[model.method].MACHINE:
-            return None
-        return self._machines(cell.dataset)
+        return self._machines(cell.dataset) if self.uses_geometry(cell.model) else None
 
     def _machines(self, dataset: str) -> dict[str, Geometry]:
-        """The geometry by rig, without the words on where it is known from."""
+        """The geometry by rig, without the words on where and how well it is known."""
         rig = self.datasets[dataset].rig
         rigs = [*self.rigs[rig].options.member_rigs(), rig]
         known = {name: self.rigs[name].machine for name in rigs}
-        return {n: m.model_copy(update={"origin": ""}) for n, m in known.items() if m is not None}
+        words = {"origin": "", "assumed": False}
+        return {n: m.model_copy(update=words) for n, m in known.items() if m is not None}
+
+    def assumed_geometry(self, dataset: str) -> list[str]:
+        """The rigs of a dataset whose geometry is a guess."""
+        rig = self.datasets[dataset].rig
+        rigs = [*self.rigs[rig].options.member_rigs(), rig]
+        known = {name: self.rigs[name].geometry for name in rigs}
+        return [name for name, machine in known.items() if machine is not None and machine.assumed]
+
+    def uses_geometry(self, model: str) -> bool:
+        """Whether a model is given the geometry of bearings and gears."""
+        named = self.models[model]
+        return named.method is not None and named.methods[named.method].MACHINE
 
     def _code(self, kind: Kind) -> str | None:
         """Under `code: strict`, the code that trains; as it was when the run was planned."""
@@ -271,7 +281,11 @@ class Configuration:
         data = self.datasets[dataset]
         keys = data.model_dump(include={"rig", "span", "channel_kinds", "select", "split"})
         machine = self.rigs[data.rig].machine
-        known = {} if machine is None else {"geometry": machine.model_dump(exclude={"origin"})}
+        known = (
+            {}
+            if machine is None
+            else {"geometry": machine.model_dump(exclude={"origin", "assumed"})}
+        )
         provenance = self._provenance("datasets", data.split.file)
         return {"dataset": keys, **known, **provenance, **self._truncation(data)}
 

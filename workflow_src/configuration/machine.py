@@ -60,7 +60,13 @@ class Request(RequestKeys):
         "default: as forecast.",
         examples=[16000],
     )
-    runtime_minutes: int = Field(60, ge=1, description="Time of one attempt.", examples=[240])
+    runtime_minutes: int | None = Field(
+        None,
+        ge=1,
+        description="Time of one attempt; default: twice the forecast and 10 minutes, or an hour "
+        "where no time is forecast.",
+        examples=[240],
+    )
 
 
 RequestOverrides = optional(Request)

@@ -28,7 +28,7 @@ class ChunkReader:
     Where the chunks of a recording lie in the file is looked up once and kept, 8 bytes a chunk of
     64 KiB. The first time that a chunk is read in this process its checksum is compared; a chunk
     that differs is left to HDF5, which says so. The file is read, never mapped: mapped pages would
-    count as this process's memory and against its limit of addresses.
+    count as this process's memory.
 
     What ``write_store`` does not write is left to `Store.read`: other types, shapes, filters or
     layouts, and recordings that lie in another file.

@@ -93,7 +93,9 @@ def _orders(rig: RigView) -> list[str]:
         (name, f"{MEANINGS[name]}, {order:.4g} a turn of the shaft")
         for name, order in orders.items()
     ]
-    told = f'<p class="small">Source: {escape(origin)}.</p>' if origin else ""
+    guess = rig.geometry is not None and rig.geometry.assumed
+    source = f"Source{' (assumed)' * guess}"
+    told = f'<p class="small">{source}: {escape(origin)}.</p>' if origin else ""
     return ["<h2>Fault orders</h2>", _table(rows), told]
 
 

@@ -19,12 +19,12 @@ from workflow_src.scheduling.next_request import most_memory_mb
 from workflow_src.scheduling.rank_share import largest_share
 from workflow_src.training.assembly import build_network
 
-# Beside tensors and cached recordings a process has interpreter and libraries: at most 560 MB
-# resident in the default run (`peak_rss_mb` of training.json). The rest is for addresses: where
-# tensors lie in host memory it is they that are limited (`limit_host_memory`).
-PROCESS_MB = 680
-# oneDNN keeps the kernels of a thousand shapes of convolutions, and 256 KB of addresses for each.
-KERNELS_MB = 400
+# Beside tensors and cached recordings a process has interpreter and libraries: 544 MB resident in
+# the default run. The rest is for memory that is mapped and not touched, which counts where tensors
+# lie in host memory (`limit_host_memory`).
+PROCESS_MB = 580
+# oneDNN keeps the kernels of a thousand shapes of convolutions, and maps 256 KB for each.
+KERNELS_MB = 300
 # Freed blocks leave holes between those that stay.
 HOLES = 1.1
 CONTEXT_MB = 600  # of CUDA, on the device

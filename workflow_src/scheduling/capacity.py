@@ -80,7 +80,8 @@ def require_capacity(
     if request.memory_mb is not None and request.memory_mb > most:
         _refuse(demand, name, "memory_mb", int(most), larger_in_words(classes, hardware, "host"))
     minutes = hardware.max_runtime_minutes
-    if minutes is not None and request.runtime_minutes > minutes:
+    stated = request.runtime_minutes
+    if minutes is not None and stated is not None and stated > minutes:
         _refuse(demand, name, "runtime_minutes", minutes)
     gpus = hardware.gpus if hardware.accelerator == "cuda" else None
     if gpus is not None and request.devices > gpus:

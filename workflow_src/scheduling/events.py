@@ -175,7 +175,10 @@ def read_event(values: JsonValue) -> Event | None:
     """The event of one line; None: it is none."""
     if not isinstance(values, dict) or "event" not in values:
         return None
-    return lenient(_TYPES.get(str(values["event"]), Other), values)
+    kind = _TYPES.get(str(values["event"]))
+    if kind is None:  # most of a long journal of another version
+        return Other(event=str(values["event"]))
+    return lenient(kind, values)
 
 
 def framing(journal: Sequence[Event]) -> list[Started | Ended]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import platform
@@ -70,16 +71,22 @@ class Journal:
     def events(self) -> list[Event]:
         """All complete events, the oldest first; a torn line is passed over."""
         try:
-            text = self.path.read_text(encoding="utf-8", errors="replace")
+            written = self.path.stat()
+            return list(_read(self.path, written.st_size, written.st_mtime_ns))
         except FileNotFoundError:
             return []
-        found = []
-        for line in text.splitlines():
-            with contextlib.suppress(json.JSONDecodeError):
-                found.append(read_event(json.loads(line)))
-        return [event for event in found if event is not None]
 
     def attempts(self, identity: str) -> int:
         """Number of attempts that were started at the cell of this identity."""
         starts = [event for event in self.events() if isinstance(event, Started)]
         return sum(start.identity == identity for start in starts)
+
+
+# A plan looks at each journal for the state of its cell and again for its request.
+@functools.lru_cache(maxsize=4096)
+def _read(path: Path, size: int, written_ns: int) -> tuple[Event, ...]:
+    found = []
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(read_event(json.loads(line)))
+    return tuple(event for event in found if event is not None)

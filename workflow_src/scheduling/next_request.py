@@ -19,7 +19,10 @@ from workflow_src.scheduling.rank_share import largest_share
 
 # The Snakemake inside a Slurm job lives in the same memory limit as the training process.
 INNER_SNAKEMAKE_MB = 200
-UNKNOWN_MB = 4000  # host memory of a training of which nothing is forecast yet
+# Host memory and time of a training of which they are not forecast.
+UNKNOWN_MB, UNKNOWN_MINUTES = 4000, 60
+# Of a forecast time: a node may be slower than the machine that timed the steps.
+SLOWER, STARTUP_MINUTES = 2.0, 10
 MORE_MEMORY = 1.5
 MORE_TIME = 2.0
 # How often a cause may end an attempt of one invocation before the rest of it is spared.
@@ -59,19 +62,30 @@ class Forecast(RequestKeys):
 
     @staticmethod
     def configured(
-        request: Configured, batch_size: int, forecast: CellForecast | None = None
+        request: Configured,
+        batch_size: int,
+        forecast: CellForecast | None = None,
+        epochs: int = 1,
     ) -> Forecast:
         """What `request:` and `requests:` state; the rest as forecast, if there is a forecast."""
         stated = request.model_dump()
-        if forecast is None:
-            unknown = {"memory_mb": UNKNOWN_MB} if request.memory_mb is None else {}
-            return Forecast(**stated | unknown, batch_size=batch_size)
         if request.memory_mb is None:
-            stated["memory_mb"] = forecast.host_mb
+            stated["memory_mb"] = UNKNOWN_MB if forecast is None else forecast.host_mb
+        if request.runtime_minutes is None:
+            stated["runtime_minutes"] = _forecast_minutes(forecast, epochs)
+        if forecast is None:
+            return Forecast(**stated, batch_size=batch_size)
         if forecast.micro_batch < forecast.share:
             stated["micro_batch_size"] = forecast.micro_batch
         stated["activation_checkpointing"] = forecast.activation_checkpointing
         return Forecast(**stated, batch_size=batch_size, refusal=forecast.refusal)
+
+
+def _forecast_minutes(forecast: CellForecast | None, epochs: int) -> int:
+    seconds = None if forecast is None else forecast.seconds(epochs)
+    if seconds is None:
+        return UNKNOWN_MINUTES
+    return STARTUP_MINUTES + math.ceil(SLOWER * seconds / 60)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,8 @@ def with_averages(table: Table, grid: Grid, found: Sequence[Average], plan: Tabl
     letters = {text: key for key, text in table.lettered}
     behind: list[list[Entry]] = [[] for _ in grid.rows]
     for average in found:
-        why = f"not averaged: scores are missing in the {len(average.columns)} columns"
+        columns = f"the {len(average.columns)} columns"
+        why = f"not averaged: in {columns} a score is missing or has a note"
         for entries, texts, marks in zip(
             behind, _texts(grid, average), _marks(grid, average), strict=True
         ):

@@ -93,10 +93,20 @@ class ScoreBook:
                 self._lack(row, column, seeds),
                 settled=all(reason.startswith(_SETTLED) for reason in lacks),
             )
-        note = ""
+        notes = []
         if lacks:
-            note = f"{len(scores)} of {len(seeds)} seeds; {_told(lacks, seeds, column.datasets)}"
-        return Score(summarise(scores), note)
+            lacking = _told(lacks, seeds, column.datasets)
+            notes.append(f"{len(scores)} of {len(seeds)} seeds; {lacking}")
+        if assumed := self._assumed(row, column):
+            notes.append(f"geometry assumed: {', '.join(assumed)}")
+        return Score(summarise(scores), "; ".join(notes))
+
+    def _assumed(self, row: DataRow, column: DataColumn) -> list[str]:
+        """The rigs whose geometry is a guess that the row's scores depend on."""
+        if not self.plan.models[row.model].uses_geometry:
+            return []
+        datasets = [self.plan.datasets[name] for name in column.datasets]
+        return list(dict.fromkeys(rig for entry in datasets for rig in entry.assumed_geometry))
 
     def _value(
         self, row: DataRow, dataset: str, seed: int, task: str, metric: str

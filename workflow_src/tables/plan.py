@@ -28,11 +28,15 @@ PlanSource = str | Path | Mapping[str, Any]  # JSON text, a file that holds it, 
 
 @dataclass(frozen=True)
 class ModelEntry:
-    """A model's label, its kind (``network`` or ``classic``), and the method of a classic model."""
+    """A model's label, its kind (``network`` or ``classic``), and the method of a classic model.
+
+    ``uses_geometry`` tells whether its scores depend on the geometry of bearings and gears.
+    """
 
     label: str
     kind: str
     method: str | None = None
+    uses_geometry: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ class DatasetEntry:
 
     ``noise_db`` is the signal-to-noise ratio on the windows of the test part, None without noise.
     ``parts`` are the rigs of a union, none for any other rig. ``train_units`` is the number of
-    training units per class on a curve over that number, "" elsewhere.
+    training units per class on a curve over that number, "" elsewhere. ``assumed_geometry`` are
+    the rigs whose geometry is a guess.
     """
 
     label: str
@@ -51,6 +56,10 @@ class DatasetEntry:
     noise_db: float | None = None
     parts: tuple[str, ...] = ()
     train_units: str = ""
+    assumed_geometry: tuple[str, ...] = ()
+
+
+_DATASETS = TypeAdapter(dict[str, DatasetEntry])
 
 
 @dataclass(frozen=True)
@@ -100,6 +109,7 @@ class TablePlan:
                     noise_db=dataset.test_noise_db,
                     parts=parts,
                     train_units=" ".join(map(str, dataset.split.train_units or ())),
+                    assumed_geometry=tuple(configuration.assumed_geometry(name)),
                 )
         task_sets = {}
         for name, tasks in configuration.task_sets.items():
@@ -108,7 +118,9 @@ class TablePlan:
                 age = any(keys.reads_age for keys in given.values())
                 task_sets[name] = TaskSetEntry(tuple(given), age)
         models = {
-            name: ModelEntry(model.label or name, model.kind, model.method)
+            name: ModelEntry(
+                model.label or name, model.kind, model.method, configuration.uses_geometry(name)
+            )
             for name, model in configuration.models.items()
             if name in used["model"]
         }
@@ -149,10 +161,7 @@ class TablePlan:
                 for seed in seeds
             ),
             models={k: ModelEntry(**v) for k, v in values["models"].items()},
-            datasets={
-                k: DatasetEntry(**{**v, "parts": tuple(v["parts"])})
-                for k, v in values["datasets"].items()
-            },
+            datasets=_DATASETS.validate_python(values["datasets"]),
             task_sets={
                 k: TaskSetEntry(tuple(v["tasks"]), v["age"]) for k, v in values["task_sets"].items()
             },

@@ -13,7 +13,7 @@ from typing import Literal
 import torch
 
 from workflow_src.errors import OutOfMemory, Stopped, UserError
-from workflow_src.limits import MB, address_space_now, limit_address_space, resident
+from workflow_src.limits import MB, limit_private_memory, private_memory_now, resident
 
 Memory = Literal["gpu", "host"]
 
@@ -61,11 +61,11 @@ _HOST = re.compile(
 _M_MMAP_THRESHOLD, _MMAP_THRESHOLD = -3, 4 * MB
 _LIBC = ctypes.CDLL(None)  # loaded now: later there may be no memory to load it
 
-# Of what is mapped but not resident at the start, this much may become so.
-_UNUSED_MARGIN = 64 * MB
+# Of what is not resident at the start, this much may become so: 13 MB in the default run.
+_UNUSED_MARGIN = 32 * MB
 
-# Address space that a small step takes beyond what is loaded: 4 MB, and the stacks of threads.
-_STEP = 64 * MB
+# What a small step takes beyond what is loaded: 4 MB, and the stacks of threads.
+_STEP = 48 * MB
 
 
 def exhausted(error: BaseException) -> Memory | None:
@@ -132,12 +132,12 @@ def _return_freed_blocks() -> None:
 def limit_host_memory(memory_bytes: int, processes: int) -> None:
     """Let allocations fail, as exceptions, before the kernel kills; for the CPU as accelerator.
 
-    The limit is on addresses. What of them is mapped but not resident when this is called (0.4 GB
-    of libraries and stacks) is left out of account. From here on large blocks go back to the
+    The limit is on private writable memory. What of it is not resident when this is called (stacks
+    of threads) is left out of account. From here on large blocks go back to the
     system as they are freed, or the heap's holes would count as well: a step of tensors above 4 MB
     takes up to 1.2 times as long.
 
-    CUDA reserves far more address space than it uses: do not call this where it runs.
+    CUDA's driver maps more than it uses: do not call this where it runs.
 
     Args:
         memory_bytes: host memory of the attempt.
@@ -159,5 +159,5 @@ def limit_host_memory(memory_bytes: int, processes: int) -> None:
             remedy=f"request: {{memory_mb: {-(-least * processes // MB)}}}",
         )
     _return_freed_blocks()
-    unused = address_space_now() - resident()
-    limit_address_space(part + max(0, unused - _UNUSED_MARGIN))
+    unused = private_memory_now() - resident()  # less the pages of files, which count as well
+    limit_private_memory(part + unused - _UNUSED_MARGIN)

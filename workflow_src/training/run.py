@@ -103,8 +103,8 @@ def _attempt(
 def limit_memory(request: AttemptRequest) -> None:
     """Let running out of host memory raise in this process, before the kernel kills it.
 
-    Only where tensors live in host memory: CUDA reserves far more addresses than it uses. What
-    the request or the cgroup allows is shared by all processes of the attempt.
+    Only where tensors live in host memory: CUDA maps more than it uses. What the request or the
+    cgroup allows is shared by all processes of the attempt.
     """
     if request.accelerator != "cpu":
         return

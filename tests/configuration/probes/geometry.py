@@ -67,6 +67,17 @@ def origin(world: Any) -> None:
     assert "origin" not in loaded.split_part("d")["geometry"]  # words make no split anew
 
 
+def assumed(world: Any) -> None:
+    keys = {"bearing": BEARING, "assumed": True}
+    folder = {"path": "x", "files": "{u}.csv", "rate_hz": 1, "fields": dict.fromkeys(FIELDS, "{u}")}
+    files = {"source": "folder", "simulated": None, "folder": folder, "geometry": keys}
+    loaded = world.load(rigs__bench=files)
+    assert loaded.assumed_geometry("d") == ["bench"]
+    assert world.load().assumed_geometry("d") == []
+    assert "assumed" not in loaded.split_part("d")["geometry"]  # nor features, nor a cell
+    assert "assumed" not in loaded.features_part("d")["geometry"]["bench"]
+
+
 def elements(world: Any) -> None:
     eight = orders(bearing={**BEARING, "elements": 8})
     assert eight["BPFO"] / orders(bearing=BEARING)["BPFO"] == pytest.approx(8 / 9)
@@ -115,6 +126,7 @@ PROBES = {
     "Geometry.orders": published,
     "Geometry.gear": gear,
     "Geometry.origin": origin,
+    "Geometry.assumed": assumed,
     "Bearing.elements": elements,
     "Bearing.element_diameter": element_diameter,
     "Bearing.pitch_diameter": pitch_diameter,

@@ -29,9 +29,9 @@ def _bug():
 
 
 def _eat():
-    """What a library takes behind the limit on address space: 1200 MB that stay."""
-    hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-    resource.setrlimit(resource.RLIMIT_AS, (hard, hard))
+    """What a library takes behind the limit on private memory: 1200 MB that stay."""
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (hard, hard))
     _EATEN.append(bytearray(b"x") * (1200 * 1024 * 1024))
 
 
