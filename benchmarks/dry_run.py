@@ -146,16 +146,13 @@ def main() -> None:
         plan = median(lambda: show_plan(configuration))
         one = planned(configuration)[0]
         events = Journal(paths.runs("large", one.cell) / "attempts.jsonl").events()
-        policy = Policy(
-            1, configuration.site, HARDWARE, one.identity, classes=configuration.classes
-        )
+        site, hardware = configuration.sites[HARDWARE], configuration.hardware[HARDWARE]
+        policy = Policy(1, site, HARDWARE, one.identity, classes=configuration.classes)
         forecast = Forecast.configured(configuration.request(*one.cell.key), 64)
 
         def decisions() -> None:
             for attempt in range(DECISIONS):
-                decide(
-                    forecast, events, configuration.hardware, replace(policy, attempt=attempt + 1)
-                )
+                decide(forecast, events, hardware, replace(policy, attempt=attempt + 1))
 
         decision = median(decisions) / DECISIONS
         print(f"{cells} cells, {len(events)} events in each journal; seconds")

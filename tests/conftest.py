@@ -43,6 +43,12 @@ def pytest_collection() -> Iterator[object]:
     return collected
 
 
+@pytest.fixture(autouse=True)
+def _no_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a run of Snakemake leaves to its jobs ends with the test."""
+    monkeypatch.setenv("WORKFLOW_RUN", "")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     skipped = _avoidable(terminalreporter)
     if skipped:

@@ -101,12 +101,16 @@ FORECASTED = CellForecast(
 
 
 def write_forecast(targets: Targets, cell: Cell) -> Path:
-    """The file of a dataset, with what one cell needs."""
+    """The file of a dataset, with what one cell needs on each class; it fits on the last one."""
     configuration = targets.configuration
-    request = configuration.request(*cell.key)
-    key = forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
+    request, found = configuration.request(*cell.key), dict[str, CellForecast]()
+    for name, hardware in configuration.hardware.items():
+        key = forecast_key(configuration.resolve(*cell.key), request, hardware)
+        is_last = name == configuration.run.preferred[-1]
+        refusal = "" if is_last else f"it takes more than {name} has"
+        found[key] = FORECASTED.model_copy(update={"refusal": refusal})
     file = forecast_file(targets.study, cell.dataset)
-    DatasetForecast(cells={key: FORECASTED}).write(file)
+    DatasetForecast(cells=found).write(file)
     return file
 
 
@@ -128,6 +132,42 @@ def test_a_request_follows_the_forecast_as_it_is_written(
     file.unlink()
     targets.require_forecasts()
     assert targets.request(cell).memory_mb == UNKNOWN_MB
+
+
+def test_of_several_classes_the_first_is_asked_where_a_cell_fits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+    names = ["v100-16g", "a100-40g", "v100-32g"]
+    overrides = [{"cells": "*/fno/*", "training": {"precision": "bf16"}}]
+    run |= {"hardware": names, "overrides": overrides}
+    targets = Targets(load(run, REPOSITORY / "config"), REPOSITORY)
+    cell = next(cell for cell in targets.cells if cell.model == "dlinear")
+    needs_bf16 = replace(cell, model="fno")
+    assert targets.request(cell).hardware == "v100-16g"
+    assert targets.request(needs_bf16).hardware == "a100-40g"
+    write_forecast(targets, cell)
+    request = targets.request(cell)
+    assert (request.hardware, request.micro_batch_size) == ("v100-32g", 4)
+    assert targets.forecast(cell, "v100-16g") != targets.forecast(cell, "v100-32g")
+    planned = {one.cell.model: one for one in targets.planned() if one.cell.dataset == cell.dataset}
+    assert planned["dlinear"].to_json()["hardware"] == "v100-32g"
+    assert planned["dlinear"].forecast == targets.forecast(cell, "v100-32g")
+    assert planned["fno"].to_json()["hardware"] == "a100-40g"
+    keys = targets.forecast_keys(SimpleNamespace(dataset=cell.dataset))
+    assert len(keys) == 3 * 3 + 1  # three networks on each class, one on one
+
+
+def test_refused_is_what_no_class_of_the_list_has(tmp_path: Path) -> None:
+    run = yaml.safe_load((REPOSITORY / "config" / "config.yaml").read_text(encoding="utf-8"))
+    run |= {"training": {"precision": "bf16"}, "hardware": ["v100-16g", "v100-32g"]}
+    with pytest.raises(UserError, match="class v100-16g does not compute in bf16"):
+        Targets(load(run, REPOSITORY / "config"), REPOSITORY)
+    wide = load({**run, "hardware": ["v100-16g", "h100-80g"]}, REPOSITORY / "config")
+    assert Targets(wide, REPOSITORY).request(Targets(wide, REPOSITORY).cells[0]).hardware == (
+        "h100-80g"
+    )
 
 
 def test_a_forecast_of_other_settings_or_of_another_revision_is_none(
@@ -173,8 +213,8 @@ def test_what_attempts_teach_is_fixed_when_a_run_begins(
     assert asked(run) == asked(job) == 2 * 1_234
     assert asked(Targets(targets.configuration, REPOSITORY)) == 3 * 1_234
     assert len(observed_file(targets.study).read_text(encoding="utf-8").splitlines()) == 2
-    other = run.configuration.run.model_copy(update={"hardware": "cpu"})
-    elsewhere = Targets(replace(run.configuration, run=other), REPOSITORY)
+    other = {"cpu": run.configuration.classes["cpu"]}
+    elsewhere = Targets(replace(run.configuration, hardware=other), REPOSITORY)
     assert elsewhere.corrections == {}  # an attempt on another class
 
 
@@ -222,4 +262,4 @@ def test_the_account_of_the_example_is_refused_and_the_remedy_takes_it_out(
     assert remedy is not None
     subprocess.run(["bash", "-c", remedy[1]], check=True)
     made().require_own_site()
-    assert made().configuration.site.partition == "gpu-a100"
+    assert made().configuration.sites["a100-80g"].partition == "gpu-a100"

@@ -143,10 +143,11 @@ def _kept() -> Configuration | None:
 def _train(options: argparse.Namespace) -> Cause:
     from workflow_src.cells import runs_beside
     from workflow_src.configuration import NetworkCell
+    from workflow_src.configuration.snapshot import run_name
     from workflow_src.scheduling.devices import own_gpus
     from workflow_src.scheduling.supervisor import supervise
 
-    request = AttemptRequest.of_flags(options, anew=_anew(options.cell))
+    request = AttemptRequest.of_flags(options, run_name(), _anew(options.cell))
     if request.refused:
         return _refuse(options.cell)
     identity = NetworkCell.read(options.cell).identity

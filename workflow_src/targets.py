@@ -31,27 +31,34 @@ from workflow_src.cells import Cell
 from workflow_src.configuration import REVISIONS, Configuration, load, snapshot
 from workflow_src.configuration.command_line import over_files
 from workflow_src.configuration.loading import page_part
+from workflow_src.configuration.schema import SiteClass
 from workflow_src.errors import BadData, UserError
 from workflow_src.forecasting.learn import learn
 from workflow_src.scheduling.attempt_history import cause_without_end, last_sample
 from workflow_src.scheduling.attempt_request import AttemptRequest
-from workflow_src.scheduling.capacity import Demand, require_capacity
+from workflow_src.scheduling.capacity import Demand, with_capacity
 from workflow_src.scheduling.dry_run import leave_jobs_out
 from workflow_src.scheduling.events import Ended, Event
 from workflow_src.scheduling.forced import TRAINED, forced_cells, trained_files
-from workflow_src.scheduling.hardware import Machine, detected, within
+from workflow_src.scheduling.hardware import (
+    Machine,
+    detected,
+    first_here,
+    larger_than_all,
+    require_one_accelerator,
+)
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import newest
 from workflow_src.scheduling.next_request import (
     Forecast,
     JobRequest,
     Policy,
-    decide,
     site_resources,
 )
 from workflow_src.scheduling.observed import Known, Observed, observe, write_observed
 from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.plan import ROWS, PlannedCell, plan, totals
+from workflow_src.scheduling.preference import Choice, prefer
 from workflow_src.scheduling.status import State, Status, planned, survey
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
@@ -70,7 +77,8 @@ class Targets:
         learned: Sequence[Mapping[str, JsonValue]] | None = None,
     ) -> None:
         # A job finds `detect` already replaced in what its run has kept.
-        hardware = detected(configuration.hardware)
+        hardware = {name: detected(each) for name, each in configuration.hardware.items()}
+        require_one_accelerator(hardware)
         self.configuration = configuration = replace(configuration, hardware=hardware)
         self.basedir = basedir
         self._learned = learned  # when the run of this job began; None: this process learns
@@ -82,10 +90,14 @@ class Targets:
         for cell in self.cells:  # Keys that contradict each other in a cell are told at once.
             configuration.resolve(*cell.key)
         self.settings: Callable[[], Any] = lambda: None  # Snakemake's, known once it has read all
+        classes = configuration.classes
+        more = {n for of in ("gpu", "host") for n in larger_than_all(classes, hardware, of)}
+        self._larger = {name: classes[name] for name in more}
         self._forced_by: tuple[Any, frozenset[Cell]] | None = None  # settings, and what they force
         self.side_by_side = 1  # jobs
         self._check_data_root()
-        self._check_requests()
+        for cell in self.trainings:  # what is more than a node offers is refused
+            self.classes_of(cell)
 
     def keep(self) -> None:
         """Keep the configuration for the jobs of this run; called when it begins."""
@@ -225,7 +237,7 @@ class Targets:
     def forecast_keys(self, wildcards: Any) -> list[str]:
         """What decides the forecasts of a dataset's networks."""
         cells = [cell for cell in self.trainings if cell.dataset == wildcards.dataset]
-        return sorted({self._forecast_key(cell) for cell in cells})
+        return sorted({self._forecast_key(c, name) for c in cells for name in self.classes_of(c)})
 
     def prediction_revision(self) -> int:
         """Raised by hand when more is kept of a span; finished weights predict anew."""
@@ -306,22 +318,28 @@ class Targets:
         options = ["--config-folder", str(self.configuration.folder)]
         sources = shlex.join(options + (["--data-root", str(root)] if root else []))
         prefix = f"set -euo pipefail; {self._modules()}"
-        prefix += f'verb() {{ {self.command} "$@"; }}; sources=({sources}); '
+        prefix += f'verb() {{ modules "$@"; {self.command} "$@"; }}; sources=({sources}); '
         return prefix.replace("{", "{{").replace("}", "}}")  # Snakemake formats it
 
     def _modules(self) -> str:
-        """Loads the site's modules in a job; the rules that run beside Snakemake need none.
+        """`modules`: in a job it loads those of the class that a verb is told, else of the first.
 
+        The rules that run beside Snakemake need none.
         `module` is a function of the user's shell: /bin/sh, through which Slurm starts jobs, may
         have dropped it, but not the place where it is defined.
         """
-        modules = self.configuration.site.modules
-        if not modules:
-            return ""
         begin = 'type module > /dev/null 2>&1 || source "$MODULESHOME/init/bash"'
-        # Such functions read variables that may not be set.
-        load = f"set +u; {begin}; module load {shlex.join(modules)}; set -u"
-        return f'if [ -n "${{SLURM_JOB_ID:-}}" ]; then {load}; fi; '
+
+        def load(site: SiteClass) -> str:
+            # Such functions read variables that may not be set.
+            return f"set +u; {begin}; module load {shlex.join(site.modules)}; set -u"
+
+        sites = self.configuration.sites
+        loads = {name: load(site) if site.modules else ":" for name, site in sites.items()}
+        cases = [f'*" --hardware {name} "*) {each};;' for name, each in loads.items()]
+        cases.append(f"*) {next(iter(loads.values()))};;")
+        told = f'case " $* " in {" ".join(cases)} esac'
+        return f'modules() {{ if [ -n "${{SLURM_JOB_ID:-}}" ]; then {told}; fi; }}; '
 
     def show_tables(self) -> None:
         """Print the tables, where all are there and none of an unfinished study is younger.
@@ -393,15 +411,41 @@ class Targets:
         """What the next attempt of `cell` asks for, the `attempt`-th of this invocation."""
         journal = paths.runs(self.study, cell) / "attempts.jsonl"
         written = journal.stat().st_size if journal.exists() else 0
-        return self._decided(cell, attempt, written, self.forecast(cell))
+        forecasts = tuple(self.forecast(cell, name) for name in self.classes_of(cell))
+        return self._decided(cell, attempt, written, forecasts)
 
-    def forecast(self, cell: Cell) -> CellForecast | None:
-        """What `cell` is expected to need; None: there is no forecast of its present settings."""
-        made = self._forecast_as_made(cell)
-        if made is None:
-            return None
-        key = self.configuration.run.hardware, cell.model
-        return made.corrected(self.corrections.get(key))
+    @functools.cache  # noqa: B019 - lives as long as the process
+    def classes_of(self, cell: Cell) -> Sequence[str]:
+        """The hardware classes whose nodes have what `cell` asks for, the first choice first.
+
+        Raises:
+            UserError: there is none.
+        """
+        configuration = self.configuration
+        training = configuration.resolve(*cell.key).training
+        if training is None:
+            return list(configuration.hardware)
+        keys = [
+            set(rule.model_fields_set)
+            for rule in configuration.run.requests
+            if fnmatch.fnmatchcase(cell.name, rule.cells)
+        ]
+        demand = Demand(
+            cell=cell.name,
+            request=configuration.request(*cell.key),
+            by_pattern=frozenset().union(*keys),
+            threads=training.torch_threads,
+            precision=training.precision,
+        )
+        return with_capacity(demand, configuration.hardware, configuration.classes)
+
+    def forecast(self, cell: Cell, name: str) -> CellForecast | None:
+        """What `cell` is expected to need on a hardware class.
+
+        None: there is no forecast of its present settings.
+        """
+        made = self._forecast_as_made(cell, name)
+        return None if made is None else made.corrected(self.corrections.get((name, cell.model)))
 
     @functools.cached_property
     def corrections(self) -> Mapping[tuple[str, str], Correction]:
@@ -417,23 +461,24 @@ class Targets:
         return observe(self.study, self._known)
 
     def _known(self, cell: Cell, hardware: str) -> Known | None:
-        if cell not in self._of_grid or hardware != self.configuration.run.hardware:
+        if cell not in self._of_grid or hardware not in self.configuration.hardware:
             return None
         identity = self.configuration.resolve(*cell.key).identity
         request = self.configuration.request(*cell.key)
-        return Known(identity, request, self._forecast_as_made(cell))
+        return Known(identity, request, self._forecast_as_made(cell, hardware))
 
     @functools.cached_property
     def _of_grid(self) -> frozenset[Cell]:
         return frozenset(self.trainings)
 
-    def _forecast_as_made(self, cell: Cell) -> CellForecast | None:
+    def _forecast_as_made(self, cell: Cell, name: str) -> CellForecast | None:
         """Before anything is learned."""
         file = paths.forecast_file(self.study, cell.dataset)
         try:
-            return self._forecasts(file, file.stat().st_mtime_ns).get(self._forecast_key(cell))
+            known = self._forecasts(file, file.stat().st_mtime_ns)
         except FileNotFoundError:
             return None
+        return known.get(self._forecast_key(cell, name))
 
     @functools.cache  # noqa: B019 - lives as long as the process
     def _forecasts(self, file: Path, written_ns: int) -> Mapping[str, CellForecast]:
@@ -443,38 +488,43 @@ class Targets:
             return {}
 
     @functools.cache  # noqa: B019 - lives as long as the process
-    def _forecast_key(self, cell: Cell) -> str:
+    def _forecast_key(self, cell: Cell, name: str) -> str:
         configuration = self.configuration
-        request = configuration.request(*cell.key)
-        return forecast_key(configuration.resolve(*cell.key), request, configuration.hardware)
+        request, hardware = configuration.request(*cell.key), configuration.hardware[name]
+        return forecast_key(configuration.resolve(*cell.key), request, hardware)
 
     # Snakemake asks for each resource by itself; nothing has happened while the journal has not
     # grown.
     @functools.cache  # noqa: B019 - lives as long as the process
     def _decided(
-        self, cell: Cell, attempt: int, journal_bytes: int, forecast: CellForecast | None
+        self,
+        cell: Cell,
+        attempt: int,
+        journal_bytes: int,
+        forecasts: tuple[CellForecast | None, ...],
     ) -> JobRequest:
-        resolved = self.configuration.resolve(*cell.key)
-        training = resolved.training
+        names = self.classes_of(cell)
+        known = zip(names, forecasts, strict=True)
+        choices = [self._choice(cell, attempt, *each) for each in known]
+        return prefer(choices, self._events(cell, attempt) if journal_bytes else [])
+
+    def _choice(self, cell: Cell, attempt: int, name: str, forecast: CellForecast | None) -> Choice:
+        configuration = self.configuration
+        resolved, request = configuration.resolve(*cell.key), configuration.request(*cell.key)
+        training, hardware = resolved.training, configuration.hardware[name]
         policy = Policy(
             threads=1 if training is None else training.torch_threads,
-            site=self.configuration.site,
-            hardware=self.configuration.run.hardware,
+            site=configuration.sites[name],
+            hardware=name,
             identity=resolved.identity,
+            run=snapshot.run_name(),
             attempt=attempt,
-            classes=self.configuration.classes,
+            wait_minutes=configuration.run.wait_minutes,
+            classes=self._larger if name == self.classes_of(cell)[-1] else {},
         )
-        return decide(
-            Forecast.configured(
-                self.configuration.request(*cell.key),
-                1 if training is None else training.batch_size,
-                forecast,
-                1 if training is None else training.epochs,
-            ),
-            self._events(cell, attempt) if journal_bytes else [],
-            self.configuration.hardware,
-            policy,
-        )
+        batch_size, epochs = (1, 1) if training is None else (training.batch_size, training.epochs)
+        configured = Forecast.configured(request, batch_size, forecast, epochs)
+        return Choice(hardware, configured, policy)
 
     def _events(self, cell: Cell, attempt: int) -> list[Event]:
         """The journal; a start without an end, which Snakemake calls failed, gets its end."""
@@ -507,16 +557,19 @@ class Targets:
         ]
         return plan(self.configuration, statuses, self.request, self.forecast)
 
-    def training_resources(self) -> dict[str, Callable[..., int | str]]:
+    def training_resources(self) -> dict[str, Callable[..., int | str | None]]:
         """A callable for each resource of the training rule."""
 
-        def resource(name: str) -> Callable[..., int | str]:
-            def value(wildcards: Any, attempt: int) -> int | str:
-                return self.request(Cell(*_of(wildcards)), attempt).resources()[name]
+        def resource(name: str) -> Callable[..., int | str | None]:
+            def value(wildcards: Any, attempt: int) -> int | str | None:
+                return self.request(Cell(*_of(wildcards)), attempt).resources().get(name)
 
             return value
 
-        return {name: resource(name) for name in self.request(self.cells[0]).resources()}
+        # Snakemake asks for the same names at each attempt; None is not asked of Slurm.
+        first, classes = self.cells[0], self.configuration.hardware
+        each = [self._choice(first, 1, name, None).request([]) for name in classes]
+        return {name: resource(name) for one in each for name in one.resources()}
 
     @staticmethod
     def training_shell() -> str:
@@ -549,7 +602,7 @@ class Targets:
 
     def shared_resources(self) -> dict[str, int]:
         """What cells that run side by side on this machine may take of it together."""
-        hardware = self.configuration.hardware
+        hardware = next(iter(self.configuration.hardware.values()))  # this machine
         shared = {"mem_mb": hardware.planned_mb}
         if hardware.accelerator == "cuda":
             shared["gpu"] = hardware.gpus
@@ -572,7 +625,7 @@ class Targets:
             UserError: one is there.
         """
         site = self.configuration.folder / "site.yaml"
-        for part in (self.configuration.site, self.configuration.light_site):
+        for part in (*self.configuration.sites.values(), self.configuration.light_site):
             if part.account == EXAMPLE_ACCOUNT:
                 raise UserError(
                     f"`account: {EXAMPLE_ACCOUNT}` is the example's; no cluster has it.",
@@ -580,28 +633,6 @@ class Targets:
                     expected="the account that your cluster bills, or no line `account`",
                     remedy=f"sed -i '/account: .*{EXAMPLE_ACCOUNT}/d' {shlex.quote(str(site))}",
                 )
-
-    def _check_requests(self) -> None:
-        """What is more than a node offers is refused."""
-        configuration = self.configuration
-        for cell in self.cells:
-            training = configuration.resolve(*cell.key).training
-            if training is None:
-                continue
-            keys = [
-                set(rule.model_fields_set)
-                for rule in configuration.run.requests
-                if fnmatch.fnmatchcase(cell.name, rule.cells)
-            ]
-            demand = Demand(
-                cell=cell.name,
-                request=configuration.request(*cell.key),
-                by_pattern=frozenset().union(*keys),
-                threads=training.torch_threads,
-                precision=training.precision,
-            )
-            name = configuration.run.hardware
-            require_capacity(demand, name, configuration.hardware, configuration.classes)
 
 
 def build(
@@ -617,7 +648,7 @@ def build(
     folder = Path(basedir)
     configuration = load(config, folder / "config", [Path(file) for file in files])
     if machine is not None:
-        hardware = within(configuration.hardware, machine)
+        hardware = first_here(configuration.hardware, machine)
         configuration = replace(configuration, hardware=hardware)
     return Targets(configuration, folder)
 

@@ -75,7 +75,7 @@ class Loader:
         if source.kind == "model":
             return load(run | {"models": [name]}, self.config).models[name]
         if source.kind == "hardware":
-            return load(run | {"hardware": name}, self.config).hardware
+            return load(run | {"hardware": name}, self.config).hardware[name]
         if source.kind == "task_sets":
             names = list(read(path))
             return load(run | {"task_sets": names}, self.config).task_sets
@@ -89,8 +89,8 @@ class Loader:
     def _site(self, path: Path) -> Any:
         sites = {}
         for name in read(path):
-            sites[name] = load(_RUN | {"hardware": name}, self.config).site
-        return sites or load(_RUN, self.config).site
+            sites |= load(_RUN | {"hardware": name}, self.config).sites
+        return sites or load(_RUN, self.config).sites
 
     @contextmanager
     def _placed(self, path: Path, raw: bytes | None) -> Iterator[None]:

@@ -23,7 +23,14 @@ from workflow_src.errors import UserError
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.capacity import Demand, require_capacity
 from workflow_src.scheduling.events import Ended, Event, Started
-from workflow_src.scheduling.hardware import Machine, detected, larger, within
+from workflow_src.scheduling.hardware import (
+    Machine,
+    detected,
+    first_here,
+    larger,
+    larger_than_all,
+    within,
+)
 from workflow_src.scheduling.next_request import INNER_SNAKEMAKE_MB, Forecast, Policy, decide
 from workflow_src.targets import Targets
 
@@ -75,7 +82,31 @@ def test_the_nearest_larger_class_comes_first() -> None:
     assert larger(CLASSES, CLASSES["cpu"]) == [], "a processor has no memory of a GPU"
 
 
+def test_larger_than_all_is_larger_than_each() -> None:
+    both = {name: CLASSES[name] for name in ("v100-16g", "a100-40g")}
+    assert larger_than_all(CLASSES, both) == ["h100-80g", "a100-80g"]
+    assert larger_than_all(CLASSES, {"v100-16g": CLASSES["v100-16g"]}) == larger(
+        CLASSES, CLASSES["v100-16g"]
+    )
+
+
 # ------------------------------------------------------------------------------- this machine
+
+
+def test_of_several_classes_a_machine_is_the_first_that_it_can_be() -> None:
+    names = ("a100-80g", "v100-16g", "cpu")
+    preferred = {name: CLASSES[name] for name in names}
+    assert list(first_here(preferred, WITH_GPU)) == ["v100-16g"]  # 24 GB
+    found = first_here(preferred, WITHOUT)
+    assert list(found) == ["cpu"]
+    assert found["cpu"].cores == WITHOUT.cores
+    del preferred["cpu"]
+    with pytest.raises(UserError, match="none of the hardware classes") as refused:
+        first_here(preferred, WITHOUT)
+    assert "--config hardware=local" in str(refused.value)
+    # A single one is taken as it is meant, with what there is.
+    (hardware,) = first_here({"a100-80g": CLASSES["a100-80g"]}, WITH_GPU).values()
+    assert hardware.device_memory_mb == WITH_GPU.device_memory_mb
 
 
 def test_local_is_this_machine() -> None:
@@ -120,7 +151,7 @@ def test_what_is_detected_decides_no_number_and_reaches_the_jobs(
     configuration = load({**run, "hardware": "local"}, REPOSITORY / "config")
     made = []
     for machine in (WITH_GPU, WITHOUT):
-        hardware = within(configuration.hardware, machine)
+        hardware = {"local": within(configuration.hardware["local"], machine)}
         targets = Targets(replace(configuration, hardware=hardware), REPOSITORY)
         targets.keep()
         job = Targets(snapshot.kept(), REPOSITORY)

@@ -166,9 +166,16 @@ def test_what_more_does_not_mend_is_refused(case: str) -> None:
 
 
 def test_each_invocation_has_its_own_budget() -> None:
-    killed = [e for n in (1, 2) for e in tried("terminated", attempt=n)]
+    killed = [e for n in (1, 2) for e in tried("terminated", attempt=n, run="before")]
     journal = killed + tried("terminated", attempt=1)
     assert not decided(FORECAST, journal, GPU, replace(POLICY, attempt=2)).refusal
+
+
+def test_an_error_of_the_run_before_is_none_of_this_one() -> None:
+    """Also where the first job of this one never began."""
+    journal = tried("error", run="before")
+    assert decided(FORECAST, journal, GPU, replace(POLICY, run="before", attempt=2)).refusal
+    assert not decided(FORECAST, journal, GPU, replace(POLICY, run="now", attempt=2)).refusal
 
 
 def test_progress_between_deadlines_goes_on() -> None:

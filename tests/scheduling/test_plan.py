@@ -23,6 +23,7 @@ from workflow_src.scheduling.status import State, Status
 GPU = Hardware(
     accelerator="cuda", gpu_model="a100", device_memory_mb=80_000, host_memory_mb=240_000
 )
+CLASSES = {"a100-80g": GPU}
 FORECAST = CellForecast(
     name="net/all",
     parameters=1,
@@ -55,7 +56,7 @@ def planned(
 
 
 def test_a_line_tells_state_micro_batch_memory_and_hours() -> None:
-    said = page([planned(), planned(43, State.INTERRUPTED, epoch=45)], GPU).splitlines()
+    said = page([planned(), planned(43, State.INTERRUPTED, epoch=45)], CLASSES).splitlines()
     cells = re.split(r" {2,}", said[1])
     assert cells == [
         *("cwru/net/all/42", "new", "a100-80g", "64 x 8"),
@@ -94,16 +95,33 @@ def test_totals_leave_out_what_is_done_and_say_what_is_not_known() -> None:
 
 def test_what_fits_nowhere_is_named_with_its_reason() -> None:
     refused = FORECAST.model_copy(update={"refusal": "one span takes 90,000 MB"})
-    said = page([planned(forecast=refused)], GPU)
+    said = page([planned(forecast=refused)], CLASSES)
     assert "does not fit" in said
     assert "fits nowhere: 1\n  cwru/net/all/42: fits nowhere: one span takes 90,000 MB" in said
     assert totals([planned()])[-1] == "fits nowhere: none"
 
 
+def test_the_classes_of_a_list_are_told_apart() -> None:
+    one, other = planned(1), planned(2)
+    there = other.request.model_copy(update={"hardware": "v100"})
+    cells = [one, replace(other, request=there)]
+    small = GPU.model_copy(update={"device_memory_mb": 16_000})
+    said = page(cells, CLASSES | {"v100": small}).splitlines()
+    assert "31,000 / 80,000" in said[1]
+    assert "31,000 / 16,000" in said[2]
+    assert "by class: 1 on a100-80g, 1 on v100" in said
+    many = [planned(seed) for seed in range(ROWS)] + cells[1:]
+    folded = page(many, CLASSES | {"v100": small})
+    assert [line.split()[1:4] for line in folded.splitlines()[1:3]] == [
+        [str(ROWS), "new", "a100-80g"],
+        ["1", "new", "v100"],
+    ]
+
+
 def test_many_cells_are_folded_by_dataset_model_and_task_set() -> None:
     cells = [planned(seed) for seed in range(ROWS)]
     cells.append(planned(ROWS, State.DONE))
-    said = page(cells, GPU).splitlines()
+    said = page(cells, CLASSES).splitlines()
     assert said[1].startswith(f"cwru/net/all  {ROWS} new, 1 done")
     assert said[1].endswith(f"{3 * ROWS} h 00 min")
     assert len(said) < 10

@@ -64,7 +64,8 @@ GresTypes=gpu
 NodeName=DEFAULT Boards=1 SocketsPerBoard=1 ThreadsPerCore=1 State=UNKNOWN
 NodeName=cn[1-2] {where} Port=[{cn}] CPUs=16 CoresPerSocket=16 RealMemory=8000
 NodeName=v100n[1-2] {where} Port=[{v100n}] CPUs=8 CoresPerSocket=8 RealMemory=6000 Gres=gpu:v100:2
-NodeName=a100n[1-2] {where} Port=[{a100n}] CPUs=8 CoresPerSocket=8 RealMemory=8000 Gres=gpu:a100:2
+NodeName=a100n[1-2] {where} Port=[{a100n}] CPUs=8 CoresPerSocket=8 RealMemory=8000 Gres=gpu:a100:2 \
+Feature=gpu80g
 PartitionName=DEFAULT MaxTime=60 State=UP DefMemPerCPU=100
 PartitionName=cpu Nodes=cn[1-2] Default=YES
 PartitionName=v100 Nodes=v100n[1-2]

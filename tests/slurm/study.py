@@ -26,7 +26,7 @@ MEMORY_MB, INNER_MB = 1300, 200
 SITE: dict[str, dict[str, Any]] = {
     "cpu": {"partition": "cpu"},
     "v100-16g": {"partition": "v100", "modules": ["rehearsed/1.0"]},
-    "a100-80g": {"partition": "a100"},
+    "a100-80g": {"partition": "a100", "constraint": "gpu80g"},
 }
 CLASSES = {"slurm-cpu": "cpu", "slurm-v100": "v100-16g", "slurm-a100": "a100-80g"}
 STUDY_RUN = {

@@ -32,8 +32,8 @@ def decided(study: Study, hardware: str) -> JobRequest:
     given = {**STUDY_RUN, "hardware": hardware}
     configuration = load(given, folder, [folder / "config.yaml"])
     forecast = Forecast.configured(configuration.request("tiny", "dlinear", "all", 1), 64)
-    policy = Policy(1, configuration.site, hardware)
-    return decide(forecast, [], configuration.hardware, policy)
+    policy = Policy(1, configuration.sites[hardware], hardware)
+    return decide(forecast, [], configuration.hardware[hardware], policy)
 
 
 def test_slurm_is_asked_what_was_decided(prepared, copied):
@@ -57,6 +57,7 @@ def test_slurm_is_asked_what_was_decided(prepared, copied):
         assert int(job["NumCPUs"]) == request.cores == 1
         assert job["Partition"] == request.site.partition == profile.removeprefix("slurm-")
         assert job["JobState"] == "COMPLETED"
+        assert job["Features"] == ("gpu80g" if profile == "slurm-a100" else "(null)")
         gpu = f"gres:gpu:{request.gpu_model}:{request.gpus}"
         assert job.get("TresPerJob", "") == (gpu if request.gpus else "")
         assert (request.gpus > 0) == (profile != "slurm-cpu")

@@ -75,9 +75,9 @@ class Configuration:
     datasets: Mapping[str, Dataset]
     rigs: Mapping[str, Rig]
     task_sets: Mapping[str, TaskSet]
-    hardware: Hardware
+    hardware: Mapping[str, Hardware]  # the classes that trainings ask for, the first choice first
     classes: Mapping[str, Hardware]  # all of them: which one is larger
-    site: SiteClass
+    sites: Mapping[str, SiteClass]  # what the cluster calls each of `hardware`
     light_site: SiteClass  # of rules that need no GPU
     folder: Path
     # SHA-256 of the tables beside rigs and datasets, by their names; of code that is in identities
@@ -344,10 +344,10 @@ def load(config: Mapping[str, Any], folder: Path, files: Sequence[Path] = ()) ->
         datasets=datasets,
         rigs=rigs,
         task_sets=_task_sets(folder / "task_sets.yaml", run.task_sets),
-        hardware=_one(Hardware, folder / "hardware", run.hardware),
+        hardware={name: _one(Hardware, folder / "hardware", name) for name in run.preferred},
         classes={name: _one(Hardware, folder / "hardware", name) for name in _classes(folder)},
-        site=_site(folder / "site.yaml", (run.hardware,)),
-        light_site=_site(folder / "site.yaml", ("cpu", run.hardware)),
+        sites={name: _site(folder / "site.yaml", (name,)) for name in run.preferred},
+        light_site=_site(folder / "site.yaml", ("cpu", *run.preferred)),
         folder=folder,
         digests={f"{kind}/{name}": digest(folder / kind / name) for kind, name in tables}
         | ({f"code/{kind}": code_digest(kind) for kind in KINDS} if run.code == "strict" else {}),

@@ -146,8 +146,13 @@ class SiteClass(StrictModel):
     partition: str | None = Field(None, description="Slurm partition.", examples=["gpu"])
     account: str | None = Field(None, description="Slurm account.", examples=["phm"])
     qos: str | None = Field(None, description="Slurm quality of service.", examples=["normal"])
+    constraint: str | None = Field(
+        None, description="Features that a node must have.", examples=["gpu80g"]
+    )
     extra: str | None = Field(
-        None, description="Further options of sbatch.", examples=["--no-requeue"]
+        None,
+        description="Further options of sbatch; none that the keys above or a request stand for.",
+        examples=["--no-requeue"],
     )
     modules: list[str] = Field(
         [],

@@ -131,8 +131,18 @@ class Run(StrictModel):
     requests: list[RequestRule] = Field(
         [], description="Requests of some cells.", examples=[[{"cells": "*", "memory_mb": 4000}]]
     )
-    hardware: Name = Field(
-        description="A file of config/hardware/; named by a profile.", examples=["local"]
+    hardware: Name | list[Name] = Field(
+        min_length=1,
+        description="A file of config/hardware/, or several in order of preference: a training "
+        "goes to the first where it fits (docs/slurm.md); named by a profile.",
+        examples=["local"],
+    )
+    wait_minutes: int | None = Field(
+        None,
+        ge=1,
+        description="Time that a training waits for a node before the next class of `hardware` is "
+        "asked for it; default, and for the last class: for ever.",
+        examples=[120],
     )
     code: Literal["noted", "strict"] = Field(
         "noted",
@@ -176,10 +186,15 @@ class Run(StrictModel):
             raise ValueError(f"the folder `{study}` holds something else")
         return study
 
-    @field_validator("datasets", "models", "task_sets", "seeds")
+    @property
+    def preferred(self) -> list[str]:
+        """The hardware classes, the first choice first."""
+        return [self.hardware] if isinstance(self.hardware, str) else self.hardware
+
+    @field_validator("datasets", "models", "task_sets", "seeds", "hardware")
     @classmethod
-    def _once(cls, values: list[str | int], info: ValidationInfo) -> list[str | int]:
-        twice = repeated(values)
+    def _once(cls, values: str | list[str | int], info: ValidationInfo) -> str | list[str | int]:
+        twice = [] if isinstance(values, str) else repeated(values)
         if twice:
             key, once = str(info.field_name), list(dict.fromkeys(values))
             raise ConfigError(f"`{key}` names {twice[0]} twice.", put={key: once})

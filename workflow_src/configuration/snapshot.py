@@ -32,18 +32,19 @@ from workflow_src.files import write_text
 
 FOLDER = Path(".snakemake", "workflow_src")  # beside Snakemake's own state
 VARIABLE = "WORKFLOW_CONFIGURATION"
+RUN = "WORKFLOW_RUN"
 
 _ONE: dict[str, type[BaseModel]] = {
     "run": Run,
-    "hardware": Hardware,
-    "site": SiteClass,
     "light_site": SiteClass,
 }
 _MANY: dict[str, type[BaseModel]] = {
     "datasets": Dataset,
     "rigs": Rig,
     "task_sets": TaskSet,
+    "hardware": Hardware,
     "classes": Hardware,
+    "sites": SiteClass,
 }
 
 
@@ -80,6 +81,12 @@ def keep(
     path = FOLDER.resolve() / f"{identity(content)}.json"
     write_text(path, json.dumps(content, indent=1))
     os.environ[VARIABLE] = str(path)
+    os.environ[RUN] = uuid.uuid4().hex
+
+
+def run_name() -> str:
+    """Name of the run that this process belongs to; "" before one has begun."""
+    return os.environ.get(RUN, "")
 
 
 def kept() -> Configuration:

@@ -28,23 +28,32 @@ PROBE_STEPS, PROBE_S, PROBE_MB, PROBE_PARTS = 10, 10.0, 1000, 4
 def write_forecast(configuration: Configuration, dataset: str) -> None:
     """Write the forecasts of all networks of `dataset` to the study's folder."""
     split = SplitSummary.read(split_folder(dataset) / "split.json")
-    hardware, found = configuration.hardware, dict[str, CellForecast]()
+    found = dict[str, CellForecast]()
     for cell in grid(configuration):
         resolved = configuration.resolve(*cell.key)
         if cell.dataset != dataset or not isinstance(resolved, NetworkCell):
             continue
         request = configuration.request(*cell.key)
-        key = forecast_key(resolved, request, hardware)
-        if key not in found:
-            found[key] = forecast_cell(resolved, split, request, hardware)
+        memory = StepMemory(resolved, split, request.devices)  # traces once for all classes
+        for hardware in configuration.hardware.values():
+            key = forecast_key(resolved, request, hardware)
+            if key not in found and resolved.training.precision in hardware.precisions:
+                found[key] = forecast_cell(resolved, split, request, hardware, memory)
     DatasetForecast(cells=found).write(forecast_file(configuration.run.study, dataset))
 
 
 def forecast_cell(
-    cell: NetworkCell, split: SplitSummary, request: Request, hardware: Hardware
+    cell: NetworkCell,
+    split: SplitSummary,
+    request: Request,
+    hardware: Hardware,
+    memory: StepMemory | None = None,
 ) -> CellForecast:
-    """The largest micro-batch that fits, and the memory of the training at that micro-batch."""
-    memory = StepMemory(cell, split, request.devices)
+    """The largest micro-batch that fits, and the memory of the training at that micro-batch.
+
+    ``memory`` is that of a step of the cell, where another class has asked for it before.
+    """
+    memory = memory or StepMemory(cell, split, request.devices)
     name = f"{cell.cell.model}/{cell.cell.task_set}"
     device_mb = 0 if hardware.accelerator == "cuda" else None
     host = _HostMemory(request, hardware, _cached_bytes(cell, request))

@@ -70,10 +70,23 @@ def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAtt
     return found
 
 
-def invocation(history: Sequence[FinishedAttempt]) -> list[FinishedAttempt]:
-    """The attempts of the last invocation of Snakemake: those from its first one on."""
-    firsts = [index for index, each in enumerate(history) if each.request.attempt <= 1]
-    return list(history[firsts[-1] :]) if firsts else list(history)
+def invocation(history: Sequence[FinishedAttempt], run: str) -> list[FinishedAttempt]:
+    """The attempts of the run of Snakemake that is called `run`: those from its first one on."""
+    own = [index for index, each in enumerate(history) if each.request.run == run]
+    return list(history[own[0] :]) if own else []
+
+
+def not_begun(journal: Sequence[Event], identity: str, run: str, attempt: int) -> int:
+    """Attempts before the `attempt`-th of `run` of which the journal of a cell tells no start.
+
+    Slurm refused their jobs or took them from the queue, or they ended before training.
+    """
+    begun = {
+        event.request.attempt
+        for event in journal
+        if isinstance(event, Started) and event.identity == identity and event.request.run == run
+    }
+    return len(set(range(1, attempt)) - begun)
 
 
 def last_sample(holder: Content | None) -> MemorySample:

@@ -45,6 +45,9 @@ class AttemptRequest(RequestKeys):
     hardware: str = Field("", description="Name of the hardware class.")
     accelerator: Literal["cpu", "cuda"] = Field("cpu", description="cpu or cuda.")
     refused: bool = Field(False, description="There is no use in training: only say why.")
+    run: Annotated[str, Resource(None)] = Field(
+        "", description="Name of the run of Snakemake that it belongs to."
+    )
     anew: Annotated[str, Resource(None)] = Field(
         "",
         description="Name of the run that was told to train this cell from its first step "
@@ -86,10 +89,10 @@ class AttemptRequest(RequestKeys):
             parser.add_argument(_flag(name), type=read, default=argparse.SUPPRESS, help=said)
 
     @staticmethod
-    def of_flags(options: argparse.Namespace, anew: str = "") -> AttemptRequest:
-        """What the flags of a command say."""
+    def of_flags(options: argparse.Namespace, run: str = "", anew: str = "") -> AttemptRequest:
+        """What the flags of a command say, and the run that gave it."""
         given = {name: value for name, value in vars(options).items() if name in _NAMES}
-        return AttemptRequest.model_validate(given | {"anew": anew})
+        return AttemptRequest.model_validate(given | {"run": run, "anew": anew})
 
 
 def _resources() -> Iterator[tuple[str, str]]:

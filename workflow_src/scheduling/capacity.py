@@ -46,6 +46,27 @@ class Demand:
         return as_yaml(("overrides",), [{"cells": self.cell, "training": keys}])
 
 
+def with_capacity(
+    demand: Demand, preferred: Mapping[str, Hardware], classes: Mapping[str, Hardware]
+) -> list[str]:
+    """Names of those of the `preferred` classes whose nodes have what is asked for, in order.
+
+    Raises:
+        UserError: none has it; what the first one lacks, with the line that mends it.
+    """
+    found, lacking = [], []
+    for name, hardware in preferred.items():
+        try:
+            require_capacity(demand, name, hardware, classes)
+        except UserError as error:
+            lacking.append(error)
+        else:
+            found.append(name)
+    if not found:
+        raise lacking[0]
+    return found
+
+
 def require_capacity(
     demand: Demand, name: str, hardware: Hardware, classes: Mapping[str, Hardware]
 ) -> None:

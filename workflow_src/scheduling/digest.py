@@ -15,7 +15,7 @@ from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration
 from workflow_src.scheduling.attempt_history import FinishedAttempt
 from workflow_src.scheduling.cause import Cause
-from workflow_src.scheduling.hardware import larger
+from workflow_src.scheduling.hardware import larger_than_all
 from workflow_src.scheduling.next_request import JobRequest
 from workflow_src.scheduling.status import State, Status, planned, survey
 
@@ -179,7 +179,8 @@ def _cell(facts: _Facts, done: int, cells: int) -> str:
     refusal = facts.request(status.cell).refusal if last is None and rule == "train" else ""
     if refusal:
         configuration = facts.configuration
-        what, then = refusal, _elsewhere(configuration, configuration.hardware.tensors_in)
+        hardware = next(iter(configuration.hardware.values()))
+        what, then = refusal, _elsewhere(configuration, hardware.tensors_in)
     elif last is None or last.cause is Cause.DONE or rule == "evaluate":
         error = said(facts.log)
         what, then = f"{rule}: {error.head or 'no word of why'}", _mended(error.remedy)
@@ -264,7 +265,7 @@ def _next(facts: _Facts, last: FinishedAttempt) -> str:
     changes = _changes(request, last)
     had = last.request.runtime_minutes or 0
     if last.cause is Cause.DEADLINE and request.runtime_minutes <= had:
-        name = facts.configuration.run.hardware
+        name = request.hardware
         limit = f"config/hardware/{name}.yaml, `max_runtime_minutes: {request.runtime_minutes}`"
         changes.append(f"with no more time, which {limit} does not allow")
     return ", ".join([goes_on, *changes])
@@ -286,7 +287,7 @@ def _changes(request: JobRequest, last: FinishedAttempt) -> list[str]:
 
 def _elsewhere(configuration: Configuration, of: Literal["gpu", "host"]) -> str:
     """Nothing fits on this hardware class: those that have more, and what takes less."""
-    names = larger(configuration.classes, configuration.hardware, of)
+    names = larger_than_all(configuration.classes, configuration.hardware, of)
     memory = "GPU memory" if of == "gpu" else "host memory"
     classes = " or ".join(f"`hardware: {name}`" for name in names)
     return (

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from workflow_src.configuration import Hardware
+from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import UserError
 from workflow_src.limits import MB, Device, Host, cores, devices
 
@@ -67,6 +68,49 @@ def within(hardware: Hardware, machine: Machine) -> Hardware:
     return hardware.model_copy(update=found)
 
 
+def first_here(preferred: Mapping[str, Hardware], machine: Machine) -> dict[str, Hardware]:
+    """The first class of `preferred` that this machine is one of, with no more than it has.
+
+    A single one is taken as it is meant. Raises UserError where there is none.
+    """
+    for name, hardware in preferred.items():
+        if len(preferred) == 1 or _is_one(machine, hardware):
+            return {name: within(hardware, machine)}
+    has = f"{machine.gpus} GPUs with {machine.device_memory_mb} MB" if machine.gpus else "no GPU"
+    raise UserError(
+        "This machine is a node of none of the hardware classes.",
+        where="key `hardware`",
+        found=f"{', '.join(preferred)}; NVML shows {has} here",
+        expected="a class that this machine is, or a scheduler that finds nodes",
+        remedy="--config hardware=local   # or --profile profiles/slurm-a100",
+    )
+
+
+def _is_one(machine: Machine, hardware: Hardware) -> bool:
+    """By its GPUs: of their memory NVML shows a little less than their name says."""
+    least_mb = 0.9 * (hardware.device_memory_mb or 0)
+    has_gpu = machine.gpus > 0 and machine.device_memory_mb >= least_mb
+    return hardware.accelerator != "cuda" or has_gpu
+
+
+def require_one_accelerator(preferred: Mapping[str, Hardware]) -> None:
+    """Refuse to let a queue decide whether a cell trains on GPUs.
+
+    Raises:
+        UserError: classes with and without GPUs stand in one list.
+    """
+    first = next(iter(preferred.values())).accelerator
+    alike = [name for name, each in preferred.items() if each.accelerator == first]
+    if len(alike) < len(preferred):
+        raise UserError(
+            "Of the hardware classes, some have GPUs and some have none.",
+            where="key `hardware`",
+            found=", ".join(f"{name} ({each.accelerator})" for name, each in preferred.items()),
+            expected="classes of one accelerator: time and memory on the other are no substitute",
+            remedy=as_yaml(("hardware",), alike),
+        )
+
+
 def _least(stated: int | None, there: int) -> int:
     return there if stated is None else min(stated, there)
 
@@ -88,6 +132,16 @@ def larger(
         if each.accelerator == than.accelerator and (getattr(each, key) or 0) > own
     }
     return sorted(more, key=lambda name: (more[name], name))
+
+
+def larger_than_all(
+    classes: Mapping[str, Hardware],
+    preferred: Mapping[str, Hardware],
+    of: Literal["gpu", "host"] = "gpu",
+) -> list[str]:
+    """Names of the classes that are `larger` than each of `preferred`, nearest first."""
+    first, *others = (larger(classes, than, of) for than in preferred.values())
+    return [name for name in first if all(name in each for each in others)]
 
 
 def larger_in_words(

@@ -39,6 +39,7 @@ def site_resources(site: SiteClass) -> dict[str, str]:
         "slurm_partition": site.partition,
         "slurm_account": site.account,
         "qos": site.qos,
+        "constraint": site.constraint,
         "slurm_extra": site.extra,
     }
     return {name: value for name, value in named.items() if value is not None}
@@ -96,7 +97,9 @@ class Policy:
         site: what the cluster calls the hardware class.
         hardware: name of the class: what ran out on another one teaches nothing about this.
         identity: of the cell: nor does what another configuration needed.
-        attempt: Snakemake's number; 1 is a user who asks (again).
+        run: name of the run of Snakemake.
+        attempt: its number there; 1 is a user who asks (again).
+        wait_minutes: for a node, where another class would do; None: for ever.
         classes: all that there are, to name a larger one.
     """
 
@@ -104,7 +107,9 @@ class Policy:
     site: SiteClass
     hardware: str = "local"
     identity: str = ""
+    run: str = ""
     attempt: int = 1
+    wait_minutes: int | None = None
     classes: Mapping[str, Hardware] = field(default_factory=dict)
 
 
@@ -115,6 +120,7 @@ class JobRequest(AttemptRequest):
         cores: CPU threads, workers included.
         gpu_model, gpus: that the hardware class asks Slurm for.
         site: what the cluster calls the hardware class.
+        wait_minutes: that the job may wait for a node; None: for ever.
         refusal: why there is no use in training; the job then only says so.
     """
 
@@ -124,6 +130,7 @@ class JobRequest(AttemptRequest):
     gpu_model: str | None
     gpus: int
     site: SiteClass
+    wait_minutes: int | None = None
     refusal: str = ""
 
     def resources(self) -> dict[str, int | str]:
@@ -136,13 +143,19 @@ class JobRequest(AttemptRequest):
             asked["gpu"] = 0 if self.refused else self.gpus
             if self.gpu_model is not None:
                 asked["gpu_model"] = "" if self.refused else self.gpu_model
-        return asked | site_resources(self.site)
+        named = site_resources(self.site)
+        if self.wait_minutes is not None:
+            # Slurm takes a job from the queue that can no longer end by then.
+            minutes = self.wait_minutes + self.runtime_minutes
+            extra = [self.site.extra or "", f"--deadline=now+{minutes}minutes"]
+            named["slurm_extra"] = " ".join(filter(None, extra))
+        return asked | named
 
 
 def decide(
     forecast: Forecast, journal: Sequence[Event], hardware: Hardware, policy: Policy
 ) -> JobRequest:
-    """The request of the next attempt: pure, torch-free, never raises.
+    """The request of the next attempt on one hardware class: pure, torch-free, never raises.
 
     It raises what ran out on this hardware class, and only that, up to what a node of it has.
     """
@@ -150,7 +163,7 @@ def decide(
     here = [attempt for attempt in history if attempt.request.hardware == policy.hardware]
     refusal = _fits_nowhere(forecast, here, hardware, policy)
     if policy.attempt > 1:
-        refusal = refusal or _given_up(invocation(history), history)
+        refusal = refusal or _given_up(invocation(history, policy.run), history)
     asked = _stub() if refusal else _enough(forecast, here, hardware, policy)
     is_cuda = hardware.accelerator == "cuda"
     around = {
@@ -160,6 +173,7 @@ def decide(
         "gpu_model": hardware.gpu_model,
         "gpus": forecast.devices if is_cuda else 0,
         "site": policy.site,
+        "wait_minutes": policy.wait_minutes,
         "refused": bool(refusal),
         "refusal": refusal,
     }

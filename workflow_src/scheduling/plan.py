@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -101,21 +102,27 @@ def plan(
     configuration: Configuration,
     statuses: Sequence[Status],
     request: Callable[[Cell], JobRequest],
-    forecast: Callable[[Cell], CellForecast | None],
+    forecast: Callable[[Cell, str], CellForecast | None],
 ) -> list[PlannedCell]:
-    """The trainings of a run; classic models are not among them."""
-    hardware = configuration.run.hardware
-    epoch_s = _seconds_per_epoch(s for s in statuses if _hardware_of(s) == hardware)
+    """The trainings of a run; classic models are not among them.
+
+    Args:
+        configuration: of the run.
+        statuses: where its cells stand.
+        request: what a cell asks for next.
+        forecast: what it is expected to need on a hardware class.
+    """
+    epoch_s = _seconds_per_epoch(statuses)
     found = []
     for status in statuses:
         training = configuration.resolve(*status.cell.key).training
         if training is None:
             continue
-        known = forecast(status.cell)
-        own = status.epoch_s if _hardware_of(status) == hardware else None
-        seconds = own or epoch_s.get(_of_all_seeds(status.cell))
-        hours = _hours(training.epochs - status.epoch, seconds, known)
         asked = request(status.cell)
+        known = forecast(status.cell, asked.hardware)
+        own = status.epoch_s if status.hardware == asked.hardware else None
+        seconds = own or epoch_s.get((asked.hardware, *_of_all_seeds(status.cell)))
+        hours = _hours(training.epochs - status.epoch, seconds, known)
         found.append(PlannedCell(status, asked, known, training.batch_size, hours))
     return found
 
@@ -132,17 +139,12 @@ def _of_all_seeds(cell: Cell) -> tuple[str, str, str]:
     return cell.dataset, cell.model, cell.task_set
 
 
-def _hardware_of(status: Status) -> str:
-    """The class that it was trained on last."""
-    return "" if status.last is None else status.last.request.hardware
-
-
-def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str], float]:
-    """The slowest of the seeds that have trained."""
-    found: dict[tuple[str, str, str], float] = {}
+def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str, str], float]:
+    """The slowest of the seeds that have trained, by hardware class."""
+    found: dict[tuple[str, str, str, str], float] = {}
     for status in statuses:
         if status.epoch_s is not None:
-            key = _of_all_seeds(status.cell)
+            key = (status.hardware, *_of_all_seeds(status.cell))
             found[key] = max(found.get(key, 0.0), status.epoch_s)
     return found
 
@@ -150,13 +152,17 @@ def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str],
 # ------------------------------------------------------------------ a page
 
 
-def page(cells: Sequence[PlannedCell], hardware: Hardware, jobs: int = 1) -> str:
+def page(cells: Sequence[PlannedCell], classes: Mapping[str, Hardware], jobs: int = 1) -> str:
     """A line per cell, or per dataset, model and task set where there are many; then the totals."""
     groups: dict[tuple[str, ...], list[PlannedCell]] = {}
     for one in cells:
-        alike = (*_of_all_seeds(one.cell), _micro(one), str(one.forecast is None))
+        asked = (one.request.hardware, _micro(one), str(one.forecast is None))
+        alike = (*_of_all_seeds(one.cell), *asked)
         groups.setdefault(alike if len(cells) > ROWS else (one.cell.name,), []).append(one)
-    rows = [_row(group, hardware, is_folded=len(cells) > ROWS) for group in groups.values()]
+    rows = [
+        _row(group, classes[group[0].request.hardware], is_folded=len(cells) > ROWS)
+        for group in groups.values()
+    ]
     widths = [max(map(len, column)) for column in zip(_COLUMNS, *rows, strict=True)]
     lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in (_COLUMNS, *rows)]
     return "\n".join([*lines, "", *totals(cells, jobs)])
@@ -174,6 +180,9 @@ def totals(cells: Sequence[PlannedCell], jobs: int = 1) -> list[str]:
         is_cuda = left[0].request.accelerator == "cuda"
         taken = f"{total:.3g} GPU-hours" if is_cuda else duration(3600 * total)
         lines[0] += f": {taken}{known}, {duration(3600 * side)} with {jobs} side by side"
+    classes = Counter(one.request.hardware for one in left)
+    if len(classes) > 1:
+        lines.append("by class: " + ", ".join(f"{n} on {name}" for name, n in classes.items()))
     unknown = sum(one.forecast is None for one in left)
     if unknown:
         lines.append(f"no forecast yet of {unknown}: the target `forecasts` makes them")

@@ -79,6 +79,7 @@ class Status:
         used_mb, limit_mb: host memory at the last heartbeat; of running cells alone.
         left_s: seconds that the epochs that are left take; of running cells alone.
         attempts: attempts started.
+        hardware: the class of the last of them; "": there is none.
         last: the last attempt that ended; of one that left no word, as it was classified.
         other_code: whether other code than that of now has trained it.
     """
@@ -93,6 +94,7 @@ class Status:
     limit_mb: int | None = None
     left_s: float | None = None
     attempts: int = 0
+    hardware: str = ""
     last: FinishedAttempt | None = None
     other_code: bool = False
 
@@ -118,6 +120,7 @@ class Status:
             "host_limit_mb": self.limit_mb,
             "eta_seconds": self.left_s,
             "attempts": self.attempts,
+            "hardware": self.hardware or None,
             "cause": last.cause.text if last is not None and self.why else None,
             "message": last.message if last is not None and self.why else None,
             "other_code": self.other_code,
@@ -212,7 +215,7 @@ def look(study: str, wanted: Planned) -> Status:
     folder = paths.runs(study, wanted.cell)
     events = Journal(folder / "attempts.jsonl").events()
     starts = [event for event in events if isinstance(event, Started)]
-    own = sum(start.identity == wanted.identity for start in starts)
+    of_this = [start for start in starts if start.identity == wanted.identity]
     number, holder = newest(folder)
     sample = last_sample(holder)
     if holder is not None:
@@ -228,9 +231,10 @@ def look(study: str, wanted: Planned) -> Status:
     last = history[-1] if history else None
     is_scored = _is_scored(paths.results(study, wanted.cell) / "metrics.json", wanted.identity)
     state = _state(is_held, is_scored, last)
-    found = Status(wanted.cell, state, epochs=wanted.epochs, attempts=own, last=last)
+    found = Status(wanted.cell, state, epochs=wanted.epochs, attempts=len(of_this), last=last)
     # What lies in runs/ is of the settings that were started last.
-    if own and starts[-1].identity == wanted.identity:
+    if of_this and starts[-1] is of_this[-1]:
+        found = replace(found, hardware=starts[-1].request.hardware)
         found = _progress(found, folder / "history.csv")
     return replace(found, used_mb=sample.used_mb, limit_mb=sample.limit_mb) if is_held else found
 
@@ -331,7 +335,18 @@ def _number(text: str | None) -> float | None:
 # ------------------------------------------------------------------ a table
 
 
-_COLUMNS = ("cell", "state", "epoch", "loss", "s/epoch", "host MB", "left", "attempts", "cause")
+_COLUMNS = (
+    "cell",
+    "state",
+    "epoch",
+    "loss",
+    "s/epoch",
+    "host MB",
+    "left",
+    "attempts",
+    "class",
+    "cause",
+)
 
 
 def table(study: str, grid: Sequence[Status]) -> str:
@@ -360,6 +375,7 @@ def _row(status: Status) -> tuple[str, ...]:
         memory,
         "" if status.left_s is None else duration(status.left_s),
         str(status.attempts or ""),
+        status.hardware,
         _remark(status),
     )
 

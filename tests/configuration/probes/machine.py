@@ -145,6 +145,26 @@ def checkpoint_minutes(world: Any) -> None:
 def hardware(world: Any) -> None:
     assert told(world)["accelerator"] == "cpu"
     assert told(world, {"hardware": "big"})["accelerator"] == "cuda"
+    # The first of a list that has what a cell asks for.
+    files = {"hardware__huge": {"accelerator": "cuda"}, "hardware__big": {"precisions": ["fp32"]}}
+    for precision, name in (("fp32", "big"), ("bf16", "huge")):
+        run = {"hardware": ["big", "huge"], "training": {"precision": precision}}
+        asked = told(world, run, **files)
+        assert (asked["hardware"], asked["gpu"]) == (name, 1)
+        assert asked["gpu_model"] == ("a100" if name == "big" else None)
+    with pytest.raises(UserError, match="some have GPUs") as refused:
+        world.targets({"hardware": ["big", "local", "huge"]}, **files)
+    assert "hardware: [big, huge]" in str(refused.value)
+
+
+def wait_minutes(world: Any) -> None:
+    """How long Slurm lets a training wait where another class would do."""
+    files = {"hardware__huge": {"accelerator": "cuda"}, "site": {"big": {"extra": "--no-kill"}}}
+    run = {"hardware": ["big", "huge"], "request": {"runtime_minutes": 60}}
+    assert told(world, run, **files)["slurm_extra"] == "--no-kill"
+    waits = told(world, {**run, "wait_minutes": 30}, **files)
+    assert waits["slurm_extra"] == "--no-kill --deadline=now+90minutes"
+    assert told(world, {**run, "hardware": "big"}, **files)["slurm_extra"] == "--no-kill"
 
 
 def accelerator(world: Any) -> None:
@@ -153,7 +173,7 @@ def accelerator(world: Any) -> None:
         assert (resources["accelerator"], resources.get("gpu")) == (name, gpus)
     here = "cuda" if limits.devices() else "cpu"
     assert told(world, hardware__local={"accelerator": "detect"})["accelerator"] == here
-    found = world.targets(hardware__local={"accelerator": "detect"}).configuration.hardware
+    found = world.targets(hardware__local={"accelerator": "detect"}).configuration.hardware["local"]
     assert (found.accelerator, found.cores) == (here, limits.cores())
 
 
@@ -249,13 +269,24 @@ def modules(world: Any) -> None:
     init.write_text('module() { echo "$# $@ $UNSET_BEFORE"; }\n', encoding="utf-8")
     for job, said in (("", "on\n"), ("7", "3 load cuda/12.6 a b \non\n")):
         variables = {**os.environ, "SLURM_JOB_ID": job, "MODULESHOME": str(init.parents[1])}
-        command = ["bash", "-c", f"{prefix} echo on"]
+        command = ["bash", "-c", f"{prefix} modules train; echo on"]
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
         assert done.stdout == said
         # A module that is not there ends the job.
         variables["MODULESHOME"] = "/nowhere"
         done = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
         assert (done.returncode != 0) == bool(job)
+    # Of several classes, those of the one that a training is told.
+    run = {"hardware": ["local", "small", "plain"]}
+    classes = {"hardware__small": {"accelerator": "cpu"}, "hardware__plain": {"accelerator": "cpu"}}
+    site["small"] = {"modules": ["other"]}
+    prefix = world.targets(run, site=site, **classes).shell_prefix()
+    prefix = prefix.replace("{{", "{").replace("}}", "}")
+    variables = {**os.environ, "SLURM_JOB_ID": "7", "MODULESHOME": str(init.parents[1])}
+    for name, said in (("small", "2 load other \n"), ("plain", "")):
+        command = ["bash", "-c", f"{prefix} modules train x --hardware {name} --refused 0"]
+        done = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)
+        assert done.stdout == said
 
 
 PROBES = {
@@ -271,6 +302,7 @@ PROBES = {
     "Run.request": request,
     "Run.requests": requests,
     "Run.hardware": hardware,
+    "Run.wait_minutes": wait_minutes,
     "Override.cells": override_cells,
     "RequestRule.cells": rule_cells,
     "Request.micro_batch_size": rule("micro_batch_size", "micro_batch_size", 4, 4),
@@ -294,6 +326,7 @@ PROBES = {
     "SiteClass.partition": site("partition", "slurm_partition"),
     "SiteClass.account": site("account", "slurm_account"),
     "SiteClass.qos": site("qos", "qos"),
+    "SiteClass.constraint": site("constraint", "constraint"),
     "SiteClass.extra": site("extra", "slurm_extra"),
     "SiteClass.modules": modules,
 }
