@@ -92,7 +92,9 @@ def write_forecasts(configuration: Configuration) -> None:
             host_mb=4000,
         )
         request = configuration.request(*one.cell.key)
-        key = forecast_key(configuration.resolve(*one.cell.key), request, configuration.hardware)
+        key = forecast_key(
+            configuration.resolve(*one.cell.key), request, configuration.hardware[HARDWARE]
+        )
         by_dataset.setdefault(one.cell.dataset, {})[key] = forecast
     for dataset, found in by_dataset.items():
         DatasetForecast(cells=found).write(paths.forecast_file("large", dataset))

@@ -41,6 +41,7 @@ ROW = Observed(
     seconds=36.0,
     devices=1,
     cause="done",
+    is_short=False,
     lowered=False,
     time=1.0,
 )
@@ -95,11 +96,12 @@ def test_each_class_and_model_has_a_correction_with_its_number_of_cells() -> Non
     assert len(found) == 3
 
 
-def test_of_few_cells_the_median_of_seconds_raises_and_of_nine_the_largest_counts() -> None:
+def test_of_few_cells_the_median_of_seconds_raises_and_then_a_quantile_counts() -> None:
     assert time_factor([]) == 1.0
     assert time_factor([0.5, 0.6, 0.7]) == 1.0
     assert time_factor([1.2, 1.5, 60.0]) == 1.5
-    assert time_factor([0.5] * 8 + [0.6]) == 0.6
+    assert time_factor([1.0] * 17 + [60.0]) == 1.0  # the 90 % quantile would be the largest
+    assert time_factor([0.5] * 17 + [0.6, 60.0]) == 0.6
 
 
 def test_attempts_at_one_cell_are_one_score() -> None:
@@ -234,6 +236,26 @@ def test_who_ran_out_needs_what_the_next_attempt_asks_for() -> None:
     assert [(one.host_mb, one.needed_mb) for one in killed] == [(None, MORE_MEMORY * 1000)]
     assert observed(TOLD, Ended(cause="terminated")) == []
     assert observed(TOLD, Ended(cause="done", peak_rss_mb=300.0)) == []  # a classic model
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_who_was_done_with_a_smaller_micro_batch_did_not_fit() -> None:
+    rows = observed(TOLD, DONE, before_end=(Shrank(of="host", during="forward"),))
+    assert [(one.is_short, one.needed_mb) for one in rows] == [(True, MORE_MEMORY * 1000)]
+    assert learn(rows)["local", "fno"].host == MORE_MEMORY
+    (first,) = errors(scored(rows))[:1]
+    assert (first.quantity, first.too_low) == ("host memory", 1.0)
+
+
+@pytest.mark.usefixtures("own_folder")
+def test_epochs_of_several_attempts_are_of_none() -> None:
+    observed(TOLD, DONE)
+    text = "epoch,seconds\n1,5.0\n"
+    (runs("study", CELL) / "history.csv").write_text(text, encoding="utf-8")
+    journal = Journal(runs("study", CELL) / "attempts.jsonl")
+    journal.append(Started(request=TOLD, identity="i"))  # killed: it wrote no end
+    found = observe("study", lambda *_: KNOWN)
+    assert [one.epoch_s for one in found] == [None]
 
 
 @pytest.mark.usefixtures("own_folder")

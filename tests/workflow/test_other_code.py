@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from .test_failures import EPOCHS, _kill_in_training
-from .test_waiting_jobs import QUEUE, SUBMIT, _run_and_edit_while_waiting
+from .test_waiting_jobs import QUEUE, SUBMIT, run_and_edit_while_waiting
 
 pytestmark = pytest.mark.slow
 
@@ -185,7 +185,7 @@ def test_strict_holds_for_a_job_that_waited(finished):
     """The code is edited while a job waits: it does not train under the name of the old one."""
     finished.edit("config.yaml", code="strict", models=["dlinear"])
     with pytest.raises(AssertionError, match="code: strict"):
-        _run_and_edit_while_waiting(finished, lambda: _edit_code(finished, "\nADDED = 1\n"))
+        run_and_edit_while_waiting(finished, lambda: _edit_code(finished, "\nADDED = 1\n"))
     dlinear = finished.kept("dlinear")
     assert dlinear.events[-1]["cause"] == "error"
     outcome = finished.snakemake()

@@ -94,8 +94,8 @@ def _orders(rig: RigView) -> list[str]:
         for name, order in orders.items()
     ]
     guess = rig.geometry is not None and rig.geometry.assumed
-    source = f"Source{' (assumed)' * guess}"
-    told = f'<p class="small">{source}: {escape(origin)}.</p>' if origin else ""
+    words = "assumed; " * guess + (origin or "not stated")
+    told = f'<p class="small">Source: {escape(words)}.</p>' if origin or guess else ""
     return ["<h2>Fault orders</h2>", _table(rows), told]
 
 

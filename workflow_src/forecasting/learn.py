@@ -33,10 +33,14 @@ def upper_factor(scores: Sequence[float], share: float) -> float:
         scores: used / forecast, one a cell; none: 1.
         share: between 0 and 1.
     """
-    rank = math.ceil((len(scores) + 1) * share - 1e-9)  # (99 + 1) x 0.99 is above 99 in floats
+    rank = _rank(len(scores), share)
     if rank <= len(scores):
         return sorted(scores)[rank - 1]
     return max([1.0, *scores])
+
+
+def _rank(cells: int, share: float) -> int:
+    return math.ceil((cells + 1) * share)
 
 
 def time_factor(scores: Sequence[float]) -> float:
@@ -45,7 +49,7 @@ def time_factor(scores: Sequence[float]) -> float:
     One epoch beside other work may take fifty times as long, and an attempt whose time was too
     short goes on from its checkpoint: the largest of few is no limit worth asking for.
     """
-    if math.ceil((len(scores) + 1) * IN_TIME - 1e-9) <= len(scores):
+    if _rank(len(scores), IN_TIME) < len(scores):
         return upper_factor(scores, IN_TIME)
     return max(1.0, statistics.median(scores)) if scores else 1.0
 

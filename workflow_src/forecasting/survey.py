@@ -89,7 +89,9 @@ def survey_cell(name: str, cell: NetworkCell, classes: dict[str, Hardware]) -> C
         nothing = dict.fromkeys(classes, Room(0, 0.0, "no task"))
         return CellSurvey(name, 0, batch, 0.0, 0.0, nothing)
     rooms = {each: _room(hardware, cell, memory) for each, hardware in classes.items()}
-    one, whole = memory.trace(Levers(1)), memory.trace(Levers(batch))
+    kinds = {hardware.accelerator for hardware in classes.values()}
+    of = kinds.pop() if len(kinds) == 1 else "cpu"
+    one, whole = memory.trace(Levers(1), of), memory.trace(Levers(batch), of)
     return CellSurvey(name, one.parameters, batch, one.peak / MB, whole.peak / MB, rooms)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
@@ -35,6 +35,7 @@ class FinishedAttempt:
         device_mb: memory of one GPU, the same.
         seconds: that it took; None where it is not known.
         time: of its end, s since the epoch.
+        is_short: whether it, or one before it, did with less because host memory ran out.
     """
 
     cause: Cause
@@ -47,6 +48,7 @@ class FinishedAttempt:
     device_mb: float = 0.0
     seconds: float | None = None
     time: float = 0.0
+    is_short: bool = False
 
 
 def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAttempt]:
@@ -57,15 +59,19 @@ def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAtt
     found: list[FinishedAttempt] = []
     started: Started | None = None
     shrunk: Levers | None = None
+    is_short = False  # of host memory; checkpoints keep what was given up for it
     for event in journal:
         if isinstance(event, Started):
             started = event if event.identity == identity else None
             shrunk = None
         elif isinstance(event, Shrank) and event.of == "gpu":
             shrunk = event.after if event.after.micro_batch is not None else shrunk
+        elif isinstance(event, Shrank):
+            is_short |= started is not None
         elif isinstance(event, Ended) and started is not None:
             if event.how is not None:
-                found.append(_finished(event.how, started.request, shrunk, event))
+                attempt = _finished(event.how, started.request, shrunk, event)
+                found.append(replace(attempt, is_short=is_short))
             started = None
     return found
 

@@ -264,7 +264,8 @@ def _next(facts: _Facts, last: FinishedAttempt) -> str:
     goes_on = f"{AGAIN}: it goes on from epoch {facts.status.epoch}"
     changes = _changes(request, last)
     had = last.request.runtime_minutes or 0
-    if last.cause is Cause.DEADLINE and request.runtime_minutes <= had:
+    is_same_class = request.hardware == last.request.hardware
+    if last.cause is Cause.DEADLINE and is_same_class and request.runtime_minutes <= had:
         name = request.hardware
         limit = f"config/hardware/{name}.yaml, `max_runtime_minutes: {request.runtime_minutes}`"
         changes.append(f"with no more time, which {limit} does not allow")
@@ -274,6 +275,8 @@ def _next(facts: _Facts, last: FinishedAttempt) -> str:
 def _changes(request: JobRequest, last: FinishedAttempt) -> list[str]:
     """What the same command asks for that the last attempt did not have."""
     changes, had = [], last.request
+    if had.hardware and request.hardware != had.hardware:
+        return [f"on {request.hardware}"]
     if had.memory_mb and request.memory_mb > had.memory_mb:
         changes.append(f"with {request.memory_mb} MB of host memory in place of {had.memory_mb}")
     if had.runtime_minutes and request.runtime_minutes > had.runtime_minutes:

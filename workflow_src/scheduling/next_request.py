@@ -100,7 +100,7 @@ class Policy:
         run: name of the run of Snakemake.
         attempt: its number there; 1 is a user who asks (again).
         wait_minutes: for a node, where another class would do; None: for ever.
-        classes: all that there are, to name a larger one.
+        classes: those that are larger than each one in question, to name one.
     """
 
     threads: int

@@ -53,6 +53,7 @@ class Observed:
         seconds: that it took.
         devices: processes that share a batch.
         cause: how it ended.
+        is_short: whether host memory ran out, and it did with a smaller micro-batch or cache.
         lowered: whether its limit was set below the forecast: nothing is learned from it.
         time: of its end, s since the epoch.
     """
@@ -72,6 +73,7 @@ class Observed:
     seconds: float | None
     devices: int
     cause: str
+    is_short: bool
     lowered: bool
     time: float
 
@@ -83,7 +85,8 @@ class Observed:
     @property
     def needed_mb(self) -> float | None:
         """Host memory that would have done: where it ran out, what the next attempt asks for."""
-        if self.cause == Cause.HOST_OOM.text and self.requested_mb is not None:
+        ran_out = self.is_short or self.cause == Cause.HOST_OOM.text
+        if ran_out and self.requested_mb is not None:
             return max(self.host_mb or 0.0, MORE_MEMORY * self.requested_mb)
         return self.host_mb
 
@@ -104,7 +107,7 @@ def observe(study: str, known: Callable[[Cell, str], Known | None]) -> list[Obse
 
 
 def write_observed(study: str, rows: Iterable[Observed]) -> None:
-    """Write `<study>/observed.csv`: each time as the journals are now."""
+    """Write `<study>/observed.csv`: as the run saw the journals when it began."""
     output = io.StringIO()
     names = [field.name for field in fields(Observed)]
     writer = csv.DictWriter(output, names, lineterminator="\n")
@@ -127,8 +130,9 @@ def _of_cell(path: Path, cell: Cell, known: Callable[[str], Known | None]) -> It
         for attempt in history:
             if not attempt.peak_mb and attempt.cause is not Cause.HOST_OOM:
                 continue  # a classic model, or an end of which nothing is known
-            # What lies in history.csv is of the attempts that were started last.
-            is_last = attempt is history[-1] and starts[-1].identity == identity
+            # What lies in history.csv is of all attempts at the settings that were started last.
+            is_alone = len(history) == 1 and [one.identity for one in starts].count(identity) == 1
+            is_last = is_alone and starts[-1].identity == identity
             seconds = epoch_seconds(path.parent / "history.csv") if is_last else None
             now = known(attempt.request.hardware)
             own = now if now is not None and now.identity == identity else None
@@ -156,6 +160,7 @@ def _row(
         seconds=attempt.seconds,
         devices=told.devices,
         cause=attempt.cause.text,
+        is_short=attempt.is_short,
         lowered=forecast is not None and _is_lowered(attempt, known, forecast),
         time=attempt.time,
     )
@@ -186,4 +191,4 @@ def _is_lowered(attempt: FinishedAttempt, known: Known | None, forecast: CellFor
     if had is None or had >= forecast.host_mb:
         return False
     is_stated = known is not None and known.request.memory_mb is not None
-    return is_stated or attempt.cause is Cause.HOST_OOM
+    return is_stated or attempt.is_short or attempt.cause is Cause.HOST_OOM

@@ -236,6 +236,8 @@ def look(study: str, wanted: Planned) -> Status:
     if of_this and starts[-1] is of_this[-1]:
         found = replace(found, hardware=starts[-1].request.hardware)
         found = _progress(found, folder / "history.csv")
+        if len({start.request.hardware for start in of_this}) > 1:
+            found = replace(found, epoch_s=None, left_s=None)  # epochs of several classes
     return replace(found, used_mb=sample.used_mb, limit_mb=sample.limit_mb) if is_held else found
 
 
