@@ -98,4 +98,4 @@ def test_recordings_that_are_kept_count_up_to_all_there_are(cell: NetworkCell) -
 @pytest.mark.slow
 def test_host_memory_too_small_for_one_span_is_refused(cell: NetworkCell) -> None:
     small = CPU.model_copy(update={"host_memory_mb": INNER_SNAKEMAKE_MB + PROCESS_MB})
-    assert "of host memory, and there are 6" in forecast(cell, small).refusal
+    assert "of host memory, and there are 5" in forecast(cell, small).refusal

@@ -98,7 +98,7 @@ class Correction(BaseModel):
         return max(self.host_cells, self.device_cells, self.seconds_cells)
 
     def in_words(self) -> list[str]:
-        """What changes the memory that is asked for."""
+        """The factors of memory that are not 1."""
         factors = {
             "host memory": (self.host, self.host_cells),
             "GPU memory": (self.device, self.device_cells),

@@ -88,9 +88,11 @@ def first_here(preferred: Mapping[str, Hardware], machine: Machine) -> dict[str,
 
 def _is_one(machine: Machine, hardware: Hardware) -> bool:
     """By its GPUs: of their memory NVML shows a little less than their name says."""
+    if hardware.accelerator != "cuda":
+        return True
     least_mb = 0.9 * (hardware.device_memory_mb or 0)
-    has_gpu = machine.gpus > 0 and machine.device_memory_mb >= least_mb
-    return hardware.accelerator != "cuda" or has_gpu
+    is_known = machine.device_memory_mb > 0  # not where GPU and host share theirs
+    return machine.gpus > 0 and (not is_known or machine.device_memory_mb >= least_mb)
 
 
 def require_one_accelerator(preferred: Mapping[str, Hardware]) -> None:

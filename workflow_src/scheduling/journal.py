@@ -83,7 +83,7 @@ class Journal:
 
 
 # A plan looks at each journal for the state of its cell and again for its request.
-@functools.lru_cache(maxsize=4096)
+@functools.lru_cache(maxsize=16384)
 def _read(path: Path, size: int, written_ns: int) -> tuple[Event, ...]:
     found = []
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
