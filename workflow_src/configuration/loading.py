@@ -189,17 +189,18 @@ class Configuration:
 
     def _machines(self, dataset: str) -> dict[str, Geometry]:
         """The geometry by rig, without the words on where and how well it is known."""
-        rig = self.datasets[dataset].rig
-        rigs = [*self.rigs[rig].options.member_rigs(), rig]
-        known = {name: self.rigs[name].machine for name in rigs}
+        known = {name: self.rigs[name].machine for name in self._rigs_of(dataset)}
         words = {"origin": "", "assumed": False}
         return {n: m.model_copy(update=words) for n, m in known.items() if m is not None}
 
+    def _rigs_of(self, dataset: str) -> list[str]:
+        """Those that its rig is a union of, and its rig."""
+        rig = self.datasets[dataset].rig
+        return [*self.rigs[rig].options.member_rigs(), rig]
+
     def assumed_geometry(self, dataset: str) -> list[str]:
         """The rigs of a dataset whose geometry is a guess."""
-        rig = self.datasets[dataset].rig
-        rigs = [*self.rigs[rig].options.member_rigs(), rig]
-        known = {name: self.rigs[name].geometry for name in rigs}
+        known = {name: self.rigs[name].geometry for name in self._rigs_of(dataset)}
         return [name for name, machine in known.items() if machine is not None and machine.assumed]
 
     def uses_geometry(self, model: str) -> bool:
