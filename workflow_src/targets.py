@@ -461,8 +461,7 @@ class Targets:
         return observe(self.study, self._known)
 
     def _known(self, cell: Cell, hardware: str) -> Known | None:
-        of_all_seeds = cell.dataset, cell.model, cell.task_set
-        if of_all_seeds not in self._of_grid or hardware not in self.configuration.hardware:
+        if cell.of_all_seeds not in self._of_grid or hardware not in self.configuration.hardware:
             return None
         identity = self.configuration.resolve(*cell.key).identity
         request = self.configuration.request(*cell.key)
@@ -470,7 +469,7 @@ class Targets:
 
     @functools.cached_property
     def _of_grid(self) -> frozenset[tuple[str, str, str]]:
-        return frozenset((cell.dataset, cell.model, cell.task_set) for cell in self.trainings)
+        return frozenset(cell.of_all_seeds for cell in self.trainings)
 
     def _forecast_as_made(self, cell: Cell, name: str) -> CellForecast | None:
         """Before anything is learned."""

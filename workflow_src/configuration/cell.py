@@ -26,6 +26,11 @@ class Cell:
         return self.dataset, self.model, self.task_set, self.seed
 
     @property
+    def of_all_seeds(self) -> tuple[str, str, str]:
+        """(dataset, model, task set): what the seeds of a network share."""
+        return self.dataset, self.model, self.task_set
+
+    @property
     def folder(self) -> Path:
         """Where the cell lies below results/, runs/ and logs/."""
         return Path(self.dataset, self.model, self.task_set, f"seed{self.seed}")

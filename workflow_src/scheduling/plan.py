@@ -121,7 +121,7 @@ def plan(
         asked = request(status.cell)
         known = forecast(status.cell, asked.hardware)
         own = status.epoch_s if status.hardware == asked.hardware else None
-        seconds = own or epoch_s.get((asked.hardware, *_of_all_seeds(status.cell)))
+        seconds = own or epoch_s.get((asked.hardware, *status.cell.of_all_seeds))
         hours = _hours(training.epochs - status.epoch, seconds, known)
         found.append(PlannedCell(status, asked, known, training.batch_size, hours))
     return found
@@ -135,16 +135,12 @@ def _hours(epochs: int, epoch_s: float | None, forecast: CellForecast | None) ->
     return None if epoch_s is None else round((epochs * epoch_s + around_s) / 3600, 4)
 
 
-def _of_all_seeds(cell: Cell) -> tuple[str, str, str]:
-    return cell.dataset, cell.model, cell.task_set
-
-
 def _seconds_per_epoch(statuses: Iterable[Status]) -> dict[tuple[str, str, str, str], float]:
     """The slowest of the seeds that have trained, by hardware class."""
     found: dict[tuple[str, str, str, str], float] = {}
     for status in statuses:
         if status.epoch_s is not None:
-            key = (status.hardware, *_of_all_seeds(status.cell))
+            key = (status.hardware, *status.cell.of_all_seeds)
             found[key] = max(found.get(key, 0.0), status.epoch_s)
     return found
 
@@ -157,7 +153,7 @@ def page(cells: Sequence[PlannedCell], classes: Mapping[str, Hardware], jobs: in
     groups: dict[tuple[str, ...], list[PlannedCell]] = {}
     for one in cells:
         asked = (one.request.hardware, _micro(one), str(one.forecast is None))
-        alike = (*_of_all_seeds(one.cell), *asked)
+        alike = (*one.cell.of_all_seeds, *asked)
         groups.setdefault(alike if len(cells) > ROWS else (one.cell.name,), []).append(one)
     rows = [
         _row(group, classes[group[0].request.hardware], is_folded=len(cells) > ROWS)
@@ -195,7 +191,7 @@ def totals(cells: Sequence[PlannedCell], jobs: int = 1) -> list[str]:
 
 def _row(group: Sequence[PlannedCell], hardware: Hardware, *, is_folded: bool) -> tuple[str, ...]:
     first = group[0]
-    name = "/".join(_of_all_seeds(first.cell)) if is_folded else first.cell.name
+    name = "/".join(first.cell.of_all_seeds) if is_folded else first.cell.name
     states: dict[str, int] = {}
     for one in group:
         word = one.state.split(" ")[0] if is_folded else one.state
