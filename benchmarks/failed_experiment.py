@@ -37,7 +37,7 @@ from workflow_src.forecasting.seconds import (  # noqa: E402
     Rates,
     RunSeconds,
     StepSeconds,
-    estimate_step_seconds,
+    step_work,
 )
 from workflow_src.forecasting.trace import Levers  # noqa: E402
 from workflow_src.scheduling.hardware import detected  # noqa: E402
@@ -59,15 +59,8 @@ SIZES: dict[str, dict[str, Any]] = {
 }
 # Between the convolutions of TimesNet: 150 million parameters in two blocks, and 2.4 billion.
 FEED_FORWARD = {"small": 512, "original": 2048}
-# Peak float32 operations and bytes a second; the fixed part of a call is that of its launch.
-DATA_SHEETS = {
-    "v100-16g": (15.7e12, 900e9),
-    "v100-32g": (15.7e12, 900e9),
-    "a100-40g": (19.5e12, 1555e9),
-    "a100-80g": (19.5e12, 2039e9),
-    "h100-80g": (66.9e12, 3350e9),
-}
-LAUNCH_S = 5e-6
+LAUNCH_US = 5.0  # no call of an operator is faster than the launch of its kernel
+CLASSES = ("v100-16g", "v100-32g", "a100-40g", "a100-80g", "h100-80g")
 
 
 @dataclass(frozen=True)
@@ -137,7 +130,7 @@ def lines_of(size: str, name: str, hardware: Hardware) -> Iterator[Line]:
             found = forecast_cell(cell, of_rig, request, hardware)
             hours = None
             if not found.refusal:
-                step = fastest_step(cell, of_rig, found, name)
+                step = fastest_step(cell, of_rig, found, hardware)
                 splits = (split(model, RIGS[rig][0], channels) for rig in rigs)
                 hours = sum(
                     RunSeconds.of(step, each.spans, cell.training.batch_size).run_seconds(
@@ -150,23 +143,23 @@ def lines_of(size: str, name: str, hardware: Hardware) -> Iterator[Line]:
 
 
 def fastest_step(
-    cell: NetworkCell, of_rig: SplitSummary, found: CellForecast, name: str
+    cell: NetworkCell, of_rig: SplitSummary, found: CellForecast, hardware: Hardware
 ) -> StepSeconds:
     """At the peak rates of the class's card."""
-    flops, moved = DATA_SHEETS[name]
-    rates = Rates(
-        product=flops, convolution=flops, pointwise=moved, reduction=moved, operator_s=LAUNCH_S
-    )
+    assert hardware.rates is not None
+    card = hardware.rates.model_copy(update={"call_us": LAUNCH_US})
+    rates = Rates.of_card(card, "fp32", reached=1.0)
+    assert rates is not None
     tasks, _ = require(of_rig, cell.task_names, "drop")
     levers = Levers(found.micro_batch, found.activation_checkpointing)
-    return estimate_step_seconds(cell, tasks, of_rig, levers, rates=rates)
+    return step_work(cell, tasks, of_rig, levers).seconds(rates)
 
 
 def main() -> int:
     """Run it."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
-        "--classes", nargs="+", default=["v100-16g", "a100-80g", "h100-80g"], choices=DATA_SHEETS
+        "--classes", nargs="+", default=["v100-16g", "a100-80g", "h100-80g"], choices=CLASSES
     )
     parser.add_argument("--sizes", nargs="+", default=list(SIZES), choices=SIZES)
     options = parser.parse_args()

@@ -10,7 +10,7 @@ from tests.training.conftest import WriteCell, small_rig, write_cell
 from workflow_src.artifacts.forecast_file import CellForecast
 from workflow_src.artifacts.split_summary import SplitSummary
 from workflow_src.cells import split_folder
-from workflow_src.configuration import Hardware, NetworkCell
+from workflow_src.configuration import CardRates, Hardware, NetworkCell
 from workflow_src.configuration.schema import Request
 from workflow_src.forecasting.dataset_forecast import CUDA_PROCESS_MB, forecast_cell
 from workflow_src.forecasting.step_memory import CONTEXT_MB, PROCESS_MB
@@ -99,3 +99,15 @@ def test_recordings_that_are_kept_count_up_to_all_there_are(cell: NetworkCell) -
 def test_host_memory_too_small_for_one_span_is_refused(cell: NetworkCell) -> None:
     small = CPU.model_copy(update={"host_memory_mb": INNER_SNAKEMAKE_MB + PROCESS_MB})
     assert "of host memory, and there are 5" in forecast(cell, small).refusal
+
+
+def test_a_gpu_whose_rates_are_stated_has_a_time(cell: NetworkCell) -> None:
+    def seconds(tflops: float, **request: int) -> float:
+        rates = CardRates(tflops={"fp32": tflops}, copy_gb_s=1000.0 * tflops)
+        found = forecast(cell, gpu(16_000).model_copy(update={"rates": rates}), **request)
+        assert found.epoch_s is not None
+        return found.epoch_s
+
+    assert forecast(cell, gpu(16_000)).epoch_s is None
+    assert seconds(1.0) > seconds(10.0) > 0
+    assert seconds(0.01, devices=2) < 0.6 * seconds(0.01)  # each computes half of a batch

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import random
 import time
 from collections import Counter
@@ -15,18 +14,19 @@ import torch
 
 from tests.training.conftest import TASKS, WriteCell, small_rig, write_cell
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
-from workflow_src.configuration import NetworkCell
+from workflow_src.configuration import CardRates, NetworkCell
 from workflow_src.errors import BadData
 from workflow_src.forecasting.operations import Operator, Work
 from workflow_src.forecasting.seconds import (
+    ONE_CORE,
     Around,
     Rates,
     RunSeconds,
     StepSeconds,
     epoch_seconds,
-    estimate_step_seconds,
     estimated_seconds,
     probe_step_seconds,
+    step_work,
 )
 from workflow_src.forecasting.trace import Levers
 
@@ -93,7 +93,7 @@ def test_an_estimate_is_the_sum_over_calls() -> None:
 def test_an_estimate_of_a_cell_is_in_the_order_of_a_probe(
     cell: NetworkCell, split: SplitSummary
 ) -> None:
-    found = estimate_step_seconds(cell, TASKS, split)
+    found = step_work(cell, TASKS, split).seconds(ONE_CORE)
     probe = probe_step_seconds(cell, TASKS, split, steps=5, clock=time.process_time)
     assert found.steps == 0
     # The rates are of one processor: of another, the order is all that can be asked for.
@@ -113,15 +113,13 @@ def test_rates_of_nothing_a_second_are_refused(tmp_path: Path) -> None:
         Rates.read(path)
 
 
-def test_a_card_is_read_from_what_its_benchmark_found(tmp_path: Path) -> None:
-    card = {"name": "a card", "copy_gb_s": 3000.0, "tflops": {"bf16": 600.0}, "call_us": 8.0}
-    path = tmp_path / "gpu.json"
-    path.write_text(json.dumps({"parts": {"card": {"results": card}}}), encoding="utf-8")
-    found = Rates.of_card(path, "bf16")
+def test_a_network_reaches_a_share_of_what_a_card_does() -> None:
+    card = CardRates(tflops={"bf16": 600.0}, copy_gb_s=3000.0, call_us=8.0)
+    found = Rates.of_card(card, "bf16", reached=0.5)
+    assert found is not None
     rates = found.product, found.convolution, found.pointwise, found.reduction, found.operator_s
-    assert rates == pytest.approx((6e14, 6e14, 3e12, 3e12, 8e-6))
-    with pytest.raises(BadData, match=r"fp32.*\n(.*\n)*.*gpu.py --only card"):
-        Rates.of_card(path, "fp32")
+    assert rates == pytest.approx((3e14, 3e14, 1.5e12, 1.5e12, 8e-6))
+    assert Rates.of_card(card, "fp32", reached=0.5) is None
 
 
 def test_an_epoch_is_steps_reading_and_validation() -> None:

@@ -4,6 +4,7 @@ from workflow_src.configuration.digests import digest
 from workflow_src.configuration.loading import REVISIONS, Configuration, load
 from workflow_src.configuration.resolved_cell import NetworkCell, ResolvedCell, identity
 from workflow_src.configuration.schema import (
+    CardRates,
     Dataset,
     Hardware,
     Model,
@@ -16,6 +17,7 @@ from workflow_src.configuration.schema import (
 
 __all__ = [
     "REVISIONS",
+    "CardRates",
     "Configuration",
     "Dataset",
     "Hardware",

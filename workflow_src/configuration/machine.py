@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -80,6 +80,29 @@ class RequestRule(RequestOverrides):  # type: ignore[valid-type,misc]
     )
 
 
+class CardRates(StrictModel):
+    """What a GPU does a second: measured by `benchmarks/gpu.py --only card`, or its data sheet."""
+
+    tflops: dict[Literal["fp32", "bf16", "fp16"], Annotated[float, Field(gt=0)]] = Field(
+        min_length=1,
+        description="10^12 floating-point operations a second of matrix products, by "
+        "`training.precision`; fp32 without TF32.",
+        examples=[{"fp32": 19.5, "bf16": 312.0}],
+    )
+    copy_gb_s: float = Field(
+        gt=0,
+        description="10^9 bytes of its memory read and written a second.",
+        examples=[2039.0],
+    )
+    call_us: float = Field(
+        10.0,
+        gt=0,
+        description="Fixed part of each call of an operator, 10^-6 s: Python, autograd, the launch "
+        "of a kernel.",
+        examples=[8.0],
+    )
+
+
 class Hardware(StrictModel):
     """A file of config/hardware/: a kind of node. What is left out limits nothing."""
 
@@ -125,6 +148,11 @@ class Hardware(StrictModel):
     )
     max_runtime_minutes: int | None = Field(
         None, ge=1, description="The partition's limit: no request exceeds it.", examples=[1440]
+    )
+    rates: CardRates | None = Field(
+        None,
+        description="What one GPU does a second; default: no time is forecast for it.",
+        examples=[{"tflops": {"fp32": 19.5}, "copy_gb_s": 2039.0}],
     )
 
     @property

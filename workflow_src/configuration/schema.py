@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, field_validator, model_validator
 from workflow_src.configuration.base import ConfigError, Name, Selector, StrictModel, repeated
 from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
 from workflow_src.configuration.machine import (
+    CardRates,
     Hardware,
     Request,
     RequestKeys,
@@ -28,6 +29,7 @@ from workflow_src.configuration.training import Training, TrainingOverrides
 
 __all__ = [
     "Architecture",
+    "CardRates",
     "Dataset",
     "Fold",
     "Hardware",
@@ -131,7 +133,7 @@ class Run(StrictModel):
     requests: list[RequestRule] = Field(
         [], description="Requests of some cells.", examples=[[{"cells": "*", "memory_mb": 4000}]]
     )
-    hardware: Name | list[Name] = Field(
+    hardware: Name | Annotated[list[Name], Field(min_length=1)] = Field(
         min_length=1,
         description="A file of config/hardware/, or several in order of preference: a training "
         "goes to the first where it fits (docs/slurm.md); named by a profile.",

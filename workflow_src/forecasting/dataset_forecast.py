@@ -10,8 +10,11 @@ from workflow_src.cells import forecast_file, grid, rig_folder, split_folder
 from workflow_src.configuration import Configuration, Hardware, NetworkCell
 from workflow_src.configuration.schema import Request
 from workflow_src.forecasting.seconds import (
+    ONE_CORE,
+    REACHED,
+    Rates,
     RunSeconds,
-    estimate_step_seconds,
+    StepSeconds,
     probe_step_seconds,
 )
 from workflow_src.forecasting.step_memory import PROCESS_MB, StepMemory, limit_mb
@@ -69,17 +72,16 @@ def forecast_cell(
         )
     limit = host.limit_of_a_process(request.workers, host.cached)
     levers, needed = _levers(memory, request, hardware.accelerator, limit)
-    is_cuda = hardware.accelerator == "cuda"
     # Fewer workers and no cache are tried where memory runs out.
     refusal = _refusal(memory, levers, hardware, host.limit_of_a_process(0, 0))
-    run = None if is_cuda or refusal else _seconds(memory, cell, split, levers)
+    run = None if refusal else _seconds(memory, cell, split, levers, hardware)
     return CellForecast(
         name=name,
         parameters=memory.trace(levers, hardware.accelerator).parameters,
         share=memory.share,
         micro_batch=levers.micro_batch,
         activation_checkpointing=levers.checkpointing,
-        device_mb=math.ceil(needed / MB) if is_cuda else None,
+        device_mb=None if device_mb is None else math.ceil(needed / MB),
         host_mb=host.total_mb(needed),
         refusal=refusal,
         epoch_s=None if run is None else round(run.epoch, 3),
@@ -88,17 +90,35 @@ def forecast_cell(
 
 
 def _seconds(
-    memory: StepMemory, cell: NetworkCell, split: SplitSummary, levers: Levers
-) -> RunSeconds:
-    """On a core such as this one, where the forecast is made."""
-    is_short = memory.share <= PROBE_PARTS * levers.micro_batch
-    if is_short and memory.trace(levers).peak <= PROBE_MB * MB:
+    memory: StepMemory,
+    cell: NetworkCell,
+    split: SplitSummary,
+    levers: Levers,
+    hardware: Hardware,
+) -> RunSeconds | None:
+    """On a GPU at the class's rates, else on a core such as this one, where the forecast is made.
+
+    None: the class states no rates.
+    """
+    step: StepSeconds | None
+    if hardware.accelerator == "cuda":
+        card = hardware.rates
+        rates = None if card is None else Rates.of_card(card, cell.training.precision, REACHED)
+        step = None if rates is None else memory.work(levers).seconds(rates)
+    elif _is_short(memory, levers):
         step = probe_step_seconds(
-            cell, memory.tasks, split, levers, steps=PROBE_STEPS, limit_s=PROBE_S
+            memory.cell, memory.tasks, split, levers, steps=PROBE_STEPS, limit_s=PROBE_S
         )
     else:
-        step = estimate_step_seconds(cell, memory.tasks, split, levers)
-    return RunSeconds.of(step, split.spans, cell.training.batch_size)
+        step = memory.work(levers).seconds(ONE_CORE)
+    return None if step is None else RunSeconds.of(step, split.spans, cell.training.batch_size)
+
+
+def _is_short(memory: StepMemory, levers: Levers) -> bool:
+    return (
+        memory.share <= PROBE_PARTS * levers.micro_batch
+        and memory.trace(levers).peak <= PROBE_MB * MB
+    )
 
 
 def _levers(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 import time
@@ -15,8 +14,7 @@ import torch
 from pydantic import Field
 
 from workflow_src.artifacts.split_summary import ByPart, SplitSummary
-from workflow_src.configuration import NetworkCell, Training
-from workflow_src.errors import BadData
+from workflow_src.configuration import CardRates, NetworkCell, Training
 from workflow_src.forecasting.operations import (
     Kind,
     Operator,
@@ -147,30 +145,17 @@ class Rates(JsonFile):
         return f"python benchmarks/rates.py --out {path}"
 
     @classmethod
-    def of_card(cls, path: Path, precision: PrecisionName) -> Rates:
-        """Peaks of the card of a gpu.json, which no network reaches: seconds come out too low.
-
-        Raises BadData where the file has not all of them.
-        """
-        try:
-            found = json.loads(path.read_text(encoding="utf-8"))["parts"]["card"]["results"]
-            flops, moved = 1e12 * found["tflops"][precision], 1e9 * found["copy_gb_s"]
-            call_s, name = 1e-6 * found["call_us"], str(found["name"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise BadData(
-                f"{path.name} does not hold the peaks of a card.",
-                where=str(path),
-                found=f"{type(error).__name__}: {error}",
-                expected="parts.card.results with name, tflops, copy_gb_s and call_us",
-                remedy=f"python benchmarks/gpu.py --only card --out {path.parent}",
-            ) from error
+    def of_card(cls, card: CardRates, precision: PrecisionName, reached: float) -> Rates | None:
+        """Those of a GPU in which a network reaches this share of its peaks; None: not known."""
+        if precision not in card.tflops:
+            return None
+        flops, moved = 1e12 * card.tflops[precision], 1e9 * card.copy_gb_s
         return cls(
-            product=flops,
-            convolution=flops,
-            pointwise=moved,
-            reduction=moved,
-            operator_s=call_s,
-            processor=name,
+            product=reached * flops,
+            convolution=reached * flops,
+            pointwise=reached * moved,
+            reduction=reached * moved,
+            operator_s=1e-6 * card.call_us,
         )
 
     def of(self, kind: Kind) -> float:
@@ -178,39 +163,51 @@ class Rates(JsonFile):
         return float(getattr(self, kind))
 
 
+# Of the peaks of a GPU, by networks of small operators: no GPU has been asked.
+REACHED = 0.3
 # One thread of an AMD EPYC at 2.4 GHz in float32: medians of nine runs of benchmarks/rates.py.
 ONE_CORE = Rates(
     product=71e9, convolution=23e9, pointwise=4.9e9, reduction=1.46e9, operator_s=26e-6
 )
 
 
-def estimate_step_seconds(
-    cell: NetworkCell,
-    kept: Sequence[str],
-    split: SplitSummary,
-    levers: Levers | None = None,
-    *,
-    rates: Rates = ONE_CORE,
-) -> StepSeconds:
-    """What `probe_step_seconds` would say, without a step; takes a second or two.
+@dataclass(frozen=True)
+class StepWork:
+    """What a network computes.
 
-    Args:
-        cell: the resolved configuration.
-        kept: tasks that the split supports.
-        split: of the cell's dataset.
-        levers: how the step is computed; None: the whole batch at once.
-        rates: of the class where it would run.
+    Attributes:
+        step: an optimizer step over a whole batch.
+        validation: one micro-batch, forward only.
+        micro_batch: its spans.
     """
+
+    step: Work
+    validation: Work
+    micro_batch: int
+
+    def seconds(self, rates: Rates) -> StepSeconds:
+        """What `probe_step_seconds` would say, without a step, at these rates."""
+        step, validation = (estimated_seconds(one, rates) for one in (self.step, self.validation))
+        return StepSeconds(step, validation / self.micro_batch, 0)
+
+
+def step_work(
+    cell: NetworkCell, kept: Sequence[str], split: SplitSummary, levers: Levers | None = None
+) -> StepWork:
+    """Counted on fake tensors, in a second or two; arguments as of `probe_step_seconds`."""
     size, training = cell.training.batch_size, cell.training
     levers = levers or Levers(size)
-    build = partial(build_network, cell, kept, split)
-    step, validation = (
-        estimated_seconds(
-            count(build, lambda spans: noise(spans, cell, split), training, levers), rates
-        )
-        for count in (operations_and_bytes, validation_operations)
+    arguments = (
+        partial(build_network, cell, kept, split),
+        partial(noise, cell=cell, split=split),
+        training,
+        levers,
     )
-    return StepSeconds(step, validation / min(size, levers.micro_batch), 0)
+    return StepWork(
+        operations_and_bytes(*arguments),
+        validation_operations(*arguments),
+        min(size, levers.micro_batch),
+    )
 
 
 def estimated_seconds(work: Work, rates: Rates) -> float:

@@ -12,6 +12,7 @@ from workflow_src.configuration import Hardware, NetworkCell
 from workflow_src.data.label_support import require
 from workflow_src.forecasting.allocator import reserved_bytes
 from workflow_src.forecasting.fit import largest_that_fits
+from workflow_src.forecasting.seconds import StepWork, step_work
 from workflow_src.forecasting.steps import noise
 from workflow_src.forecasting.trace import Levers, StepTrace, trace_step
 from workflow_src.limits import MB
@@ -41,6 +42,7 @@ class StepMemory:
         devices: processes that share a batch.
 
     Attributes:
+        cell: the same, with the batch of one process.
         tasks: those that the split has labels for.
         share: spans of a batch that one process computes.
     """
@@ -49,10 +51,13 @@ class StepMemory:
         self.tasks, _ = require(split, cell.task_names, "drop")
         self.share = largest_share(cell.training.batch_size, devices)
         self._training = cell.training.model_copy(update={"batch_size": self.share})
+        self.cell = cell.model_copy(update={"training": self._training})
+        self._split = split
         self._build = partial(build_network, cell, self.tasks, split)
         self._draw = partial(noise, cell=cell, split=split)
         self._traces: dict[tuple[Levers, str], StepTrace] = {}
         self._needed: dict[tuple[Levers, str], int] = {}
+        self._work: dict[Levers, StepWork] = {}
 
     def trace(self, levers: Levers, accelerator: str = "cpu") -> StepTrace:
         """Bytes of the step."""
@@ -61,6 +66,12 @@ class StepMemory:
             torch.set_num_threads(self._training.torch_threads)
             self._traces[key] = trace_step(self._build, self._draw, self._training, *key)
         return self._traces[key]
+
+    def work(self, levers: Levers) -> StepWork:
+        """Operations and bytes of the step."""
+        if levers not in self._work:
+            self._work[levers] = step_work(self.cell, self.tasks, self._split, levers)
+        return self._work[levers]
 
     def needed(self, levers: Levers, accelerator: str) -> int:
         """Bytes that a process takes of the memory in which its tensors lie, with a margin."""

@@ -13,6 +13,7 @@ from workflow_src import limits
 from workflow_src.__main__ import _parser
 from workflow_src.cells import grid, runs
 from workflow_src.errors import UserError
+from workflow_src.forecasting.seconds import Rates
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
@@ -249,6 +250,22 @@ def device_memory_mb(world: Any) -> None:
     assert "the next class is huge with 40960 MB" in targets.request(cell).refusal
 
 
+def rate(key: str, value: Any, of: str, expected: float) -> Any:
+    """What the seconds of a step are computed from (tests/forecasting/test_dataset_forecast.py)."""
+
+    def probe(world: Any) -> None:
+        stated = {"tflops": {"fp32": 10.0}, "copy_gb_s": 1000.0}
+        found = []
+        for rates in (stated, stated | {key: value}):
+            content = {"accelerator": "cuda", "rates": rates}
+            configuration = world.load({"hardware": "card"}, hardware__card=content)
+            card = configuration.hardware["card"].rates
+            found.append(getattr(Rates.of_card(card, "fp32", reached=1.0), of))
+        assert found[0] != found[1] == pytest.approx(expected)
+
+    return probe
+
+
 def site(key: str, resource: str) -> Any:
     def probe(world: Any) -> None:
         assert resource not in told(world)
@@ -323,6 +340,10 @@ PROBES = {
     "Hardware.cores": cores,
     "Hardware.precisions": precisions,
     "Hardware.max_runtime_minutes": max_runtime_minutes,
+    "Hardware.rates": rate("copy_gb_s", 500.0, "reduction", 5e11),
+    "CardRates.tflops": rate("tflops", {"fp32": 20.0}, "product", 2e13),
+    "CardRates.copy_gb_s": rate("copy_gb_s", 2000.0, "pointwise", 2e12),
+    "CardRates.call_us": rate("call_us", 7.0, "operator_s", 7e-6),
     "SiteClass.partition": site("partition", "slurm_partition"),
     "SiteClass.account": site("account", "slurm_account"),
     "SiteClass.qos": site("qos", "qos"),
