@@ -20,6 +20,7 @@ import psutil
 
 from workflow_src.errors import UserError
 
+CUDA_CONTEXT_MB = 600  # that a process takes of a GPU beside its tensors; not yet measured
 MB = 1024 * 1024
 _PAGE = resource.getpagesize()
 _SLURM_JOB = re.compile(r"job_\d+")

@@ -13,7 +13,8 @@ from workflow_src.cells import split_folder
 from workflow_src.configuration import CardRates, Hardware, NetworkCell
 from workflow_src.configuration.schema import Request
 from workflow_src.forecasting.dataset_forecast import CUDA_PROCESS_MB, forecast_cell
-from workflow_src.forecasting.step_memory import CONTEXT_MB, PROCESS_MB
+from workflow_src.forecasting.step_memory import PROCESS_MB
+from workflow_src.limits import CUDA_CONTEXT_MB
 from workflow_src.scheduling.next_request import INNER_SNAKEMAKE_MB
 
 __all__ = ["small_rig", "write_cell"]
@@ -55,7 +56,7 @@ def test_a_smaller_gpu_gets_the_largest_micro_batch_that_fits(cell: NetworkCell)
     whole = forecast(cell, gpu(None))
     assert whole.device_mb is not None
     assert whole.host_mb >= CUDA_PROCESS_MB
-    limit = (CONTEXT_MB + whole.device_mb) // 2
+    limit = (CUDA_CONTEXT_MB + whole.device_mb) // 2
     half = forecast(cell, gpu(limit))
     assert 1 <= half.micro_batch <= 2048
     assert half.device_mb is not None
@@ -69,7 +70,7 @@ def test_activations_are_recomputed_before_a_class_is_refused(cell: NetworkCell)
     assert one is not None
     tight = forecast(cell, gpu(one - 1))
     assert (tight.micro_batch, tight.activation_checkpointing) == (1, True)
-    nowhere = forecast(cell, gpu(CONTEXT_MB))
+    nowhere = forecast(cell, gpu(CUDA_CONTEXT_MB))
     assert nowhere.refusal.startswith("one span with activations recomputed takes 6")
     assert "of GPU memory, and there are 600 MB" in nowhere.refusal
 

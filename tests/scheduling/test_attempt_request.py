@@ -28,6 +28,7 @@ requests = st.builds(
     devices=st.integers(1, 8),
     workers=st.integers(0, 8),
     cache_mb=st.integers(0, 10**4),
+    device_mb=st.none() | st.integers(1, 10**5),
     attempt=st.integers(1, 13),
     hardware=st.sampled_from(["local", "a100-80g", "007"]),
     accelerator=st.sampled_from(["cpu", "cuda"]),

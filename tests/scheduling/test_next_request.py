@@ -104,6 +104,11 @@ CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
     ),
     "gpu_oom on another class": (tried("gpu_oom", shrunk(4), hardware="small"), 2, {}),
     "shrank, then killed": (tried("terminated", shrunk(8)), 2, {"micro_batch_size": 8}),
+    "began smaller beside another process": (
+        tried("terminated", shrunk(8) | {"during": "start"}),
+        2,
+        {},
+    ),
     "shrank for host memory, then killed": (tried("terminated", shrunk(8, "host")), 2, {}),
     "deadline": (tried("deadline"), 2, {"runtime_minutes": 120}),
     "deadline at the cap": (tried("deadline", runtime_minutes=1440), 2, {"runtime_minutes": 1440}),
@@ -362,6 +367,7 @@ def test_resources_name_what_is_asked_and_nothing_else() -> None:
         "gpu_model": "a100",
         "slurm_partition": "gpu",
         "slurm_account": "phm",
+        "device_mb": 0,
     }
     nothing = Policy(threads=1, site=SiteClass())
     asked = decided(FORECAST, [], CPU, nothing).resources()

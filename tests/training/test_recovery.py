@@ -227,6 +227,29 @@ def test_a_step_done_again_is_the_clean_step(backbone: str, calls: int) -> None:
     assert all(torch.equal(found[name], expected[name]) for name in expected)
 
 
+# --------------------------------------------------------------------------- beside others
+
+
+@pytest.mark.parametrize(
+    ("free_mb", "begins"), [(4000.0, 64), (3999.0, 32), (2000.0, 32), (900.0, 8), (0.0, 1)]
+)
+def test_an_attempt_begins_smaller_where_another_process_holds_memory(
+    free_mb: float, begins: int
+) -> None:
+    made, told = recovery(64)
+    made.begin_within(free_mb, 4000.0)
+    assert (made.size, made.told) == (begins, begins)
+    if begins == 64:
+        assert told == []
+        return
+    (event,) = told
+    assert (event["of"], event["during"]) == ("gpu", "start")
+    assert event["message"].startswith(f"{free_mb:,.0f} MB of the GPU are free, and 4,000 MB")
+    again, _ = recovery(64)  # the neighbour has left
+    again.load_state_dict(made.state_dict())
+    assert again.size == 64
+
+
 # --------------------------------------------------------------------------- checkpoints
 
 

@@ -15,7 +15,7 @@ from workflow_src.forecasting.fit import largest_that_fits
 from workflow_src.forecasting.seconds import StepWork, step_work
 from workflow_src.forecasting.steps import noise
 from workflow_src.forecasting.trace import Levers, StepTrace, trace_step
-from workflow_src.limits import MB
+from workflow_src.limits import CUDA_CONTEXT_MB, MB
 from workflow_src.scheduling.next_request import most_memory_mb
 from workflow_src.scheduling.rank_share import largest_share
 from workflow_src.training.assembly import build_network
@@ -28,7 +28,6 @@ PROCESS_MB = 580
 KERNELS_MB = 300
 # Freed blocks leave holes between those that stay.
 HOLES = 1.1
-CONTEXT_MB = 600  # of CUDA, on the device
 # A GPU's operators keep other tensors than the CPU's, whose trace this is; not yet measured.
 CUDA_MARGIN = 1.15
 
@@ -80,7 +79,7 @@ class StepMemory:
         if key not in self._needed:
             trace = self.trace(*key)
             self._needed[key] = (
-                int(CONTEXT_MB * MB + CUDA_MARGIN * reserved_bytes(trace.changes))
+                int(CUDA_CONTEXT_MB * MB + CUDA_MARGIN * reserved_bytes(trace.changes))
                 if accelerator == "cuda"
                 else int(_process_bytes(trace) + HOLES * trace.peak + trace.largest)
             )
@@ -89,7 +88,8 @@ class StepMemory:
     def least(self, levers: Levers, accelerator: str) -> int:
         """The same without a margin."""
         trace = self.trace(levers, accelerator)
-        return trace.peak + (CONTEXT_MB * MB if accelerator == "cuda" else _process_bytes(trace))
+        is_cuda = accelerator == "cuda"
+        return trace.peak + (CUDA_CONTEXT_MB * MB if is_cuda else _process_bytes(trace))
 
     def largest(self, accelerator: str, limit: float, *, checkpointing: bool) -> tuple[int, int]:
         """The largest micro-batch that fits into `limit` bytes, and what it needs of them.

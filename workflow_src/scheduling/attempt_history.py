@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import (
+    AT_START,
     Ended,
     Event,
     Levers,
@@ -59,19 +60,21 @@ def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAtt
     found: list[FinishedAttempt] = []
     started: Started | None = None
     shrunk: Levers | None = None
+    ran_out = False  # of the GPU's memory; a neighbour's share of it teaches nothing
     is_short = False  # of host memory; checkpoints keep what was given up for it
     for event in journal:
         if isinstance(event, Started):
             started = event if event.identity == identity else None
-            shrunk = None
+            shrunk, ran_out = None, False
         elif isinstance(event, Shrank) and event.of == "gpu":
             shrunk = event.after if event.after.micro_batch is not None else shrunk
+            ran_out |= event.during != AT_START
         elif isinstance(event, Shrank):
             is_short |= started is not None
         elif isinstance(event, Ended) and started is not None:
             if event.how is not None:
                 attempt = _finished(event.how, started.request, shrunk, event)
-                found.append(replace(attempt, is_short=is_short))
+                found.append(replace(attempt, shrank=ran_out, is_short=is_short))
             started = None
     return found
 
@@ -145,8 +148,7 @@ def _finished(
         request,
         ended.message,
         ended.steps,
-        shrunk is not None,
-        ended.text,
+        text=ended.text,
         # That of one process, of which there are as many as devices.
         peak_mb=request.devices * peaks.get("host_mb", 0.0),
         device_mb=peaks.get("device_occupied_mb", peaks.get("device_mb", 0.0)),

@@ -41,6 +41,9 @@ class AttemptRequest(RequestKeys):
     runtime_minutes: Annotated[int | None, Resource("runtime")] = Field(
         None, ge=1, description="Time that was asked for; default: it may run for ever."
     )
+    device_mb: int | None = Field(
+        None, ge=1, description="Memory that it is to need of each GPU, MB; default: not known."
+    )
     attempt: int = Field(1, ge=1, description="Its number in this run of Snakemake.")
     hardware: str = Field("", description="Name of the hardware class.")
     accelerator: Literal["cpu", "cuda"] = Field("cpu", description="cpu or cuda.")

@@ -102,8 +102,15 @@ class Levers(_Line):
     cache: bool | None = None
 
 
+AT_START = "start"
+
+
 class Shrank(_Event):
-    """Memory ran out, and the same work is done again with less of it."""
+    """Memory ran out, and the same work is done again with less of it.
+
+    ``during`` is training, validation or prediction; at the start another process held some of the
+    GPU's memory, and none has run out.
+    """
 
     event: Literal["out_of_memory"] = "out_of_memory"
     of: Literal["gpu", "host", ""] = ""

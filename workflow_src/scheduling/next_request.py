@@ -52,12 +52,14 @@ class Forecast(RequestKeys):
         memory_mb: host memory of the training processes, MB.
         runtime_minutes: time of one attempt.
         batch_size: spans of the whole batch.
+        device_mb: memory of each GPU, MB; None: not known.
         refusal: why it fits nowhere on this hardware class; "": it fits.
     """
 
     memory_mb: int
     runtime_minutes: int
     batch_size: int = 1
+    device_mb: int | None = None
     refusal: str = ""
 
     @staticmethod
@@ -78,6 +80,7 @@ class Forecast(RequestKeys):
         if forecast.micro_batch < forecast.share:
             stated["micro_batch_size"] = forecast.micro_batch
         stated["activation_checkpointing"] = forecast.activation_checkpointing
+        stated["device_mb"] = forecast.device_mb or None
         return Forecast(**stated, batch_size=batch_size, refusal=forecast.refusal)
 
 
@@ -191,12 +194,14 @@ def _enough(
 ) -> dict[str, float | None]:
     """The keys of the forecast, with more of what ran out."""
     micro, checkpointing = _rung(forecast, here)
+    is_forecast = micro == forecast.micro_batch_size
     halvings = 2 ** sum(attempt.cause is Cause.HOST_OOM for attempt in here)
     workers = forecast.workers // halvings
     return forecast.model_dump(exclude={"batch_size", "refusal"}) | {
         "memory_mb": int(max(1, min(_memory_mb(forecast, here), most_memory_mb(hardware)))),
         "runtime_minutes": _minutes(forecast, here, hardware),
         "cores": forecast.devices * (policy.threads + workers),
+        "device_mb": forecast.device_mb if is_forecast else None,
         "micro_batch_size": micro,
         "activation_checkpointing": checkpointing,
         "workers": workers,

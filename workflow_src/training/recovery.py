@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import torch
 
 from workflow_src.errors import OutOfMemory, first_line
-from workflow_src.scheduling.events import Levers, Shrank
+from workflow_src.scheduling.events import AT_START, Levers, Shrank
 from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.out_of_memory import Memory, exhausted, free
 from workflow_src.training.randomness import RandomState
@@ -73,6 +73,25 @@ class Recovery:
             self.size = state["size"]
             self.checkpointing |= state["checkpointing"]
 
+    def begin_within(self, free_mb: float, needed_mb: float, device: torch.device = CPU) -> None:
+        """Begin at a smaller size where another process holds memory of the GPU.
+
+        Args:
+            free_mb: what is free of it.
+            needed_mb: what the size in force is to need.
+            device: where ranks exchange.
+        """
+        size = self.size
+        while size > 1 and needed_mb * size > free_mb * self.size:
+            size //= 2
+        size = -self.ranks.largest(-size, device)
+        if size < self.size:
+            before, self.size = self._levers(), size
+            # A later attempt that finds it free is told otherwise, and begins with the whole.
+            self.told = size
+            said = f"{free_mb:,.0f} MB of the GPU are free, and {needed_mb:,.0f} MB were to be used"
+            self._say(before, AT_START, "gpu", said)
+
     def run(
         self,
         during: str,
@@ -115,31 +134,36 @@ class Recovery:
             self._shrink(during, failed, said)
 
     def _shrink(self, during: str, of: Memory, said: str) -> None:
-        before = {"micro_batch": self.size, "activation_checkpointing": self.checkpointing}
+        before = self._levers()
         if self.size > 1:
             self.size //= 2
         elif during == "training" and not self.checkpointing:
             self.checkpointing = True
         else:
             raise self._exhausted(during, of, said)
-        after = {"micro_batch": self.size, "activation_checkpointing": self.checkpointing}
-        rung = {"of": of, "during": during, "before": before, "after": after}
-        self.rungs.append(rung)
-        self.tell(
-            Shrank(
-                of=of,
-                during=during,
-                before=Levers(**before),
-                after=Levers(**after),
-                message=said or "another rank ran out",
-            )
-        )
+        self._say(before, during, of, said or "another rank ran out")
         if self.ranks.first:
             print(
                 f"out of {of} memory in {during} at micro-batch {before['micro_batch']}: the same "
                 f"step again at {self.size}" + (", recomputing activations" * self.checkpointing),
                 flush=True,
             )
+
+    def _levers(self) -> dict[str, int | bool]:
+        return {"micro_batch": self.size, "activation_checkpointing": self.checkpointing}
+
+    def _say(self, before: dict[str, int | bool], during: str, of: Memory, said: str) -> None:
+        after = self._levers()
+        self.rungs.append({"of": of, "during": during, "before": before, "after": after})
+        self.tell(
+            Shrank(
+                of=of,
+                during=during,
+                before=Levers.model_validate(before),
+                after=Levers.model_validate(after),
+                message=said,
+            )
+        )
 
     def _exhausted(self, during: str, of: Memory, said: str) -> OutOfMemory:
         tried = f"micro-batch {self.told} down to 1"

@@ -22,7 +22,7 @@ from workflow_src.data.split_files import read_split
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.files import move, remove, write_text, write_whole
-from workflow_src.limits import MB, Host, resident
+from workflow_src.limits import CUDA_CONTEXT_MB, MB, Host, resident
 from workflow_src.predictions import is_current, write_predictions
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Measured, Shrank
@@ -171,6 +171,7 @@ def _finish(
         )
         # Weights are final once their report is there; it is written before them.
         if not ((folder / WEIGHTS).exists() and (folder / REPORT).exists()):
+            _begin_beside_others(recovery, request, watch)
             require_independent(network, cell.dataset.span.window, reader.channels)
             with stop.at_step_ends():
                 fit(
@@ -181,6 +182,16 @@ def _finish(
             _add_code(folder / REPORT)
         if ranks.first:
             _predict(cell, recovery, reader, split, folder, request, watch)
+
+
+def _begin_beside_others(recovery: Recovery, request: AttemptRequest, watch: Watch) -> None:
+    """Begin smaller where another process holds memory of the GPU. Unproven on a GPU."""
+    if request.device_mb is None or request.accelerator != "cuda":
+        return
+    memory, device = watch.now(), recovery.ranks.device(request.accelerator)
+    free_mb = memory["device_limit_mb"] - memory["device_used_mb"]
+    # This process has its context already.
+    recovery.begin_within(free_mb, request.device_mb - CUDA_CONTEXT_MB, device)
 
 
 def _add_code(report: Path) -> None:
