@@ -23,6 +23,8 @@ from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.forced import TRAINED
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.next_request import UNKNOWN_MB
+from workflow_src.scheduling.plan import plan
+from workflow_src.scheduling.status import State, Status
 from workflow_src.targets import Targets
 
 REPOSITORY = Path(__file__).parents[1]
@@ -132,6 +134,19 @@ def test_a_request_follows_the_forecast_as_it_is_written(
     file.unlink()
     targets.require_forecasts()
     assert targets.request(cell).memory_mb == UNKNOWN_MB
+
+
+def test_a_plan_names_what_may_not_fit(targets: Targets) -> None:
+    cell = next(cell for cell in targets.cells if cell.model == "dlinear")
+    for more, expected in ((0, False), (10**9, True)):
+        found = FORECASTED.model_copy(update={"host_mb": FORECASTED.host_mb + more})
+        (one,) = plan(
+            targets.configuration,
+            [Status(cell, State.NOT_STARTED)],
+            targets.request,
+            lambda cell, name, found=found: found,
+        )
+        assert one.may_not_fit == expected
 
 
 def test_of_several_classes_the_first_is_asked_where_a_cell_fits(

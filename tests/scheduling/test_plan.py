@@ -135,3 +135,11 @@ def test_the_table_for_programs_has_every_cell() -> None:
     assert {row["device_mb"] for row in rows} == {"31000"}
     assert rows[0]["hours"] == "3.0"
     assert to_csv([replace(cells[0], hours=None)]).splitlines()[1].count(",,") >= 1
+
+
+def test_a_stated_micro_batch_that_is_too_large_is_named() -> None:
+    too_large = FORECAST.model_copy(update={"device_mb": 90_000})
+    one = replace(planned(forecast=too_large), may_not_fit=True)
+    assert " 64 x 8 may not fit " in page([one], CLASSES)
+    assert totals([one])[-1] == "micro-batch may not fit: 1; halved where memory runs out"
+    assert one.to_json()["may_not_fit"] is True

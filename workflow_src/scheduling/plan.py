@@ -34,6 +34,8 @@ class PlannedCell:
         batch: spans of an optimisation batch.
         hours: time of the remaining epochs, by finished ones of the same dataset and model on the
             same hardware class, else as forecast; None: neither is known.
+        may_not_fit: whether its micro-batch, stated or one span, takes more than there is with the
+            forecast's margin. It is tried, and halved where memory runs out.
     """
 
     status: Status
@@ -41,6 +43,7 @@ class PlannedCell:
     forecast: CellForecast | None
     batch: int
     hours: float | None
+    may_not_fit: bool = False
 
     @property
     def cell(self) -> Cell:
@@ -90,6 +93,7 @@ class PlannedCell:
             "hardware": self.request.hardware,
             "micro_batch_size": self.micro_batch,
             "accumulation": self.accumulation,
+            "may_not_fit": self.may_not_fit,
             "activation_checkpointing": self.request.activation_checkpointing,
             "device_mb": None if known is None else known.device_mb,
             "host_mb": self.request.memory_mb,
@@ -123,8 +127,16 @@ def plan(
         own = status.epoch_s if status.hardware == asked.hardware else None
         seconds = own or epoch_s.get((asked.hardware, *status.cell.of_all_seeds))
         hours = _hours(training.epochs - status.epoch, seconds, known)
-        found.append(PlannedCell(status, asked, known, training.batch_size, hours))
+        tight = _may_not_fit(asked, known, configuration.hardware[asked.hardware])
+        found.append(PlannedCell(status, asked, known, training.batch_size, hours, tight))
     return found
+
+
+def _may_not_fit(asked: JobRequest, known: CellForecast | None, hardware: Hardware) -> bool:
+    if known is None or asked.refused:
+        return False
+    device_mb = hardware.device_memory_mb or math.inf
+    return (known.device_mb or 0) > device_mb or known.host_mb > most_memory_mb(hardware)
 
 
 def _hours(epochs: int, epoch_s: float | None, forecast: CellForecast | None) -> float | None:
@@ -186,6 +198,8 @@ def totals(cells: Sequence[PlannedCell], jobs: int = 1) -> list[str]:
     forecast = "" if not unknown else f" of the {len(left) - unknown} that are forecast"
     lines.append(f"fits nowhere{forecast}: {len(refused) or 'none'}")
     lines += [f"  {one.cell.name}: {one.request.refusal}" for one in refused[:ROWS]]
+    if tight := sum(one.may_not_fit for one in left):
+        lines.append(f"micro-batch may not fit: {tight}; halved where memory runs out")
     return lines
 
 
@@ -216,7 +230,8 @@ def _micro(one: PlannedCell) -> str:
     if one.request.refused:
         return "does not fit"
     recomputed = " recomputed" if one.request.activation_checkpointing else ""
-    return f"{one.micro_batch} x {one.accumulation}{recomputed}"
+    tight = " may not fit" if one.may_not_fit else ""
+    return f"{one.micro_batch} x {one.accumulation}{recomputed}{tight}"
 
 
 def _device_mb(group: Sequence[PlannedCell]) -> int | None:
