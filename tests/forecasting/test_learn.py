@@ -312,7 +312,7 @@ def test_time_of_gpus_is_lost_by_attempts_that_fail() -> None:
 def test_what_is_learned_on_one_half_holds_on_the_other() -> None:
     rows = [row(number, 700.0 + number % 50, forecast_device_mb=100) for number in range(400)]
     found = {(one.policy, one.model): one for one in calibration(rows)}
-    assert found["forecast", "all"].cells == 200
+    assert found["forecast", "all"].cells == 400
     assert found["forecast", "all"].over == pytest.approx(1.38, abs=0.02)
     learned = found["forecast, learned", "fno"]
     assert learned.fit >= 0.985
@@ -335,7 +335,7 @@ def test_a_page_and_a_table_hold_the_same() -> None:
     rows = [row(number, 700.0 + number % 50) for number in range(20)]
     said = page(rows)
     assert "host memory" in said
-    assert "fitted on 10 cells" in said
+    assert "each half of the 20 cells" in said
     lines = list(csv.DictReader(io.StringIO(to_csv(rows))))
     assert {line["table"] for line in lines} == {"errors", "policies", "calibration"}
     fits = [line for line in lines if line["measure"] == "fit" and line["table"] == "policies"]

@@ -122,11 +122,13 @@ def forecast_key(cell: ResolvedCell, request: Request, hardware: Hardware) -> st
     content = cell.model_dump(
         exclude={"cell": True, "identity": True, "code": True, "training": _SAME_FOR_TRAINING}
     )
+    # A class without rates keeps the forecasts that it had before there were any.
+    of_class = _SAME_FOR_CLASS if hardware.rates else {*_SAME_FOR_CLASS, "rates"}
     return identity(
         [
             content,
             request.model_dump(exclude=_SAME_FOR_REQUEST),
-            hardware.model_dump(exclude=_SAME_FOR_CLASS),
+            hardware.model_dump(exclude=of_class),
             REVISIONS["forecasts"],
         ]
     )

@@ -179,15 +179,20 @@ def replays(rows: Sequence[Observed]) -> list[Replay]:
 
 
 def calibration(rows: Sequence[Observed], seed: int = 0) -> list[Replay]:
-    """Each policy fitted on one half of the cells, drawn by `seed`, and scored on the other."""
+    """Each policy fitted on each half of the cells, drawn by `seed`, and scored on the other."""
     mixed = list(rows)
     random.Random(seed).shuffle(mixed)
-    seen, other = mixed[: len(mixed) // 2], mixed[len(mixed) // 2 :]
-    return [
-        _replay(name, model, group, [policy(row, seen) for row in group])
-        for name, policy in POLICIES.items()
-        for model, group in by_model(other)
-    ]
+    middle = len(mixed) // 2
+    halves = mixed[:middle], mixed[middle:]
+    unseen = [(row, other) for own, other in (halves, halves[::-1]) for row in own]
+    found = []
+    for name, policy in POLICIES.items():
+        asked = {id(row): policy(row, seen) for row, seen in unseen}
+        found += [
+            _replay(name, model, group, [asked[id(row)] for row in group])
+            for model, group in by_model(mixed)
+        ]
+    return found
 
 
 def by_model(rows: Sequence[Observed]) -> list[tuple[str, list[Observed]]]:
@@ -229,7 +234,7 @@ def page(rows: Sequence[Observed], seed: int = 0) -> str:
         ("forecast / used - 1", [_error_row(one) for one in errors(rows)], _ERROR),
         ("each cell asked for after those before it", replayed, _REPLAY),
         (
-            f"fitted on {len(rows) // 2} cells, scored on the others",
+            f"each half of the {len(rows)} cells by what the other half teaches",
             half,
             _REPLAY,
         ),
