@@ -39,6 +39,8 @@ class CellForecast(BaseModel):
         refusal: why it fits nowhere on this class; "": it fits.
         epoch_s: seconds of an epoch with its validation; None: not known.
         around_s: seconds before the first epoch and after the last, predictions included.
+        parts_mb: what one process holds of the memory in which its tensors lie, by kind; a forecast
+            of an earlier version has none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
@@ -53,6 +55,7 @@ class CellForecast(BaseModel):
     refusal: str = ""
     epoch_s: float | None = None
     around_s: float | None = None
+    parts_mb: dict[str, float] = {}
 
     def seconds(self, epochs: int) -> float | None:
         """Of a training of so many epochs; None: not known."""

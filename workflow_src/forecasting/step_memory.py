@@ -31,6 +31,9 @@ HOLES = 1.1
 # A GPU's operators keep other tensors than the CPU's, whose trace this is; not yet measured.
 CUDA_MARGIN = 1.15
 
+# Bytes a parameter: itself, its gradient and AdamW's two moments, in float32.
+_KEPT = 4 * 4
+
 
 class StepMemory:
     """Traces of one cell's step, each made once.
@@ -78,18 +81,30 @@ class StepMemory:
         key = levers, accelerator
         if key not in self._needed:
             trace = self.trace(*key)
-            self._needed[key] = (
-                int(CUDA_CONTEXT_MB * MB + CUDA_MARGIN * reserved_bytes(trace.changes))
+            tensors = (
+                CUDA_MARGIN * reserved_bytes(trace.changes)
                 if accelerator == "cuda"
-                else int(_process_bytes(trace) + HOLES * trace.peak + trace.largest)
+                else HOLES * trace.peak + trace.largest
             )
+            self._needed[key] = int(_beside_tensors(trace, accelerator) + tensors)
         return self._needed[key]
+
+    def parts(self, levers: Levers, accelerator: str) -> dict[str, int]:
+        """What `needed` adds up, bytes."""
+        trace = self.trace(levers, accelerator)
+        process = _beside_tensors(trace, accelerator)
+        kept = min(_KEPT * trace.parameters, trace.peak)
+        return {
+            "context" if accelerator == "cuda" else "process": process,
+            "weights, gradients, moments": kept,
+            "activations": trace.peak - kept,
+            "margin": self.needed(levers, accelerator) - process - trace.peak,
+        }
 
     def least(self, levers: Levers, accelerator: str) -> int:
         """The same without a margin."""
         trace = self.trace(levers, accelerator)
-        is_cuda = accelerator == "cuda"
-        return trace.peak + (CUDA_CONTEXT_MB * MB if is_cuda else _process_bytes(trace))
+        return trace.peak + _beside_tensors(trace, accelerator)
 
     def largest(self, accelerator: str, limit: float, *, checkpointing: bool) -> tuple[int, int]:
         """The largest micro-batch that fits into `limit` bytes, and what it needs of them.
@@ -108,5 +123,7 @@ def limit_mb(hardware: Hardware) -> float:
     return math.inf if hardware.device_memory_mb is None else hardware.device_memory_mb
 
 
-def _process_bytes(trace: StepTrace) -> int:
+def _beside_tensors(trace: StepTrace, accelerator: str) -> int:
+    if accelerator == "cuda":
+        return CUDA_CONTEXT_MB * MB
     return (PROCESS_MB + KERNELS_MB * trace.shapes_vary) * MB
