@@ -167,6 +167,8 @@ def of_experiment(results: Mapping[str, Any]) -> str:
     text += nested(steps, "network")
     text += "\nBytes and seconds over those of float32, at one micro-batch:\n"
     text += nested(levers, "network")
+    text += "\nForecast over measured, tensors and as the allocator reserves:\n"
+    text += nested({name: row.get("forecast", {}) for name, row in flat.items()}, "network")
     text += "\nHours at the original batch, of 200 epochs and two seeds in all:\n"
     return text + nested(hours, "network")
 

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from step import BACKBONES, Levers, Loop, build, draw
+from step import ADAMW, BACKBONES, Levers, Loop, build, draw
 
 from gpu_parts.bench import GB, SMALL, SMALL_WINDOW, Bench, line
 from gpu_parts.running_out import Limit
+from workflow_src.forecasting.allocator import reserved_bytes
+from workflow_src.forecasting.trace import Levers as TracedLevers
+from workflow_src.forecasting.trace import trace_step
 from workflow_src.training.out_of_memory import exhausted, free
 from workflow_src.training.precision import PrecisionName, turn_tf32_off
 
@@ -54,16 +57,16 @@ class Setting:
     dimensions: str
     micro_batches: tuple[int, ...]
 
-    def network(self) -> Any:
+    def network(self, device: torch.device | None = None) -> Any:
         """The network, made where it is used."""
         window, sizes = self._sizes()
-        with self.bench.device:
+        with device or self.bench.device:
             return build(self.backbone, window, window=window, channels=CHANNELS, **sizes)
 
-    def batch(self, size: int) -> Any:
+    def batch(self, size: int, device: torch.device | None = None) -> Any:
         """Spans whose horizon is as long as the window."""
         window, _ = self._sizes()
-        with self.bench.device:
+        with device or self.bench.device:
             return draw(size, window, window, CHANNELS)
 
     def _sizes(self) -> tuple[int, dict[str, Any]]:
@@ -104,6 +107,7 @@ def measured(setting: Setting, outside: float) -> dict[str, Any]:
         "line_s": {"constant": seconds[0], "per_span": seconds[1]},
         "levers_at": middle,
         "levers": levers,
+        "forecast": forecasts(setting, points[middle], levers),
         "fits": fits,
         **hours(setting.backbone, seconds, max(1, fits["80_gb"]), levers["bf16"]["seconds"]),
     }
@@ -138,9 +142,46 @@ def cost(
     return {**peak, "seconds": seconds}
 
 
+def forecasts(
+    setting: Setting, measured: dict[str, float], levers: dict[str, dict[str, float]]
+) -> dict[str, dict[str, float]]:
+    """Forecast over measured bytes at the middle micro-batch: of tensors, and as reserved.
+
+    Reserved without workspaces of libraries, context and margin (`StepMemory` adds those).
+    """
+    found: dict[str, dict[str, float]] = {}
+    for name in ("fp32", *(lever for lever in LEVERS if lever != "fp16")):
+        precision, checkpointing = LEVERS.get(name, ("fp32", False))
+        traced = forecast(setting, precision, checkpointing)
+        of_fp32 = {} if name == "fp32" else levers[name]
+        found[name] = {
+            kind: bytes_ / (measured[kind] * of_fp32.get(kind, 1.0))
+            for kind, bytes_ in traced.items()
+        }
+    return found
+
+
+def forecast(setting: Setting, precision: PrecisionName, checkpointing: bool) -> dict[str, int]:
+    """Bytes that a step at the middle micro-batch is forecast to take."""
+    micro, host = setting.micro_batches[1], torch.device("cpu")
+    keys = {"precision": precision, "gradient_clip": 1.0, "batch_size": micro}
+    traced = trace_step(
+        lambda: setting.network(host),
+        lambda size: setting.batch(size, host),
+        ADAMW.model_copy(update=keys),
+        TracedLevers(micro, checkpointing),
+        setting.bench.device.type,
+    )
+    if setting.bench.cuda:
+        return {"tensors": traced.peak, "reserved": reserved_bytes(traced.changes)}
+    # In a rehearsal the weights are there before anything is measured.
+    tensors = traced.peak - 4 * traced.parameters
+    return {"tensors": tensors, "reserved": tensors}
+
+
 def relative(some: dict[str, float], base: dict[str, float]) -> dict[str, float]:
     """Bytes of tensors and seconds over those of float32 with activations kept."""
-    return {key: some[key] / base[key] for key in ("tensors", "seconds")}
+    return {key: some[key] / base[key] for key in ("tensors", "reserved", "seconds")}
 
 
 def largest(bytes_line: tuple[float, float], allowed: float) -> int:

@@ -131,3 +131,11 @@ def test_what_comes_back_is_small(folder: Path) -> None:
     assert 1 <= len(files) <= 8
     assert all(path.stat().st_size < 16 * 1024**2 for path in files)
     assert all(len(path.relative_to(folder).parts) <= 2 for path in files)
+
+
+def test_a_step_takes_what_its_trace_forecasts(parts: dict[str, Any]) -> None:
+    """On the CPU, where the measured step had its batch before."""
+    for rows in parts["experiment"]["results"].values():
+        for row in rows.values():
+            assert set(row["forecast"]) == {"fp32", "bf16", "checkpointing", "checkpointing_bf16"}
+            assert all(0.98 <= each["tensors"] <= 1.15 for each in row["forecast"].values())
