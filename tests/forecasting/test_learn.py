@@ -310,9 +310,9 @@ def test_time_of_gpus_is_lost_by_attempts_that_fail() -> None:
 
 
 def test_what_is_learned_on_one_half_holds_on_the_other() -> None:
-    rows = [row(number, 700.0 + number % 50, forecast_device_mb=100) for number in range(400)]
+    rows = [row(number, 700.0 + number % 50, forecast_device_mb=100) for number in range(240)]
     found = {(one.policy, one.model): one for one in calibration(rows)}
-    assert found["forecast", "all"].cells == 400
+    assert found["forecast", "all"].cells == 240
     assert found["forecast", "all"].over == pytest.approx(1.38, abs=0.02)
     learned = found["forecast, learned", "fno"]
     assert learned.fit >= 0.985

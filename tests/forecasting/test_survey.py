@@ -51,6 +51,7 @@ def test_the_table_has_a_line_a_cell_and_a_column_a_class(forecast: CellSurvey) 
     assert len(head) == len(line)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", [[], ["--configfile", "own.yaml"]])
 def test_the_verb_asks_for_the_splits_that_it_needs_and_the_remedy_plans_them(
     tmp_path: Path, given: list[str]

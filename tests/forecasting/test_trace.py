@@ -65,6 +65,7 @@ def test_levers_take_less(bench: Any) -> None:
     assert whole.parameters == small.parameters == recomputed.parameters
 
 
+@pytest.mark.slow
 def test_what_a_micro_batch_adds_is_a_line_up_to_half_the_batch(bench: Any) -> None:
     peaks = {size: traced(bench, size).peak for size in (8, 12, 16, 32)}
     assert peaks[16] - peaks[12] == pytest.approx(peaks[12] - peaks[8], rel=0.01)
