@@ -59,6 +59,7 @@ from workflow_src.scheduling.observed import Known, Observed, observe, write_obs
 from workflow_src.scheduling.other_code import of_other_code, told
 from workflow_src.scheduling.plan import ROWS, PlannedCell, plan, totals
 from workflow_src.scheduling.preference import Choice, prefer
+from workflow_src.scheduling.rounds import one_timer_at_a_time
 from workflow_src.scheduling.status import State, Status, planned, survey
 from workflow_src.tables.plan import TablePlan, table_files, table_folder
 
@@ -666,6 +667,7 @@ def of_workflow(workflow: Any, config: Mapping[str, Any]) -> Targets:
         targets = _of_run(workflow, config)
     except UserError as error:
         raise WorkflowError(str(error)) from None
+    one_timer_at_a_time()
     targets.settings = lambda: workflow.dag_settings
     # Whatever comes of this command: a plan, a run with nothing to do, with or without failures.
     atexit.register(lambda: targets.tell_of_other_code(is_plan=workflow.dryrun))
