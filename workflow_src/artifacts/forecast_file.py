@@ -55,7 +55,7 @@ class CellForecast(BaseModel):
     refusal: str = ""
     epoch_s: float | None = None
     around_s: float | None = None
-    parts_mb: dict[str, float] = {}
+    parts_mb: tuple[tuple[str, float], ...] = ()
 
     def seconds(self, epochs: int) -> float | None:
         """Of a training of so many epochs; None: not known."""

@@ -86,10 +86,10 @@ def forecast_cell(
         refusal=refusal,
         epoch_s=None if run is None else round(run.epoch, 3),
         around_s=None if run is None else round(run.start + run.prediction, 1),
-        parts_mb={
-            name: round(part / MB, 1)
+        parts_mb=tuple(
+            (name, round(part / MB, 1))
             for name, part in memory.parts(levers, hardware.accelerator).items()
-        },
+        ),
     )
 
 
