@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from workflow_src.errors import Stopped, UserError, first_line
 from workflow_src.files import disk_full, is_disk_full, only_while
@@ -27,6 +27,8 @@ except ModuleNotFoundError as missing:
     )
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
     from workflow_src.cells import Cell
     from workflow_src.configuration import Configuration
 
@@ -115,7 +117,7 @@ def _configured(file: Path | None) -> Configuration:
 
     folder = Path(__file__).parents[1] / "config"
     files = ([] if file is None else [file]) + [folder / "config.yaml"]
-    values: dict[str, Any] = {"hardware": "local"}
+    values: dict[str, JsonValue] = {"hardware": "local"}
     for path in reversed(files):
         values = merged(values, read(path))
     return load(values, folder, files)
@@ -219,7 +221,7 @@ def _text(error: BaseException) -> str:
 
 
 def _status(options: argparse.Namespace) -> Cause:
-    from workflow_src.scheduling import status
+    from workflow_src.scheduling import status, status_page
     from workflow_src.scheduling.other_code import reports
 
     def looked() -> tuple[str, list[status.Status]]:
@@ -233,9 +235,9 @@ def _status(options: argparse.Namespace) -> Cause:
     elif options.json:
         print(json.dumps([one.to_json() for one in looked()[1]], indent=1))
     elif options.watch:
-        status.watch(lambda: status.table(*looked()))
+        status_page.watch(lambda: status_page.table(*looked()))
     else:
-        print(status.table(*looked()))
+        print(status_page.table(*looked()))
     return Cause.DONE
 
 
@@ -267,7 +269,7 @@ def _score(options: argparse.Namespace) -> Cause:
         )
     root = Path(__file__).parents[1]
     studies = [Targets(last_configuration(study), root) for study in options.score or [None]]
-    rows = scored(row for study in studies for row in study.observed)
+    rows = scored(row for study in studies for row in study.requests.observed)
     print(to_csv(rows) if options.csv else page(rows), end="" if options.csv else "\n")
     return Cause.DONE
 
@@ -289,7 +291,7 @@ def _plan(options: argparse.Namespace) -> Cause:
         print(to_csv(cells), end="")
     else:
         shown = page(cells, targets.configuration.hardware, options.jobs)
-        print("\n".join([shown, *targets.learned_in_words()]))
+        print("\n".join([shown, *targets.requests.learned_in_words()]))
     return Cause.DONE
 
 
@@ -416,7 +418,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m workflow_src", description=__doc__)
     verbs = parser.add_subparsers(required=True, metavar="verb")
 
-    def verb(name: str, run: Any, text: str, *aliases: str) -> argparse.ArgumentParser:
+    def verb(
+        name: str, run: Callable[[argparse.Namespace], Cause], text: str, *aliases: str
+    ) -> argparse.ArgumentParser:
         made = verbs.add_parser(name, help=text, description=text, aliases=aliases)
         made.set_defaults(run=run)
         return made

@@ -108,7 +108,7 @@ def _lines_of(
     return measure
 
 
-def _features(spans: SpanArrays, lines: Values) -> dict[str, NDArray[Any]]:
+def _features(spans: SpanArrays, lines: Values) -> dict[str, NDArray[np.int64 | np.float64]]:
     """(n, columns) by kind, of n spans and their fault lines."""
     shape = shape_features(spans.window)
     return {

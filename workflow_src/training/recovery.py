@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
+from pydantic import JsonValue
 
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.scheduling.events import Levers, Shrank
@@ -46,7 +47,7 @@ class Recovery:
         self.ranks = ranks or Ranks()
         self.tell = tell
         self.checkpointing = checkpointing
-        self.rungs: list[dict[str, Any]] = []
+        self.rungs: list[dict[str, JsonValue]] = []
 
     @property
     def checkpointing(self) -> bool:
@@ -123,8 +124,7 @@ class Recovery:
         else:
             raise self._exhausted(during, of, said)
         after = {"micro_batch": self.size, "activation_checkpointing": self.checkpointing}
-        rung = {"of": of, "during": during, "before": before, "after": after}
-        self.rungs.append(rung)
+        self.rungs.append({"of": of, "during": during, "before": {**before}, "after": {**after}})
         self.tell(
             Shrank(
                 of=of,
