@@ -39,8 +39,7 @@ rule all:
         T.cell_files(),
 
 
-# `verb NAME` is `python -m workflow_src NAME`
-shell.prefix(rule_shell.prefix(T.configuration, T.basedir))
+shell.prefix(rule_shell.prefix(T.configuration, T.basedir))  # defines `verb`
 
 
 include: "rules/targets.smk"

@@ -45,6 +45,9 @@ class Wildcards(Protocol):
     rig: str
 
 
+Resource = Callable[[Wildcards, int], int | str | None]  # of a rule, at its n-th attempt
+
+
 class Targets:
     """Everything that a rule needs to know of the run."""
 
@@ -306,10 +309,10 @@ class Targets:
         ]
         return plan(self.configuration, statuses, self.requests.of, self.requests.forecast)
 
-    def training_resources(self) -> dict[str, Callable[..., int | str | None]]:
+    def training_resources(self) -> dict[str, Resource]:
         """A callable for each resource of the training rule."""
 
-        def resource(name: str) -> Callable[..., int | str | None]:
+        def resource(name: str) -> Resource:
             def value(wildcards: Wildcards, attempt: int) -> int | str | None:
                 return self.requests.of(Cell(*_of(wildcards)), attempt).resources().get(name)
 

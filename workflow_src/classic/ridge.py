@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import expit, logit
 from sklearn.linear_model import Ridge
