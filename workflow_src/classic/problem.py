@@ -13,13 +13,7 @@ from numpy.typing import NDArray
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.errors import BadData, UserError
 from workflow_src.features.table import FeatureTable
-from workflow_src.predictions import (
-    Labels,
-    Predictions,
-    ScoreFacts,
-    TaskPredictions,
-    task_labels,
-)
+from workflow_src.predictions import Labels, Predictions, ScoreFacts, TaskPredictions, task_labels
 from workflow_src.tasks.signal_prediction.span_statistics import STATISTICS
 
 Floats = NDArray[np.float64]

@@ -8,14 +8,7 @@ from operator import is_
 from pkgutil import resolve_name
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    create_model,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 from pydantic.fields import FieldInfo
 
 from workflow_src.configuration.introspection import NAME, Annotation, members
@@ -97,7 +90,7 @@ class ConfigError(ValueError):
 
 def optional(model: type[BaseModel], without: Sequence[str] = ()) -> type[BaseModel]:
     """The same keys, none of them required: what an override may hold. Null is refused."""
-    fields: dict[str, Any] = {
+    fields: dict[str, Any] = {  # keywords of create_model, which have other types too
         name: (
             _without_none(field),
             Field(None, validate_default=False, **bounds_and_meaning(field)),

@@ -21,7 +21,7 @@ Channels = Annotated[
 ]
 
 
-def _unpaired(value: Any) -> Any:
+def _unpaired(value: Any) -> Any:  # before anything is checked
     """A list of pairs, as it is written for jobs, as the dictionary that it was read from."""
     pairs = isinstance(value, list) and all(isinstance(p, list | tuple) for p in value)
     return dict(value) if pairs and all(len(pair) == 2 for pair in value) else value

@@ -7,14 +7,7 @@ import re
 from collections.abc import Mapping, Sequence, Set
 from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import (
-    BeforeValidator,
-    Field,
-    JsonValue,
-    PositiveFloat,
-    PositiveInt,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, JsonValue, PositiveFloat, PositiveInt, model_validator
 
 from workflow_src.configuration.base import ConfigError, StrictModel
 from workflow_src.configuration.patterns import group_names, template_names

@@ -21,15 +21,7 @@ from workflow_src.configuration.lines import shown
 from workflow_src.configuration.model import OwnFile, OwnKey, model_type
 from workflow_src.configuration.reading import read, read_extended
 from workflow_src.configuration.rotations import rotations
-from workflow_src.configuration.schema import (
-    Dataset,
-    Hardware,
-    Model,
-    Rig,
-    Run,
-    SiteClass,
-    TaskSet,
-)
+from workflow_src.configuration.schema import Dataset, Hardware, Model, Rig, Run, SiteClass, TaskSet
 from workflow_src.configuration.tasks import TASKS
 from workflow_src.configuration.union_members import require_sound_unions, with_members
 from workflow_src.configuration.validation_errors import as_flow, as_yaml

@@ -165,7 +165,7 @@ def _examples(options: type[ModelOptions], given: Set[str]) -> dict[str, JsonVal
 def with_options(base: type[M], every: Mapping[str, type[ModelOptions]]) -> type[M]:
     """`base` with the keys of `every` backbone or method beside its own, none of them required."""
     having: dict[str, list[str]] = {}
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {}  # keywords of create_model, which have other types too
     for name, options in every.items():
         for key, field in options.model_fields.items():
             having.setdefault(key, []).append(name)

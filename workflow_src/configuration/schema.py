@@ -15,12 +15,7 @@ from workflow_src.configuration.machine import (
     RequestRule,
     SiteClass,
 )
-from workflow_src.configuration.model import (
-    Architecture,
-    ArchitectureOverrides,
-    Model,
-    model_type,
-)
+from workflow_src.configuration.model import Architecture, ArchitectureOverrides, Model, model_type
 from workflow_src.configuration.protocols import Rotation, Shots
 from workflow_src.configuration.study_table import DEFAULT, StudyTable, TableOrDefault
 from workflow_src.configuration.task_set import TaskSet

@@ -203,6 +203,7 @@ def _mended(loader: _Loader, node: yaml.Node, reading: int) -> Yaml:
 
 
 def _read(loader: _Loader, node: yaml.Node, reading: int, *, is_key: bool = False) -> Any:
+    # A key may be a number, and a date: what YAML makes of a word.
     found = _doubt_of(loader, node, is_key=is_key)
     if found is None:
         return loader.construct_object(node)

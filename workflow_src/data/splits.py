@@ -18,13 +18,7 @@ from workflow_src.configuration.scalars import Yaml
 from workflow_src.configuration.schema import Dataset, Selector
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.disjointness import require_disjoint, strength
-from workflow_src.data.draws import (
-    COLUMN_OF,
-    STRENGTHS,
-    TEST_DRAW,
-    VALIDATION_DRAW,
-    draw_strongest,
-)
+from workflow_src.data.draws import COLUMN_OF, STRENGTHS, TEST_DRAW, VALIDATION_DRAW, draw_strongest
 from workflow_src.data.label_support import PARTS, figures, label_counts, task_support
 from workflow_src.data.leaky_windows import LEAKY, draw_windows, leak
 from workflow_src.data.provenance import require_gap, rigs_in_test
