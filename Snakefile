@@ -15,14 +15,14 @@ from snakemake.utils import min_version
 min_version("9.27")
 sys.path.insert(0, workflow.basedir)
 
-from workflow_src import targets
+from workflow_src import closing, rule_shell, start
 
 if workflow.is_main_process:
 
     configfile: f"{workflow.basedir}/config/config.yaml"
 
 
-T = targets.of_workflow(workflow, config)
+T = start.of_workflow(workflow, config)
 
 
 wildcard_constraints:
@@ -39,7 +39,7 @@ rule all:
         T.cell_files(),
 
 
-shell.prefix(T.shell_prefix())  # `verb NAME` is `python -m workflow_src NAME`
+shell.prefix(rule_shell.prefix(T.configuration, T.basedir))  # defines `verb`
 
 
 include: "rules/targets.smk"
@@ -53,8 +53,8 @@ onstart:
 
 
 onsuccess:
-    T.show_tables()
+    closing.show_tables(T)
 
 
 onerror:
-    T.sum_up(log)
+    closing.sum_up(T, log)

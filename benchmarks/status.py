@@ -101,7 +101,7 @@ def main() -> None:
             print(f"  {name:<16} {min(seconds_of(*choice) for _ in range(3)):6.2f}")
         targets = Targets(configuration, REPOSITORY)
         begun = time.perf_counter()
-        digest(configuration, [], lambda rule, cell: Path(rule, cell.name), targets.request)
+        digest(configuration, [], lambda rule, cell: Path(rule, cell.name), targets.requests.of)
         print(f"  {'digest':<16} {time.perf_counter() - begun:6.2f}")
         os.chdir(REPOSITORY)
 

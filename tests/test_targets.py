@@ -18,6 +18,7 @@ from workflow_src.artifacts.training_report import TrainingReport
 from workflow_src.cells import Cell, forecast_file, observed_file, results, runs
 from workflow_src.configuration import REVISIONS, load, snapshot
 from workflow_src.errors import BadData, UserError
+from workflow_src.rule_shell import prefix
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.forced import TRAINED
@@ -25,6 +26,7 @@ from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.next_request import UNKNOWN_MB
 from workflow_src.scheduling.plan import plan
 from workflow_src.scheduling.status import State, Status
+from workflow_src.start import require_forecasts, require_own_site
 from workflow_src.targets import Targets
 
 REPOSITORY = Path(__file__).parents[1]
@@ -39,9 +41,9 @@ def targets() -> Targets:
 
 @pytest.mark.parametrize("failing", ["false | cat", "false; true", "echo $NOT_SET"])
 def test_a_rules_shell_ends_at_the_first_failure(targets: Targets, failing: str) -> None:
-    prefix = targets.shell_prefix().replace("{{", "{").replace("}}", "}")
+    text = prefix(targets.configuration, targets.basedir).replace("{{", "{").replace("}}", "}")
     for command, fails in ((f"{failing}", True), ("true | cat", False)):
-        done = subprocess.run(["bash", "-c", prefix + command], capture_output=True, check=False)
+        done = subprocess.run(["bash", "-c", text + command], capture_output=True, check=False)
         assert (done.returncode != 0) == fails
 
 
@@ -121,19 +123,19 @@ def test_a_request_follows_the_forecast_as_it_is_written(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     cell = next(cell for cell in targets.cells if cell.model == "dlinear")
-    assert targets.request(cell).memory_mb == UNKNOWN_MB
+    assert targets.requests.of(cell).memory_mb == UNKNOWN_MB
     file = write_forecast(targets, cell)
-    request = targets.request(cell)
+    request = targets.requests.of(cell)
     assert (request.memory_mb, request.micro_batch_size) == (1_234, 4)
-    assert targets.request(replace(cell, model="fno")).memory_mb == UNKNOWN_MB
-    assert targets.request(replace(cell, seed=7)).memory_mb == 1_234  # of all seeds
+    assert targets.requests.of(replace(cell, model="fno")).memory_mb == UNKNOWN_MB
+    assert targets.requests.of(replace(cell, seed=7)).memory_mb == 1_234  # of all seeds
     file.write_text("{", encoding="utf-8")
-    assert targets.request(cell).memory_mb == UNKNOWN_MB  # while a run goes on
+    assert targets.requests.of(cell).memory_mb == UNKNOWN_MB  # while a run goes on
     with pytest.raises(BadData, match=f"rm {file}"):
-        targets.require_forecasts()
+        require_forecasts(targets.forecasts())
     file.unlink()
-    targets.require_forecasts()
-    assert targets.request(cell).memory_mb == UNKNOWN_MB
+    require_forecasts(targets.forecasts())
+    assert targets.requests.of(cell).memory_mb == UNKNOWN_MB
 
 
 def test_a_plan_names_what_may_not_fit(targets: Targets) -> None:
@@ -143,7 +145,7 @@ def test_a_plan_names_what_may_not_fit(targets: Targets) -> None:
         (one,) = plan(
             targets.configuration,
             [Status(cell, State.NOT_STARTED)],
-            targets.request,
+            targets.requests.of,
             lambda cell, name, found=found: found,
         )
         assert one.may_not_fit == expected
@@ -160,15 +162,16 @@ def test_of_several_classes_the_first_is_asked_where_a_cell_fits(
     targets = Targets(load(run, REPOSITORY / "config"), REPOSITORY)
     cell = next(cell for cell in targets.cells if cell.model == "dlinear")
     needs_bf16 = replace(cell, model="fno")
-    assert targets.request(cell).hardware == "v100-16g"
-    assert targets.request(needs_bf16).hardware == "a100-40g"
+    assert targets.requests.of(cell).hardware == "v100-16g"
+    assert targets.requests.of(needs_bf16).hardware == "a100-40g"
     write_forecast(targets, cell)
-    request = targets.request(cell)
+    request = targets.requests.of(cell)
     assert (request.hardware, request.micro_batch_size) == ("v100-32g", 4)
-    assert targets.forecast(cell, "v100-16g") != targets.forecast(cell, "v100-32g")
+    forecast = targets.requests.forecast
+    assert forecast(cell, "v100-16g") != forecast(cell, "v100-32g")
     planned = {one.cell.model: one for one in targets.planned() if one.cell.dataset == cell.dataset}
     assert planned["dlinear"].to_json()["hardware"] == "v100-32g"
-    assert planned["dlinear"].forecast == targets.forecast(cell, "v100-32g")
+    assert planned["dlinear"].forecast == forecast(cell, "v100-32g")
     assert planned["fno"].to_json()["hardware"] == "a100-40g"
     keys = targets.forecast_keys(SimpleNamespace(dataset=cell.dataset))
     assert len(keys) == 3 * 3 + 1  # three networks on each class, one on one
@@ -180,7 +183,7 @@ def test_refused_is_what_no_class_of_the_list_has(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="class v100-16g does not compute in bf16"):
         Targets(load(run, REPOSITORY / "config"), REPOSITORY)
     wide = load({**run, "hardware": ["v100-16g", "h100-80g"]}, REPOSITORY / "config")
-    assert Targets(wide, REPOSITORY).request(Targets(wide, REPOSITORY).cells[0]).hardware == (
+    assert Targets(wide, REPOSITORY).requests.of(Targets(wide, REPOSITORY).cells[0]).hardware == (
         "h100-80g"
     )
 
@@ -194,12 +197,12 @@ def test_a_forecast_of_other_settings_or_of_another_revision_is_none(
     run = targets.configuration.run
     other = run.model_copy(update={"request": run.request.model_copy(update={"workers": 1})})
     changed = Targets(replace(targets.configuration, run=other), REPOSITORY)
-    assert changed.request(cell).memory_mb == UNKNOWN_MB
+    assert changed.requests.of(cell).memory_mb == UNKNOWN_MB
     wildcards = SimpleNamespace(dataset=cell.dataset)
     assert changed.forecast_keys(wildcards) != targets.forecast_keys(wildcards)
     monkeypatch.setitem(REVISIONS, "forecasts", REVISIONS["forecasts"] + 1)
     again = Targets(targets.configuration, REPOSITORY)
-    assert again.request(cell).memory_mb == UNKNOWN_MB
+    assert again.requests.of(cell).memory_mb == UNKNOWN_MB
 
 
 def test_what_attempts_teach_is_fixed_when_a_run_begins(
@@ -218,7 +221,7 @@ def test_what_attempts_teach_is_fixed_when_a_run_begins(
         journal.append(Ended(cause="done", peaks_mb={"host_mb": host_mb}))
 
     def asked(by: Targets) -> int:
-        return by.request(replace(cell, seed=7)).memory_mb
+        return by.requests.of(replace(cell, seed=7)).memory_mb
 
     finish(2 * 1_234)
     run = Targets(targets.configuration, REPOSITORY)
@@ -230,7 +233,7 @@ def test_what_attempts_teach_is_fixed_when_a_run_begins(
     assert len(observed_file(targets.study).read_text(encoding="utf-8").splitlines()) == 2
     other = {"cpu": run.configuration.classes["cpu"]}
     elsewhere = Targets(replace(run.configuration, hardware=other), REPOSITORY)
-    assert elsewhere.corrections == {}  # an attempt on another class
+    assert elsewhere.requests.corrections == {}  # an attempt on another class
 
 
 def test_a_finished_cell_waits_for_no_forecast(
@@ -272,9 +275,9 @@ def test_the_account_of_the_example_is_refused_and_the_remedy_takes_it_out(
         return Targets(load({**run, "hardware": "a100-80g"}, config), tmp_path)
 
     with pytest.raises(UserError, match="no cluster has it") as refused:
-        made().require_own_site()
+        require_own_site(made().configuration)
     remedy = re.search(r"remedy: +(.*)", str(refused.value))
     assert remedy is not None
     subprocess.run(["bash", "-c", remedy[1]], check=True)
-    made().require_own_site()
+    require_own_site(made().configuration)
     assert made().configuration.sites["a100-80g"].partition == "gpu-a100"

@@ -286,7 +286,7 @@ def device_names() -> list[str]:
     return [_str(_nvml().nvmlDeviceGetUUID(handle)) for handle in _handles()]
 
 
-def _handles() -> list[Any]:
+def _handles() -> list[Any]:  # pynvml states no types
     """One NVML handle a visible device; as in CUDA, an entry that names none ends the list."""
     nvml = _nvml()
     found: list[Any] = []

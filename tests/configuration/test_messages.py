@@ -114,6 +114,7 @@ WRONG_RUN: list[tuple[dict[str, Any], str, str, str]] = [
         "whole number",
         "epochs: 200",
     ),
+    ({"overrides": 5}, "overrides", "a list, each", "overrides:\n- cells: '*/timesnet/*'"),
     ({"overrides": [{"cells": "*"}]}, "overrides[0]", "sets no key", "training: {epochs: 5}"),
     ({"overrides": [{"training": {"epochs": 5}}]}, "overrides[0].cells", "Pattern", "cells:"),
     ({"requests": [{"cells": "*", "memory": 9}]}, "requests[0].memory", "memory_mb", "memory_mb"),
@@ -329,6 +330,20 @@ def test_a_wrong_key_of_a_file(
     load(run, world.config)
 
 
+def test_a_remedy_writes_a_lookup_as_a_file_says_it(world: Any) -> None:
+    fields = {"fault": {"from": "code", "values": {"a": "b"}}, "rate_hz": "5"}
+    options = {"name": "ims", "fields": fields}
+    rig = {"simulated": None, "source": "bearing_datasets", "bearing_datasets": options}
+    world.write({"rigs/bench": rig})
+    said = told(world, RUN)
+    assert "no field sets it" in said.text
+    fields.clear()  # the remedy holds the whole mapping
+    fields |= yaml.safe_load(said.remedy)["bearing_datasets"]["fields"]
+    assert fields == {"fault": {"from": "code", "values": {"a": "b"}}}
+    world.write({"rigs/bench": rig})
+    load(RUN, world.config)
+
+
 def test_a_wrong_key_in_the_parent_is_found_there(world: Any) -> None:
     world.write({"models/net": {"detph": 3}, "models/child": {"extends": "net", "width": 4}})
     said = told(world, {**RUN, "models": ["child"]})
@@ -467,6 +482,17 @@ def test_an_unknown_class_in_the_site(world: Any) -> None:
     said = told(world, RUN)
     assert "no hardware class `lokal`" in said.text
     assert yaml.safe_load(said.remedy) == {"local": {"partition": "x"}}
+
+
+@pytest.mark.parametrize("value", ["short", 5, ["short"]])
+def test_a_class_in_the_site_without_keys(world: Any, value: Any) -> None:
+    world.write()
+    (world.config / "site.yaml").write_text(yaml.safe_dump({"local": value}), encoding="utf-8")
+    said = told(world, RUN)
+    assert "The hardware class `local` holds no keys." in said.text
+    (world.config / "site.yaml").write_text(said.remedy, encoding="utf-8")
+    partition = load(RUN, world.config).sites["local"].partition
+    assert partition == (value if isinstance(value, str) else "gpu")
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import torch
 import yaml
 
 from workflow_src.configuration import load
-from workflow_src.configuration.loading import Configuration
+from workflow_src.configuration.configuration import Configuration
 from workflow_src.configuration.snapshot import keep, kept
 from workflow_src.errors import UserError
 from workflow_src.models.network import build_trunk

@@ -12,6 +12,7 @@ import yaml
 from snakemake.settings.types import DAGSettings
 
 from workflow_src import cells as paths
+from workflow_src import closing
 from workflow_src.cells import Cell
 from workflow_src.errors import BadData, UserError
 from workflow_src.scheduling.attempt_request import AttemptRequest
@@ -20,7 +21,8 @@ from workflow_src.scheduling.digest import digest, failed_jobs, said
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.status import planned
-from workflow_src.targets import Targets, build
+from workflow_src.start import build
+from workflow_src.targets import Targets
 
 ROOT = Path(__file__).resolve().parents[2]
 CELL = Cell("bearing_sim", "fno", "all", 42)
@@ -67,7 +69,7 @@ class Run:
     def digest(self, snakemake: str = "") -> str:
         path = Path("snakemake.log")
         path.write_text(snakemake, encoding="utf-8")
-        return digest(self.targets.configuration, [path], self.log_of, self.targets.request)
+        return digest(self.targets.configuration, [path], self.log_of, self.targets.requests.of)
 
 
 @pytest.fixture
@@ -240,11 +242,11 @@ def test_more_failures_than_anybody_reads_are_counted(
 def test_a_failure_to_sum_up_hides_no_other_one(
     run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(Targets, "write_partial_tables", lambda self: None)
+    monkeypatch.setattr(closing, "write_partial_tables", lambda targets: None)
     run.attempt("error")
-    run.targets.sum_up(["there/is/no.log"])
+    closing.sum_up(run.targets, ["there/is/no.log"])
     assert "could not be summed up" in capsys.readouterr().out
-    run.targets.sum_up([])
+    closing.sum_up(run.targets, [])
     assert "FAILED bearing_sim/fno/all/42" in capsys.readouterr().out
 
 
@@ -291,7 +293,7 @@ def test_a_run_that_was_asked_for_no_cell_tells_of_none(
     log.parent.mkdir(parents=True)
     log.write_text(f"{BadData('The file is damaged.', where='a.csv')}\n", encoding="utf-8")
     run.targets.settings = lambda: DAGSettings(targets=asked)
-    run.targets.sum_up([])
+    closing.sum_up(run.targets, [])
     text = capsys.readouterr().out
     assert "FAILED recordings of data/bearing_sim: The file is damaged." in text
     assert ("cells are not started" in text) == tells_of_cells

@@ -157,9 +157,9 @@ def test_what_is_detected_decides_no_number_and_reaches_the_jobs(
         job = Targets(snapshot.kept(), REPOSITORY)
         assert job.configuration.hardware == hardware
         cell = targets.cells[0]
-        assert job.request(cell) == targets.request(cell)
+        assert job.requests.of(cell) == targets.requests.of(cell)
         made.append([targets.configuration.resolve(*cell.key) for cell in targets.cells])
-        assert targets.request(cell).gpus == min(machine.gpus, 1)
+        assert targets.requests.of(cell).gpus == min(machine.gpus, 1)
     assert made[0] == made[1]
 
 
@@ -247,9 +247,9 @@ def test_what_is_raised_stays_within_the_share_that_may_be_planned() -> None:
 
 # The resources of the workflow, with jobs that only say when they ran.
 SNAKEFILE = """
-from workflow_src import targets
+from workflow_src import start
 configfile: "config/config.yaml"
-T = targets.of_workflow(workflow, config)
+T = start.of_workflow(workflow, config)
 NETWORKS = [cell.name for cell in T.cells if cell.model != "trivial"]
 rule all:
     input: expand("heavy/{cell}", cell=NETWORKS), expand("light/{i}", i=range(3))

@@ -25,7 +25,8 @@ from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
 from workflow_src.scheduling.lock import SILENCE_S, Lock
-from workflow_src.scheduling.status import Planned, State, Status, last_run, look, table
+from workflow_src.scheduling.status import Planned, State, Status, last_run, look
+from workflow_src.scheduling.status_page import table
 
 from ..examples import examples
 

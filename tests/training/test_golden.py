@@ -2,7 +2,7 @@
 
 A change of numbers is known by the revision that goes with it, for that alone makes finished cells
 stale. `golden.json` holds both. After a change that is meant, raise the revision in
-workflow_src/configuration/loading.py and write the file anew:
+workflow_src/configuration/revisions.py and write the file anew:
 
     GOLDEN=write python -m pytest tests/training/test_golden.py
 """

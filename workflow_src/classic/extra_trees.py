@@ -7,12 +7,12 @@ scikit-learn. The row "+age" knows the time and the condition too.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 from sklearn.ensemble import ExtraTreesRegressor
 
-from workflow_src.classic.lives import predict_lives
+from workflow_src.classic.lives import Whole, predict_lives
 from workflow_src.classic.problem import Floats, Problem
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.predictions import Predictions
@@ -30,7 +30,9 @@ class Options(ClassicOptions):
 def predict(problem: Problem, options: Options) -> Predictions:
     """The remaining life."""
 
-    def fit(inputs: Floats, left: Floats, weights: Floats, runs: Any) -> Callable[[Floats], Floats]:
+    def fit(
+        inputs: Floats, left: Floats, weights: Floats, runs: Whole
+    ) -> Callable[[Floats], Floats]:
         size = {"n_estimators": options.trees, "min_samples_leaf": options.leaf}
         trees = ExtraTreesRegressor(**size, max_features=0.5, random_state=problem.seed)
         fitted: Callable[[Floats], Floats] = trees.fit(inputs, left, sample_weight=weights).predict

@@ -7,7 +7,7 @@ geometry of every recording in use: without, it gives no row.
 from __future__ import annotations
 
 from functools import partial
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
@@ -17,7 +17,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from workflow_src.classic.problem import Problem
-from workflow_src.classic.supervised import fault_outputs
+from workflow_src.classic.supervised import Classifier, fault_outputs
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.predictions import Predictions
 
@@ -47,8 +47,10 @@ def predict(problem: Problem, options: Options) -> Predictions:
     return problem.predictions(held, fault_outputs(problem, classifier, train, held))
 
 
-def _classifier(options: Options, seed: int) -> Any:
+def _classifier(options: Options, seed: int) -> Classifier:
     if options.classifier == "forest":
         size = {"n_estimators": options.trees, "min_samples_leaf": 2}
-        return RandomForestClassifier(**size, random_state=seed)
-    return make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+        made: Classifier = RandomForestClassifier(**size, random_state=seed)
+    else:
+        made = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
+    return made

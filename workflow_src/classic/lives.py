@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from workflow_src.classic.problem import Floats, Measured, Problem
 from workflow_src.classic.supervised import run_weights
@@ -15,11 +15,12 @@ from workflow_src.features.history import with_history
 from workflow_src.predictions import Predictions
 from workflow_src.tasks.scores import group_ids
 
+Whole = NDArray[np.int64]
 # Fits inputs (n, F) with lives left (n,), weights (n,) and runs (n,); then lives of other inputs.
-Fit = Callable[[Floats, Floats, Floats, Any], Callable[[Floats], Floats]]
+Fit = Callable[[Floats, Floats, Floats, Whole], Callable[[Floats], Floats]]
 
 
-def described_lives(problem: Problem, rows: Any) -> Measured:
+def described_lives(problem: Problem, rows: Whole) -> Measured:
     """Age and log energies of `rows`, or their shares alone where levels say nothing."""
     return problem.described(rows, ["age", "energies" if problem.amplitude else "shares"])
 
@@ -58,7 +59,7 @@ def _history(part: Measured) -> Floats:
     return with_history(part.values[:, 1:], runs, np.nan_to_num(time_s))
 
 
-def _one_hot(spans: pd.DataFrame, conditions: list[Any]) -> Floats:
+def _one_hot(spans: pd.DataFrame, conditions: list[str]) -> Floats:
     """(n, conditions), zeros for a condition that training has not."""
     return np.stack([(spans["condition"] == c).to_numpy(np.float64) for c in conditions], 1)
 

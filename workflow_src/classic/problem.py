@@ -13,16 +13,11 @@ from numpy.typing import NDArray
 from workflow_src.configuration.geometry import Geometry
 from workflow_src.errors import BadData, UserError
 from workflow_src.features.table import FeatureTable
-from workflow_src.predictions import (
-    Labels,
-    Predictions,
-    ScoreFacts,
-    TaskPredictions,
-    task_labels,
-)
+from workflow_src.predictions import Labels, Predictions, ScoreFacts, TaskPredictions, task_labels
 from workflow_src.tasks.signal_prediction.span_statistics import STATISTICS
 
 Floats = NDArray[np.float64]
+Outputs = Mapping[str, NDArray[np.float32 | np.float64]]  # (n, ...) by table row
 
 
 class Signals(Labels, Protocol):
@@ -78,7 +73,7 @@ class Measured:
         """The spans that `keep` (n,) marks."""
         return Measured(*(getattr(self, part.name)[keep] for part in fields(self)))
 
-    def columns(self, kept: slice | Sequence[int]) -> Measured:
+    def columns(self, kept: slice[int | None] | Sequence[int]) -> Measured:
         """The same spans with the columns `kept` of what was measured (n, F)."""
         return replace(self, values=self.values[:, kept])
 
@@ -144,7 +139,7 @@ class Problem:
     def predictions(
         self,
         held: Measured,
-        outputs: Mapping[str, Mapping[str, Floats]],
+        outputs: Mapping[str, Outputs],
         distances: Sequence[str] = (),
     ) -> Predictions:
         """The file of `outputs`: task -> table row -> (n, ...), for the n spans of `held`.

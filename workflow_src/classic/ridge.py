@@ -7,9 +7,10 @@ fitted as the logit of what is left of it; the row "+age" knows the time and the
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 from scipy.special import expit, logit
 from sklearn.linear_model import Ridge
@@ -17,8 +18,8 @@ from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut
 from sklearn.preprocessing import StandardScaler
 
 from workflow_src.classic.direct import DirectRidge
-from workflow_src.classic.lives import asks_for_lives, described_lives, lives_left
-from workflow_src.classic.problem import Floats, Problem, Signals
+from workflow_src.classic.lives import Whole, asks_for_lives, described_lives, lives_left
+from workflow_src.classic.problem import Floats, Outputs, Problem, Signals
 from workflow_src.configuration.classic_models import ClassicOptions
 from workflow_src.features.autoregression import forecast
 from workflow_src.predictions import Predictions
@@ -41,7 +42,7 @@ class Options(ClassicOptions):
 
 def predict(problem: Problem, options: Options) -> Predictions:
     """Signals and lives; classes and faults are left to others."""
-    outputs: dict[str, dict[str, Any]] = {}
+    outputs: dict[str, Outputs] = {}
     held = described_lives(problem, problem.held())
     if "signal_prediction" in problem.tasks:
         outputs["signal_prediction"] = {"model": _forecasts(problem, options)}
@@ -51,7 +52,7 @@ def predict(problem: Problem, options: Options) -> Predictions:
     return problem.predictions(held, outputs)
 
 
-def _forecasts(problem: Problem, options: Options) -> Any:
+def _forecasts(problem: Problem, options: Options) -> NDArray[np.float32]:
     """(n, S) statistics of the forecasts of the spans that are to be predicted."""
     direct = DirectRidge(options.past, options.penalty)
     for spans in problem.batches(problem.train()):
@@ -61,7 +62,7 @@ def _forecasts(problem: Problem, options: Options) -> Any:
     return np.concatenate([_forecast_statistics(matrices, spans) for spans in answers])
 
 
-def _forecast_statistics(matrices: Floats, spans: Signals) -> Any:
+def _forecast_statistics(matrices: Floats, spans: Signals) -> NDArray[np.float32]:
     window = spans.window
     return forecast_statistics(
         forecast(matrices, window),
@@ -73,7 +74,7 @@ def _forecast_statistics(matrices: Floats, spans: Signals) -> Any:
 
 
 def _fit_lives(
-    inputs: Floats, left: Floats, weights: Floats, runs: Any
+    inputs: Floats, left: Floats, weights: Floats, runs: Whole
 ) -> Callable[[Floats], Floats]:
     scaler = StandardScaler().fit(inputs, sample_weight=weights)
     scaled, target = scaler.transform(inputs), logit(np.clip(left, _ENDS, 1 - _ENDS))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,8 +14,30 @@ from workflow_src.tasks.scores import group_ids, recording_weights
 _LEAST = 1e-3  # of a probability, so that it has a logarithm
 
 
+class Classifier(Protocol):
+    """A classifier of scikit-learn, whose types nobody states."""
+
+    classes_: NDArray[np.int64]
+
+    def fit(self, inputs: Floats, label: NDArray[np.int64], /, **weights: Floats) -> Classifier:
+        """Itself, fitted."""
+
+    def predict_proba(self, inputs: Floats, /) -> Floats:
+        """(n, classes) probabilities."""
+
+
+class Regressor(Protocol):
+    """A regressor of scikit-learn."""
+
+    def fit(self, inputs: Floats, target: NDArray[np.float32], /, **weights: Floats) -> Regressor:
+        """Itself, fitted."""
+
+    def predict(self, inputs: Floats, /) -> Floats:
+        """(n,) values."""
+
+
 def fault_outputs(
-    problem: Problem, classifier: Callable[[], Any], train: Measured, held: Measured
+    problem: Problem, classifier: Callable[[], Classifier], train: Measured, held: Measured
 ) -> dict[str, dict[str, Floats]]:
     """Classes and faults of `held`, where they are asked for, by what a new `classifier` learns."""
     outputs: dict[str, dict[str, Floats]] = {}
@@ -28,7 +50,7 @@ def fault_outputs(
     return outputs
 
 
-def class_logits(classifier: Any, train: Measured, held: Measured, classes: int) -> Floats:
+def class_logits(classifier: Classifier, train: Measured, held: Measured, classes: int) -> Floats:
     """(n, classes) logarithms of the probabilities of `held` by a `classifier` fitted on `train`.
 
     Classes count the same, however many recordings each has.
@@ -40,7 +62,7 @@ def class_logits(classifier: Any, train: Measured, held: Measured, classes: int)
     return np.log(np.maximum(share, _LEAST))
 
 
-def fault_logits(classifier: Any, train: Measured, held: Measured) -> Floats:
+def fault_logits(classifier: Classifier, train: Measured, held: Measured) -> Floats:
     """(n,) logits of a fault in `held`; healthy and faulty recordings count the same."""
     known = train.where(~np.isnan(train.anomaly))
     fitted = _fit(classifier, known, (known.anomaly > 0.5).astype(np.int64))
@@ -49,14 +71,14 @@ def fault_logits(classifier: Any, train: Measured, held: Measured) -> Floats:
     return logits
 
 
-def _fit(classifier: Any, known: Measured, label: NDArray[np.int64]) -> Any:
+def _fit(classifier: Classifier, known: Measured, label: NDArray[np.int64]) -> Classifier:
     weights = recording_weights(known.spans)
     weights /= np.bincount(label, weights)[label]
     return classifier.fit(known.values, label, **weighted(classifier, weights * len(weights)))
 
 
 def lives_by_columns(
-    regressor: Any, train: Measured, held: Measured, columns: Sequence[int]
+    regressor: Regressor, train: Measured, held: Measured, columns: Sequence[int]
 ) -> Floats:
     """(n,) fractions of life left of `held`, by the given columns; each run counts once."""
     known = train.where(~np.isnan(train.rul)).columns(columns)
@@ -65,7 +87,7 @@ def lives_by_columns(
     return left
 
 
-def weighted(estimator: Any, weights: Floats) -> dict[str, Floats]:
+def weighted(estimator: Classifier | Regressor, weights: Floats) -> dict[str, Floats]:
     """`weights` as the argument of `fit`, also for a pipeline, whose last step takes them."""
     steps = getattr(estimator, "steps", None)
     name = "sample_weight" if steps is None else f"{steps[-1][0]}__sample_weight"

@@ -1,8 +1,10 @@
 """Every key that a user may set, how the files combine, and what is said when one is wrong."""
 
+from workflow_src.configuration.configuration import Configuration
 from workflow_src.configuration.digests import digest
-from workflow_src.configuration.loading import REVISIONS, Configuration, load
+from workflow_src.configuration.loading import load
 from workflow_src.configuration.resolved_cell import NetworkCell, ResolvedCell, identity
+from workflow_src.configuration.revisions import REVISIONS
 from workflow_src.configuration.schema import (
     CardRates,
     Dataset,

@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from functools import partial
 from operator import is_
 from pkgutil import resolve_name
 from typing import Annotated, Any, TypeVar, get_args, get_origin
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    create_model,
-    field_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, create_model, field_validator
 from pydantic.fields import FieldInfo
 
-from workflow_src.configuration.introspection import NAME, members
-from workflow_src.configuration.scalars import doubt
+from workflow_src.configuration.introspection import NAME, Annotation, members
+from workflow_src.configuration.scalars import Yaml, doubt
 
 M = TypeVar("M", bound=BaseModel)
+K = TypeVar("K", bound=Hashable)
 Name = Annotated[str, Field(pattern=NAME)]
 # Strict: `true` is no name of a condition, and no number.
 _Int = Annotated[int, Field(strict=True)]
@@ -38,13 +32,13 @@ class StrictModel(BaseModel):
 
     @field_validator("*", mode="before")
     @classmethod
-    def _numbers_are_numbers(cls, value: Any, info: ValidationInfo) -> Any:
+    def _numbers_are_numbers(cls, value: Yaml, info: ValidationInfo) -> Yaml:
         """`true` and `'010'` are numbers to Python, but never to whoever wrote them."""
         _refuse_numbers(value, cls.model_fields[str(info.field_name)].annotation)
         return value
 
 
-def _refuse_numbers(value: Any, annotation: Any) -> None:
+def _refuse_numbers(value: Yaml, annotation: Annotation) -> None:
     """Raise for a boolean or a text that a value of this type would take for a number."""
     types = members(annotation)
     numeric = {int, float, bool} & set(types)
@@ -63,16 +57,13 @@ def _refuse_numbers(value: Any, annotation: Any) -> None:
         raise ValueError(f"{value!r} in quotes is text")
 
 
-def _takes_number(annotation: Any) -> bool:
+def _takes_number(annotation: Annotation) -> bool:
     """Whether a type takes a number, and what pydantic reads as one: it is not strict."""
-    held = [one for part in getattr(annotation, "__metadata__", ()) for one in _parts(part)]
+    said = getattr(annotation, "__metadata__", ())
+    held = [one for part in said for one in (part, *getattr(part, "metadata", ()))]
     if any(getattr(one, "strict", False) for one in held):
         return False
     return annotation in (int, float) or any(map(_takes_number, get_args(annotation)))
-
-
-def _parts(metadata: Any) -> list[Any]:
-    return [metadata, *getattr(metadata, "metadata", ())]
 
 
 def section_at(path: str, kind: type[M]) -> type[M]:
@@ -90,7 +81,7 @@ class ConfigError(ValueError):
     """
 
     def __init__(
-        self, what: str, *, drop: str | None = None, put: Mapping[str, Any] | None = None
+        self, what: str, *, drop: str | None = None, put: Mapping[str, Yaml] | None = None
     ) -> None:
         super().__init__(what)
         self.drop = drop
@@ -99,7 +90,7 @@ class ConfigError(ValueError):
 
 def optional(model: type[BaseModel], without: Sequence[str] = ()) -> type[BaseModel]:
     """The same keys, none of them required: what an override may hold. Null is refused."""
-    fields: dict[str, Any] = {
+    fields: dict[str, Any] = {  # keywords of create_model, which have other types too
         name: (
             _without_none(field),
             Field(None, validate_default=False, **bounds_and_meaning(field)),
@@ -114,7 +105,7 @@ def optional(model: type[BaseModel], without: Sequence[str] = ()) -> type[BaseMo
     return made
 
 
-def _without_none(field: FieldInfo) -> Any:
+def _without_none(field: FieldInfo) -> Annotation:
     """The type of a key without its `| None`: a null in an override would unset nothing."""
     kept = [a for a in getattr(field.annotation, "__args__", ()) if a is not type(None)]
     is_optional = len(kept) < len(getattr(field.annotation, "__args__", ()))
@@ -131,6 +122,6 @@ def bounds_and_meaning(field: FieldInfo) -> dict[str, Any]:
     return kept
 
 
-def repeated(values: Sequence[Any]) -> list[Any]:
+def repeated(values: Sequence[K]) -> list[K]:
     """The values that stand in `values` more than once."""
     return [value for value in dict.fromkeys(values) if list(values).count(value) > 1]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 from pydantic import BeforeValidator, Field, PlainSerializer, model_validator
 
 from workflow_src.configuration.base import ConfigError, Name
-from workflow_src.configuration.folder import ChannelKind, Lookup, Text
+from workflow_src.configuration.folder import ChannelKind, Lookup, Text, as_written
 from workflow_src.configuration.source_options import SourceOptions
 
 # Written as a list of pairs: the order decides what a model is given, and whoever sorts the keys
@@ -21,7 +21,7 @@ Channels = Annotated[
 ]
 
 
-def _unpaired(value: Any) -> Any:
+def _unpaired(value: Any) -> Any:  # before anything is checked
     """A list of pairs, as it is written for jobs, as the dictionary that it was read from."""
     pairs = isinstance(value, list) and all(isinstance(p, list | tuple) for p in value)
     return dict(value) if pairs and all(len(pair) == 2 for pair in value) else value
@@ -97,7 +97,7 @@ class BearingDatasetsOptions(SourceOptions):
             what = "A part of a dataset needs a name of its own, beside the whole."
             raise ConfigError(what, put={"as_name": f"{self.name or 'my'}_part"})
         if "rate_hz" in self.fields:
-            kept = {name: rule for name, rule in self.fields.items() if name != "rate_hz"}
+            kept = as_written(self.fields, without={"rate_hz"})
             raise ConfigError("The rate is the package's: no field sets it.", put={"fields": kept})
         return self
 

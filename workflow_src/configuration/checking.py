@@ -5,20 +5,22 @@ from __future__ import annotations
 import copy
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
 
 from workflow_src.configuration.introspection import members, place
 from workflow_src.configuration.lines import ABSENT, Loc, said_at, value_at, words_at
-from workflow_src.configuration.scalars import doubt_as_text
+from workflow_src.configuration.scalars import Reading, Yaml, doubt_as_text
 from workflow_src.configuration.strict_yaml import two_readings
 from workflow_src.configuration.validation_errors import as_yaml, dotted, explained
 
+M = TypeVar("M", bound=BaseModel)
+
 
 def checked(
-    model: type[BaseModel], values: Mapping[str, Any], files: Sequence[Path], section: Loc = ()
-) -> Any:
+    model: type[M], values: Mapping[str, JsonValue], files: Sequence[Path], section: Loc = ()
+) -> M:
     """`values` as `model`, or a UserError about the first wrong key.
 
     `files` are searched, the first that holds the key is named; `section` is where `values`
@@ -32,7 +34,7 @@ def checked(
         raise explained(model, values, files, section, error) from None
 
 
-def _numbers_as_text(model: type[BaseModel], values: Any, path: Loc) -> Iterator[Loc]:
+def _numbers_as_text(model: type[BaseModel], values: Yaml, path: Loc) -> Iterator[Loc]:
     """Where a number stands and text may: a name, a unit, a value to select by."""
     if isinstance(values, dict):
         for key, value in values.items():
@@ -47,7 +49,7 @@ def _numbers_as_text(model: type[BaseModel], values: Any, path: Loc) -> Iterator
 
 
 def _require_own_digits(
-    values: Mapping[str, Any], files: Sequence[Path], section: Loc, path: Loc
+    values: Mapping[str, JsonValue], files: Sequence[Path], section: Loc, path: Loc
 ) -> None:
     """Refuse `1.10` where text may stand: it would become the text 1.1."""
     words = words_at(files, section + path)
@@ -58,7 +60,7 @@ def _require_own_digits(
     lists = [i for i, part in enumerate(path) if isinstance(part, int)]
     whole = path[: lists[0]] if lists else path  # a list is shown whole
 
-    def remedy(reading: Any) -> str:
+    def remedy(reading: Reading) -> str:
         mended = copy.deepcopy(dict(values))
         holder = value_at(mended, path[:-1])
         holder[path[-1]] = reading

@@ -12,9 +12,9 @@ import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import JsonValue
 
 from workflow_src.configuration.lines import COMMAND_LINE
 from workflow_src.configuration.reading import merged
@@ -26,8 +26,8 @@ _HERE = "local"
 
 
 def over_files(
-    config: Mapping[str, Any], arguments: Sequence[str], *, scheduled: bool
-) -> dict[str, Any]:
+    config: Mapping[str, JsonValue], arguments: Sequence[str], *, scheduled: bool
+) -> dict[str, JsonValue]:
     """The keys of the files, `config`, with those of --config or a profile above them.
 
     A profile names the hardware. Without one, without --config and without a scheduler the run
@@ -72,13 +72,13 @@ def missing_hardware(classes: Sequence[str]) -> UserError:
     )
 
 
-def typed(arguments: Iterable[str]) -> dict[str, Any]:
+def typed(arguments: Iterable[str]) -> dict[str, JsonValue]:
     """The keys that `arguments`, each `key=value`, set; an empty value is null.
 
     Raises UserError for a value that is no YAML or has more than one reading, and for a key that
     stands twice.
     """
-    values: dict[str, Any] = {}
+    values: dict[str, JsonValue] = {}
     for argument in arguments:
         key, _, text = argument.partition("=")
         if key in values:
@@ -92,7 +92,7 @@ def typed(arguments: Iterable[str]) -> dict[str, Any]:
     return values
 
 
-def _value(key: str, text: str) -> Any:
+def _value(key: str, text: str) -> JsonValue:
     if text == "~":  # the home folder to a shell, nothing to YAML
         remedy = f"{as_argument(key, '~')}   # text\nor leave `{key}=~` out"
         raise UserError(
@@ -113,7 +113,7 @@ def _value(key: str, text: str) -> Any:
         ) from None
 
 
-def _quoted(text: str) -> Any:
+def _quoted(text: str) -> str | list[str]:
     """What was meant by a text that is no YAML: the words of a list, or one word."""
     inner = text.strip()
     if inner.startswith("[") and inner.endswith("]"):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any, NamedTuple, get_args, get_origin
+from typing import NamedTuple, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from workflow_src.configuration.introspection import (
+    Annotation,
     KeyType,
     bounds,
     in_words,
@@ -71,9 +72,10 @@ def rows(section: type[BaseModel], prefix: str = "") -> Iterator[KeyRow]:
                 yield from rows(inner, f"{path}{_entry(member)}.")
 
 
-def _entry(member: Any) -> str:
+def _entry(member: Annotation) -> str:
     """What stands between a key and the keys below it."""
-    return {list: "[]", tuple: "[]", dict: ".<name>"}.get(get_origin(member), "")
+    origin = get_origin(member)
+    return {list: "[]", tuple: "[]", dict: ".<name>"}.get(origin, "") if origin else ""
 
 
 def document() -> str:
@@ -101,7 +103,7 @@ def _line(row: KeyRow) -> str:
     return f"| `{row.path}` | {_cell(value)} | {_default(field)} | {meaning} | {_cell(example)} |"
 
 
-def _kind(annotation: Any) -> str:
+def _kind(annotation: Annotation) -> str:
     """The type in words; the keys of a section have lines of their own."""
     parts = []
     for member in members(annotation):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Literal
 
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.configuration.validation_errors import as_flow
 
-Values = Mapping[str, Any]  # keys of a file of YAML, in order
+Values = Mapping[str, Yaml]  # keys of a file of YAML, in order
 MARK = "# ?"  # what to search a draft for
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar, Literal, get_args
+from collections.abc import Mapping, Sequence, Set
+from typing import Annotated, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, model_validator
+from pydantic import BeforeValidator, Field, JsonValue, PositiveFloat, PositiveInt, model_validator
 
 from workflow_src.configuration.base import ConfigError, StrictModel
 from workflow_src.configuration.patterns import group_names, template_names
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.configuration.source_options import SourceOptions
 
 ChannelKind = Literal["vibration", "current", "encoder", "tacho", "load", "temperature", "acoustic"]
@@ -32,7 +33,7 @@ OWN_FIELDS = (
 )
 
 
-def _as_text(value: Any) -> Any:
+def _as_text(value: JsonValue) -> JsonValue:
     """Numbers that YAML reads where text is meant, such as ``speed_rpm: 600``."""
     is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
     return str(value) if is_number else value
@@ -53,6 +54,15 @@ class Lookup(StrictModel):
         description="What each text means; a text that is missing here is an error.",
         examples=[{"N": "normal", "B": "ball"}],
     )
+
+
+def as_written(fields: Mapping[str, str | Lookup], without: Set[str]) -> dict[str, Yaml]:
+    """The rules of `fields` as a file says them, less those `without`."""
+    kept = {name: rule for name, rule in fields.items() if name not in without}
+    return {
+        name: rule if isinstance(rule, str) else rule.model_dump(by_alias=True)
+        for name, rule in kept.items()
+    }
 
 
 class TimeInLife(StrictModel):
@@ -305,19 +315,19 @@ class FolderOptions(SourceOptions):
             _require_known("time", self.time.group, known, {"time": "from"})
 
 
-def _require_known(key: str, used: str, known: list[str], at: dict[str, Any]) -> None:
+def _require_known(key: str, used: str, known: list[str], at: dict[str, JsonValue]) -> None:
     """Raise unless `used` is a name in braces of `files`; `at` is where `key` says it."""
     if used in known:
         return
     near = (difflib.get_close_matches(used, known, n=1, cutoff=0.0) or ["all"])[0]
 
-    def corrected(value: Any) -> Any:
+    def corrected(value: JsonValue) -> JsonValue:
         if isinstance(value, dict):
             return {name: corrected(inner) for name, inner in value.items()}
         if value == "from":
             return {"from": near}
-        return value.replace(f"{{{used}}}", f"{{{near}}}" if known else near)
+        return str(value).replace(f"{{{used}}}", f"{{{near}}}" if known else near)
 
     names = ", ".join(known) or "none"
     what = f"`{key}` uses `{used}`, but the names in braces of `files` are: {names}."
-    raise ConfigError(what, put=corrected(at))
+    raise ConfigError(what, put={name: corrected(value) for name, value in at.items()})

@@ -4,14 +4,23 @@ from __future__ import annotations
 
 import types
 import typing
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeGuard
 
-from pydantic import BaseModel
+from pydantic import BaseModel, JsonValue
 from pydantic.fields import FieldInfo
 
-Path = tuple[str | int, ...]
+if TYPE_CHECKING:
+    from typing_extensions import TypeForm
 
-_NAMES = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+Path = tuple[str | int, ...]
+Annotation: TypeAlias = "TypeForm[Any] | None"  # as pydantic types what a key is declared as
+
+_NAMES: dict[Annotation, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+}
 # Of files and folders that a configuration names.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 _NAME_IN_WORDS = "of letters, digits, `_`, `.` and `-`, a letter or digit first"
@@ -21,7 +30,7 @@ _SIGNS = (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<"))
 class KeyType(NamedTuple):
     """The type at a path, the key that it belongs to, and the rest of the path below that key."""
 
-    annotation: Any
+    annotation: Annotation
     field: FieldInfo | None
     below: Path
 
@@ -31,7 +40,7 @@ def keys_of(model: type[BaseModel]) -> dict[str, FieldInfo]:
     return {field.alias or name: field for name, field in model.model_fields.items()}
 
 
-def place(model: Any, path: Path) -> KeyType | None:
+def place(model: Annotation, path: Path) -> KeyType | None:
     """Follow `path` from `model`; None where it leads to nothing."""
     here: KeyType | None = KeyType(model, None, ())
     for part in path:
@@ -54,7 +63,7 @@ def _step(here: KeyType, part: str | int) -> KeyType | None:
     return None
 
 
-def members(annotation: Any) -> list[Any]:
+def members(annotation: Annotation) -> list[Annotation]:
     """The alternatives of a type, without None and without what only annotates them."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is typing.Annotated:
@@ -64,12 +73,12 @@ def members(annotation: Any) -> list[Any]:
     return [annotation]
 
 
-def is_section(annotation: Any) -> bool:
+def is_section(annotation: Annotation) -> TypeGuard[type[BaseModel]]:
     """Whether a type is a section of keys."""
     return isinstance(annotation, type) and issubclass(annotation, BaseModel)
 
 
-def sections(annotation: Any) -> list[type[BaseModel]]:
+def sections(annotation: Annotation) -> list[type[BaseModel]]:
     """The sections that a type holds, itself or in lists and mappings."""
     found: list[type[BaseModel]] = []
     for member in members(annotation):
@@ -81,26 +90,27 @@ def sections(annotation: Any) -> list[type[BaseModel]]:
     return found
 
 
-def literals(annotation: Any) -> list[Any]:
+def literals(annotation: Annotation) -> list[str]:
     """The words that a type allows, in lists as well."""
     if typing.get_origin(annotation) is typing.Literal:
         return list(typing.get_args(annotation))
     return [word for arg in typing.get_args(annotation) for word in literals(arg)]
 
 
-def takes_text(annotation: Any) -> bool:
+def takes_text(annotation: Annotation) -> bool:
     """Whether a text may stand in a value of this type, itself or in lists and mappings."""
     if is_section(annotation) or annotation in (str, Any):
         return True
     return bool(literals(annotation)) or any(map(takes_text, typing.get_args(annotation)))
 
 
-def example(here: KeyType) -> Any:
+def example(here: KeyType) -> JsonValue:
     """An example of the value at a place."""
-    value = here.field.examples[0] if here.field is not None and here.field.examples else None
+    examples = here.field.examples if here.field is not None else None
+    value: JsonValue = examples[0] if examples else None
     for part in here.below:
         if isinstance(value, dict) and value:
-            value = value.get(part, next(iter(value.values())))
+            value = value[str(part)] if part in value else next(iter(value.values()))
         elif isinstance(value, list | tuple) and value:
             value = value[0]
     return value
@@ -116,7 +126,8 @@ def bounds(here: KeyType) -> str:
     """The bounds of a number, e.g. `>= 1 and < 4`; the letters of a name."""
     metadata = list(here.field.metadata) if here.field is not None and not here.below else []
     if typing.get_origin(here.annotation) is typing.Annotated:
-        metadata += [m for arg in here.annotation.__metadata__ for m in _metadata(arg)]
+        for said in typing.get_args(here.annotation)[1:]:
+            metadata += said.metadata if isinstance(said, FieldInfo) else [said]
     if any(getattr(bound, "pattern", None) == NAME for bound in metadata):
         return _NAME_IN_WORDS
     return " and ".join(
@@ -127,16 +138,12 @@ def bounds(here: KeyType) -> str:
     )
 
 
-def _metadata(argument: Any) -> list[Any]:
-    return list(argument.metadata) if isinstance(argument, FieldInfo) else [argument]
-
-
-def in_words(annotation: Any) -> str:
+def in_words(annotation: Annotation) -> str:
     """A type as a user would call it."""
     return " or ".join(_member_in_words(member) for member in members(annotation))
 
 
-def _member_in_words(member: Any) -> str:
+def _member_in_words(member: Annotation) -> str:
     origin, args = typing.get_origin(member), typing.get_args(member)
     if origin is typing.Literal:
         return "one of " + ", ".join(map(str, args))

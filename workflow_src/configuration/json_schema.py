@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from workflow_src.configuration.schema import (
     Dataset,
@@ -17,7 +16,7 @@ from workflow_src.configuration.schema import (
     model_type,
 )
 
-FILES: dict[str, Any] = {
+FILES: dict[str, type] = {
     "config": Run,
     "model": model_type(),
     "dataset": Dataset,
@@ -36,8 +35,8 @@ def schemas() -> dict[str, str]:
     }
 
 
-def _schema(name: str, model: Any) -> dict[str, Any]:
-    schema: dict[str, Any] = TypeAdapter(model).json_schema() | {"title": name}
+def _schema(name: str, model: type) -> dict[str, JsonValue]:
+    schema = TypeAdapter(model).json_schema() | {"title": name}
     if name == "config":
         del schema["required"]  # one of several files; `hardware` comes from a profile
     elif "extends" in schema.get("properties", {}) and "required" in schema:

@@ -4,14 +4,26 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from enum import Enum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
+from pydantic import JsonValue
+
+from workflow_src.configuration.scalars import Yaml
 
 Loc = tuple[str | int, ...]
 COMMAND_LINE = "--config on the command line, or `config:` of the profile"
-ABSENT: Any = object()
+
+
+class Absent(Enum):
+    """In place of a value where there is none: null is one."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Final = Absent.ABSENT
 
 
 def shown(file: Path) -> str:
@@ -20,7 +32,7 @@ def shown(file: Path) -> str:
     return str(path.relative_to(here)) if path.is_relative_to(here) else str(path)
 
 
-def said_at(files: Sequence[Path], path: Loc, value: Any) -> str:
+def said_at(files: Sequence[Path], path: Loc, value: Yaml | Absent) -> str:
     """`file, line N` of the first file that says `value` at `path`."""
     for file in files:
         line = _line(file, path, value)
@@ -37,7 +49,7 @@ def words_at(files: Sequence[Path], path: Loc) -> list[str]:
     return [found[1].value for found in nodes if found and isinstance(found[1], yaml.ScalarNode)]
 
 
-def value_at(values: Any, path: Loc) -> Any:
+def value_at(values: Any, path: Loc) -> Any:  # mappings and lists alike, as far as it leads
     """What `values` holds at `path`, None where it leads to nothing."""
     for part in path:
         if isinstance(values, dict) and part not in values:
@@ -49,7 +61,7 @@ def value_at(values: Any, path: Loc) -> Any:
     return values
 
 
-def _line(file: Path, path: Loc, value: Any) -> int | None:
+def _line(file: Path, path: Loc, value: Yaml | Absent) -> int | None:
     found = _found(file, path)
     if found is None:
         return None
@@ -59,7 +71,7 @@ def _line(file: Path, path: Loc, value: Any) -> int | None:
     return line if says else None
 
 
-def _found(file: Path, path: Loc) -> tuple[int, Any, Any] | None:
+def _found(file: Path, path: Loc) -> tuple[int, yaml.Node | None, JsonValue] | None:
     """The line of `path` in `file`, its node, and all that the file holds."""
     try:
         text = file.read_text(encoding="utf-8")

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence, Set
 from functools import cache
 from typing import Any, ClassVar, Literal, Optional, TypeVar
 
-from pydantic import Field, create_model, field_validator, model_validator
+from pydantic import Field, JsonValue, create_model, field_validator, model_validator
 
 from workflow_src.configuration.backbones import SHIPPED, BackboneOptions, shipped_backbones
 from workflow_src.configuration.base import (
@@ -129,7 +129,7 @@ class Model(Architecture):
         name = getattr(self, key)
         if name is None:
             lacking = _examples(every[usual], given)
-            raise ConfigError(f"A {self.kind} needs `{key}`.", put={key: usual} | lacking)
+            raise ConfigError(f"A {self.kind} needs `{key}`.", put={key: usual, **lacking})
         own = every[name]
         foreign = sorted(given - set(own.model_fields) - set(Model.model_fields))
         if foreign:
@@ -141,22 +141,22 @@ class Model(Architecture):
             what = f"The {key} {name} needs {', '.join(lacking)}."
             raise ConfigError(what, put=lacking)
 
-    def sizes(self) -> dict[str, Any]:
+    def sizes(self) -> dict[str, JsonValue]:
         """Keys of a network's trunk, those of other backbones left out."""
         common = self.model_dump(include=set(Architecture.model_fields))
         return common | self._own(self.backbones[str(self.backbone)])
 
-    def classic(self) -> dict[str, Any]:
+    def classic(self) -> dict[str, JsonValue]:
         """Keys of a classic model, those of other ones left out."""
         return {"method": self.method} | self._own(self.methods[str(self.method)])
 
-    def _own(self, options: type[ModelOptions]) -> dict[str, Any]:
+    def _own(self, options: type[ModelOptions]) -> dict[str, JsonValue]:
         keys = options.model_fields
         given = {key: value for key in keys if (value := getattr(self, key)) is not None}
         return options.model_validate(given).model_dump()
 
 
-def _examples(options: type[ModelOptions], given: Set[str]) -> dict[str, Any]:
+def _examples(options: type[ModelOptions], given: Set[str]) -> dict[str, JsonValue]:
     """Required keys that are not given, each with its example."""
     lacking = {k: f for k, f in options.model_fields.items() if f.is_required() and k not in given}
     return {key: (field.examples or [None])[0] for key, field in lacking.items()}
@@ -165,7 +165,7 @@ def _examples(options: type[ModelOptions], given: Set[str]) -> dict[str, Any]:
 def with_options(base: type[M], every: Mapping[str, type[ModelOptions]]) -> type[M]:
     """`base` with the keys of `every` backbone or method beside its own, none of them required."""
     having: dict[str, list[str]] = {}
-    fields: dict[str, Any] = {}
+    fields: dict[str, Any] = {}  # keywords of create_model, which have other types too
     for name, options in every.items():
         for key, field in options.model_fields.items():
             having.setdefault(key, []).append(name)

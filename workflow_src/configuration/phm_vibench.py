@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, PositiveFloat, model_validator
 
 from workflow_src.configuration.base import ConfigError, StrictModel
-from workflow_src.configuration.folder import CHANNEL_KINDS, ChannelKind, Lookup, Text
+from workflow_src.configuration.folder import CHANNEL_KINDS, ChannelKind, Lookup, Text, as_written
 from workflow_src.configuration.folder import OWN_FIELDS as FIELDS_OF_ALL
 from workflow_src.configuration.patterns import group_names, template_names
 from workflow_src.configuration.source_options import SourceOptions
@@ -186,7 +186,7 @@ class PhmVibenchOptions(SourceOptions):
             raise ConfigError(what, drop="labels")
         told = sorted(set(self.fields) & _NOT_GIVEN)
         if told:
-            kept = {name: rule for name, rule in self.fields.items() if name not in _NOT_GIVEN}
+            kept = as_written(self.fields, without=_NOT_GIVEN)
             what = f"No field sets `{told[0]}`: it comes from the Id, `time` and RUL_label."
             raise ConfigError(what, put={"fields": kept})
         self._check_names()

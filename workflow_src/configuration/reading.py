@@ -5,16 +5,16 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import yaml
+from pydantic import JsonValue
 
 from workflow_src.configuration.lines import shown
 from workflow_src.configuration.strict_yaml import TextPlace, parse
 from workflow_src.errors import UserError
 
 
-def read(file: Path) -> dict[str, Any]:
+def read(file: Path) -> dict[str, JsonValue]:
     """The keys of `file`.
 
     UserError: it is missing, no YAML or no mapping, has a key twice or a word of two readings.
@@ -72,7 +72,7 @@ def _no_yaml(file: Path, text: str, error: Exception) -> UserError:
 
 def read_extended(
     folder: Path, name: str, seen: tuple[str, ...] = ()
-) -> tuple[dict[str, Any], list[Path]]:
+) -> tuple[dict[str, JsonValue], list[Path]]:
     """The keys of `name` above those that it `extends`, and the files, the strongest first."""
     file = folder / f"{name}.yaml"
     values = read(file)
@@ -90,10 +90,12 @@ def read_extended(
     return merged(base, values), [file, *files]
 
 
-def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merged(base: Mapping[str, JsonValue], over: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """`over` above `base`: mappings are merged key by key, everything else is replaced."""
     result = dict(base)
     for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(result.get(key), dict)
-        result[key] = merged(result[key], value) if both else value
+        below = result.get(key)
+        if isinstance(value, dict) and isinstance(below, dict):
+            value = merged(below, value)
+        result[key] = value
     return result

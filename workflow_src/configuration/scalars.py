@@ -9,11 +9,15 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from typing import Any, NamedTuple, Union
 
 import yaml
 
+# What a file of YAML may hold, and a message may show.
+Yaml = Union[Mapping[str, "Yaml"], Sequence["Yaml"], str, int, float, None]  # noqa: UP007
+Reading = str | int | float  # of one word
 _DOUBT = "!doubt"  # a tag that no word is written with
 _LONGEST_NUMBER = 64  # characters; nobody means a number beyond
 _WHOLE = r"(?:0|[1-9][0-9]*)"
@@ -26,7 +30,7 @@ class Doubt(NamedTuple):
     """Why a word is asked about, and what it may stand for: the text itself comes first."""
 
     why: str
-    readings: tuple[Any, ...]
+    readings: tuple[Reading, ...]
 
 
 class _Form(NamedTuple):
@@ -34,10 +38,10 @@ class _Form(NamedTuple):
 
     expression: re.Pattern[str]
     why: str
-    value: Callable[[str], Any] | None
+    value: Callable[[str], Reading] | None
 
 
-def _form(expression: str, why: str, value: Callable[[str], Any] | None = None) -> _Form:
+def _form(expression: str, why: str, value: Callable[[str], Reading] | None = None) -> _Form:
     return _Form(re.compile(expression), why, value)
 
 
@@ -110,16 +114,17 @@ def doubt_as_text(word: str) -> Doubt | None:
     return Doubt("text is meant, and the number has other digits", readings)
 
 
-def _plain(word: str) -> Any:
+def _plain(word: str) -> Reading | date | None:
     """What YAML makes of a word without quotes; of one that is no value, as `<<`, that text."""
-    loader: Any = yaml.SafeLoader("")
+    loader: Any = yaml.SafeLoader("")  # whose stubs state no types here
     tag = loader.resolve(yaml.ScalarNode, word, (True, False))
     if tag not in loader.yaml_constructors:
         return word
-    return loader.construct_object(yaml.ScalarNode(tag, word))
+    value: Reading | date | None = loader.construct_object(yaml.ScalarNode(tag, word))
+    return value
 
 
-def _values(form: _Form, word: str) -> list[Any]:
+def _values(form: _Form, word: str) -> list[Reading]:
     if form.value is None or len(word) > _LONGEST_NUMBER:
         return []
     try:
@@ -132,7 +137,9 @@ def _values(form: _Form, word: str) -> list[Any]:
 class Writer(yaml.SafeDumper):
     """Writes YAML that is read as it was meant: what is asked about without quotes bears them."""
 
-    def represent_mapping(self, tag: str, mapping: Any, flow_style: bool | None = None) -> Any:
+    def represent_mapping(
+        self, tag: str, mapping: Any, flow_style: bool | None = None
+    ) -> yaml.MappingNode:
         """A mapping, with keys of one letter as they are usual: `y: vibration`."""
         node = super().represent_mapping(tag, mapping, flow_style)
         for key, _ in node.value:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, JsonValue, ValidationInfo, field_validator, model_validator
 
 from workflow_src.configuration.base import ConfigError, Name, Selector, StrictModel, repeated
 from workflow_src.configuration.data import Dataset, Fold, Rig, Span, Split, Validation
@@ -16,12 +16,7 @@ from workflow_src.configuration.machine import (
     RequestRule,
     SiteClass,
 )
-from workflow_src.configuration.model import (
-    Architecture,
-    ArchitectureOverrides,
-    Model,
-    model_type,
-)
+from workflow_src.configuration.model import Architecture, ArchitectureOverrides, Model, model_type
 from workflow_src.configuration.protocols import Rotation, Shots
 from workflow_src.configuration.study_table import DEFAULT, StudyTable, TableOrDefault
 from workflow_src.configuration.task_set import TaskSet
@@ -160,19 +155,21 @@ class Run(StrictModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _requests_stand_by_themselves(cls, values: Any) -> Any:
+    def _requests_stand_by_themselves(cls, values: JsonValue) -> JsonValue:
         """An override changes numbers; a request never does, and has a list of its own."""
         overrides = values.get("overrides") if isinstance(values, dict) else None
-        asking = [o for o in overrides or [] if isinstance(o, dict) and _REQUEST & set(o)]
-        if not isinstance(overrides, list) or not asking:
+        if not isinstance(values, dict) or not isinstance(overrides, list):
             return values
-        kept = [{k: v for k, v in o.items() if k not in _REQUEST} for o in overrides if o in asking]
+        asking = [o for o in overrides if isinstance(o, dict) and _REQUEST & set(o)]
+        if not asking:
+            return values
+        kept = [{k: v for k, v in o.items() if k not in _REQUEST} for o in asking]
         rest = [o for o in overrides if o not in asking] + [o for o in kept if set(o) > {"cells"}]
         moved = [
-            {"cells": o.get("cells", "*"), **o[key]}
+            {"cells": o.get("cells", "*"), **keys}
             for o in asking
             for key in sorted(_REQUEST & set(o))
-            if isinstance(o[key], dict)
+            if isinstance(keys := o[key], dict)
         ]
         before = values.get("requests")
         requests = [*(before if isinstance(before, list) else []), *moved]

@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import BaseModel, JsonValue
 
-from workflow_src.configuration.loading import Configuration
+from workflow_src.configuration.configuration import Configuration
 from workflow_src.configuration.resolved_cell import identity
 from workflow_src.configuration.schema import (
     Dataset,
@@ -143,6 +143,6 @@ def read(path: Path) -> Configuration:
     )
 
 
-def _plain(model: BaseModel) -> dict[str, Any]:
+def _plain(model: BaseModel) -> dict[str, JsonValue]:
     # What is not set stays unset: an override sets nothing but what it names.
     return model.model_dump(mode="json", exclude_unset=True, by_alias=True)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from typing import Any, NamedTuple
 
 import yaml
+from pydantic import JsonValue
 
 from workflow_src.configuration.lines import Loc
-from workflow_src.configuration.scalars import Doubt, doubt, doubt_as_text, is_code
+from workflow_src.configuration.scalars import Doubt, Reading, Yaml, doubt, doubt_as_text, is_code
 from workflow_src.configuration.validation_errors import as_argument, as_flow, as_yaml, dotted
 from workflow_src.errors import UserError
 
@@ -32,12 +33,12 @@ class TextPlace(NamedTuple):
         """A path below the text, from the top of the configuration."""
         return path if self.key is None else (self.key, *path)
 
-    def remedy(self, path: Loc, value: Any) -> str:
+    def remedy(self, path: Loc, value: Yaml) -> str:
         """What to write so that `value` stands at `path`; of --config a whole argument."""
         if self.key is None:
             return as_yaml(path, value)
         for step in reversed(path):
-            value = {step: value}
+            value = {str(step): value}
         return as_argument(self.key, value)
 
 
@@ -48,10 +49,12 @@ class _Loader(yaml.SafeLoader):
         super().__init__(text)
         self.words: set[int] = set()  # by id: nodes live as long as their document
 
-    def compose_node(self, parent: Any, index: Any) -> Any:
-        event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        if getattr(event, "tag", None) not in (None, "!", _STR):
-            what = f"the tag {event.tag}; write the value without it"
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
+        tag = getattr(event, "tag", None)
+        if tag not in (None, "!", _STR):
+            what = f"the tag {tag}; write the value without it"
+            assert isinstance(event.start_mark, yaml.Mark)
             raise yaml.composer.ComposerError(None, None, what, event.start_mark)
         node = super().compose_node(parent, index)
         if isinstance(event, yaml.ScalarEvent) and event.tag is None and event.implicit[0]:
@@ -62,14 +65,14 @@ class _Loader(yaml.SafeLoader):
 class _Found(NamedTuple):
     """A word that is asked about, and the part of the text that is shown with it mended."""
 
-    word: Any
+    word: yaml.Node
     path: Loc
     doubt: Doubt
-    part: Any
+    part: yaml.Node
     part_path: Loc
 
 
-def parse(text: str, origin: TextPlace) -> Any:
+def parse(text: str, origin: TextPlace) -> JsonValue:
     """The values that `text` holds.
 
     Raises UserError for a word of several readings and for a key that stands twice,
@@ -77,14 +80,15 @@ def parse(text: str, origin: TextPlace) -> Any:
     """
     loader = _Loader(text)
     try:
-        root: Any = loader.get_single_node()
+        root = loader.get_single_node()
         if root is None:
             return None
         asked = list(_Search(loader).below(root, (), root, ()))
         if asked:
             raise _ask(loader, asked, text, origin)
         _refuse_repeated(loader, root, (), origin, set())
-        return loader.construct_document(root)
+        values: JsonValue = loader.construct_document(root)
+        return values
     finally:
         loader.dispose()
 
@@ -99,7 +103,9 @@ class _Search:
         self._loader = loader
         self._seen: set[int] = set()
 
-    def below(self, node: Any, path: Loc, part: Any, part_path: Loc) -> Iterator[_Found]:
+    def below(
+        self, node: yaml.Node, path: Loc, part: yaml.Node, part_path: Loc
+    ) -> Iterator[_Found]:
         """The words at and below `node`; `part` is what a remedy shows: a list is shown whole."""
         if id(node) in self._seen:
             return
@@ -127,7 +133,7 @@ class _Search:
                 yield from self.below(inner, at, part, part_path)
 
 
-def _doubt_of(loader: _Loader, node: Any, *, is_key: bool = False) -> Doubt | None:
+def _doubt_of(loader: _Loader, node: yaml.Node, *, is_key: bool = False) -> Doubt | None:
     """Why a word is asked about; a key is text, so that its digits count."""
     if id(node) not in loader.words:
         return None
@@ -143,7 +149,7 @@ def _doubt_of(loader: _Loader, node: Any, *, is_key: bool = False) -> Doubt | No
 def _ask(loader: _Loader, asked: list[_Found], text: str, origin: TextPlace) -> UserError:
     first, line = asked[0], asked[0].word.start_mark.line
 
-    def remedy(reading: Any) -> str:
+    def remedy(reading: Reading) -> str:
         part = _mended(loader, first.part, first.doubt.readings.index(reading))
         return origin.remedy(first.part_path, part)
 
@@ -159,7 +165,7 @@ def two_readings(
     doubt: Doubt,
     where: str,
     found: str,
-    remedy: Callable[[Any], str],
+    remedy: Callable[[Reading], str],
     more: int = 0,
 ) -> UserError:
     """What is said of a word that is asked about; `remedy` writes it by one of its readings."""
@@ -176,13 +182,13 @@ def two_readings(
     )
 
 
-def _kind(value: Any) -> str:
+def _kind(value: Reading) -> str:
     if isinstance(value, bool):
         return "true or false"
     return "text" if isinstance(value, str) else "a number"
 
 
-def _mended(loader: _Loader, node: Any, reading: int) -> Any:
+def _mended(loader: _Loader, node: yaml.Node, reading: int) -> Yaml:
     """The values of `node`, each word that is asked about by one of its readings."""
     if isinstance(node, yaml.SequenceNode):
         return [_mended(loader, inner, reading) for inner in node.value]
@@ -192,10 +198,12 @@ def _mended(loader: _Loader, node: Any, reading: int) -> Any:
             _read(loader, key, reading, is_key=True): _mended(loader, inner, reading)
             for key, inner in node.value
         }
-    return _read(loader, node, reading)
+    word: Reading = _read(loader, node, reading)
+    return word
 
 
-def _read(loader: _Loader, node: Any, reading: int, *, is_key: bool = False) -> Any:
+def _read(loader: _Loader, node: yaml.Node, reading: int, *, is_key: bool = False) -> Any:
+    # A key may be a number, and a date: what YAML makes of a word.
     found = _doubt_of(loader, node, is_key=is_key)
     if found is None:
         return loader.construct_object(node)
@@ -206,7 +214,7 @@ def _read(loader: _Loader, node: Any, reading: int, *, is_key: bool = False) -> 
 
 
 def _refuse_repeated(
-    loader: _Loader, node: Any, path: Loc, origin: TextPlace, seen: set[int]
+    loader: _Loader, node: yaml.Node, path: Loc, origin: TextPlace, seen: set[int]
 ) -> None:
     """A key that stands twice in one mapping, `1` and `'1'` too: YAML would keep the last."""
     if id(node) in seen:
@@ -216,7 +224,7 @@ def _refuse_repeated(
         for i, inner in enumerate(node.value):
             _refuse_repeated(loader, inner, (*path, i), origin, seen)
     elif isinstance(node, yaml.MappingNode):
-        before: dict[Any, Any] = {}
+        before: dict[Hashable, yaml.Node] = {}
         for key, inner in node.value:
             at = (*path, str(key.value))
             for same in _same_keys(loader, key):
@@ -226,7 +234,7 @@ def _refuse_repeated(
             _refuse_repeated(loader, inner, at, origin, seen)
 
 
-def _same_keys(loader: _Loader, key: Any) -> tuple[Any, ...]:
+def _same_keys(loader: _Loader, key: yaml.Node) -> tuple[Hashable, ...]:
     """What no second key of the mapping may be equal to: the value, and its text."""
     if not isinstance(key, yaml.ScalarNode) or key.tag == _MERGE:
         return ()
@@ -234,7 +242,7 @@ def _same_keys(loader: _Loader, key: Any) -> tuple[Any, ...]:
     return value, str(value)
 
 
-def _twice(first: Any, second: Any, path: Loc, origin: TextPlace) -> UserError:
+def _twice(first: yaml.Node, second: yaml.Node, path: Loc, origin: TextPlace) -> UserError:
     lines = [first.start_mark.line, second.start_mark.line]
     apart = origin.key is None and lines[0] != lines[1]
     other = "" if first.value == second.value else f" (as `{first.value}` and `{second.value}`)"

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, JsonValue, ValidationError
+from pydantic_core import ErrorDetails
 
 from workflow_src.configuration.base import ConfigError
 from workflow_src.configuration.introspection import (
@@ -25,7 +26,7 @@ from workflow_src.configuration.introspection import (
     place,
 )
 from workflow_src.configuration.lines import ABSENT, COMMAND_LINE, Loc, said_at, value_at
-from workflow_src.configuration.scalars import Writer, doubt
+from workflow_src.configuration.scalars import Writer, Yaml, doubt
 from workflow_src.errors import UserError
 
 _LONGEST = 300  # characters of a value in a message
@@ -35,14 +36,14 @@ class _Given(NamedTuple):
     """What was validated, and where it stands."""
 
     model: type[BaseModel]
-    values: Mapping[str, Any]
+    values: Mapping[str, JsonValue]
     files: Sequence[Path]
     section: Loc
 
 
 def explained(
     model: type[BaseModel],
-    values: Mapping[str, Any],
+    values: Mapping[str, JsonValue],
     files: Sequence[Path],
     section: Loc,
     error: ValidationError,
@@ -61,20 +62,19 @@ def dotted(path: Loc) -> str:
     return text.removeprefix(".")
 
 
-def as_yaml(path: Loc, value: Any) -> str:
+def as_yaml(path: Loc, value: Yaml) -> str:
     """`value` under `path` as the YAML that a user would write."""
-    nested: Any = value
     for part in reversed(path):
-        nested = [nested] if isinstance(part, int) else {part: nested}
-    return _written(nested, flow=None).rstrip()
+        value = [value] if isinstance(part, int) else {part: value}
+    return _written(value, flow=None).rstrip()
 
 
-def as_flow(value: Any) -> str:
+def as_flow(value: Yaml) -> str:
     """`value` as YAML on one line."""
     return _written(value, flow=True, width=10**6).removesuffix("\n").removesuffix("\n...")
 
 
-def as_argument(key: str, value: Any) -> str:
+def as_argument(key: str, value: Yaml) -> str:
     """The argument of the command line that gives `value` to `key` of the run."""
     text = as_flow(value)
     if not re.search(r"""["\\]|''""", text):  # a shell's own quotes are single
@@ -82,7 +82,7 @@ def as_argument(key: str, value: Any) -> str:
     return f"--config {shlex.quote(f'{key}={text}')}"
 
 
-def _written(value: Any, flow: bool | None, width: int = 80) -> str:
+def _written(value: Yaml, flow: bool | None, width: int = 80) -> str:
     return yaml.dump(
         value, Dumper=Writer, default_flow_style=flow, sort_keys=False, width=width,
         allow_unicode=True,
@@ -108,17 +108,18 @@ def _explain(given: _Given, error: ValidationError) -> UserError:
     return _wrong(given, path, raised, tail)
 
 
-def _path(values: Any, error: Any) -> Loc:
+def _path(values: Mapping[str, JsonValue], error: ErrorDetails) -> Loc:
     """Where an error is, without what pydantic adds (the branch of a union, `[key]`)."""
     path: Loc = ()
+    here: Yaml = values
     for part in error["loc"]:
-        if isinstance(values, dict):
+        if isinstance(here, dict):
             # A mapping's key may have been a number in YAML.
-            key = next((k for k in values if k == part or str(k) == str(part)), ABSENT)
+            key = next((k for k in here if k == part or str(k) == str(part)), ABSENT)
             if key is not ABSENT:
-                path, values = (*path, part), values[key]
-        elif isinstance(values, list | tuple) and isinstance(part, int) and part < len(values):
-            path, values = (*path, part), values[part]
+                path, here = (*path, part), here[key]
+        elif isinstance(here, list | tuple) and isinstance(part, int) and part < len(here):
+            path, here = (*path, part), here[part]
     return (*path, error["loc"][-1]) if error["type"] == "missing" else path
 
 
@@ -152,7 +153,7 @@ def _unknown(given: _Given, path: Loc, tail: str) -> UserError:
     )
 
 
-def _nearest_key(given: _Given, path: Loc, known: Mapping[str, Any]) -> Loc | None:
+def _nearest_key(given: _Given, path: Loc, known: Mapping[str, type[BaseModel]]) -> Loc | None:
     """The key that was meant, below the section: of a like name, or of this name one deeper."""
     key = str(path[-1])
     near = difflib.get_close_matches(key, list(known), n=1, cutoff=0.6)
@@ -209,7 +210,7 @@ def _wrong(given: _Given, path: Loc, raised: Exception | None, tail: str) -> Use
 # ------------------------------------------------------------------------------- the remedy
 
 
-def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) -> str:
+def _mended(given: _Given, path: Loc, value: Yaml, without: Loc | None = None) -> str:
     """The YAML that mends `path`: with `value` or the nearest allowed one; a list is whole."""
     for candidate in _candidates(given.model, path, value):
         values = copy.deepcopy(dict(given.values))
@@ -229,11 +230,12 @@ def _mended(given: _Given, path: Loc, value: Any, without: Loc | None = None) ->
     return f"{text}  # or {readings[1]}, if the comma is one of decimals"
 
 
-def _to_write(given: _Given, wrong: Loc, path: Loc, value: Any) -> str:
+def _to_write(given: _Given, wrong: Loc, path: Loc, value: Yaml) -> str:
     """What sets `path` to `value`: YAML, or an argument where what is at `wrong` came by one."""
-    for part in reversed(path if _is_argument(given, wrong) else ()):
-        value = {part: value}
-    if not _is_argument(given, wrong) or len(value) != 1:
+    by_argument = _is_argument(given, wrong)
+    for part in reversed(path if by_argument else ()):
+        value = {str(part): value}
+    if not by_argument or not isinstance(value, dict) or len(value) != 1:
         return as_yaml(given.section + path, value)
     ((key, inner),) = value.items()
     return as_argument(key, inner)
@@ -253,7 +255,7 @@ def _is_argument(given: _Given, path: Loc) -> bool:
     return bool(present) and said_at(given.files, given.section + path, value) == COMMAND_LINE
 
 
-def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
+def _candidates(model: type[BaseModel], path: Loc, value: Yaml) -> Iterator[Yaml]:
     yield value
     here = place(model, path)
     if here is None:
@@ -274,7 +276,7 @@ def _candidates(model: type[BaseModel], path: Loc, value: Any) -> Iterator[Any]:
     yield from _examples(here)
 
 
-def _comma_readings(value: Any) -> list[int | float]:
+def _comma_readings(value: Yaml) -> list[int | float]:
     """The numbers that a text with commas may stand for: `25,600` with thousands comes first."""
     if not isinstance(value, str):
         return []
@@ -288,13 +290,13 @@ def _comma_readings(value: Any) -> list[int | float]:
     return readings
 
 
-def _examples(here: KeyType) -> Iterator[Any]:
+def _examples(here: KeyType) -> Iterator[JsonValue]:
     yield example(here)
     if here.field is not None and not here.below:
         yield here.field.get_default(call_default_factory=True)
 
 
-def _is_right(model: type[BaseModel], values: Any, path: Loc) -> bool:
+def _is_right(model: type[BaseModel], values: Mapping[str, JsonValue], path: Loc) -> bool:
     try:
         model.model_validate(values)
     except ValidationError as error:
@@ -303,7 +305,7 @@ def _is_right(model: type[BaseModel], values: Any, path: Loc) -> bool:
     return True
 
 
-def _put(values: Any, path: Loc, value: Any) -> None:
+def _put(values: Any, path: Loc, value: Yaml) -> None:  # in mappings and lists alike
     for part in path[:-1]:
         if isinstance(values, dict) and not isinstance(values.get(part), dict | list):
             values[part] = {}

@@ -16,7 +16,7 @@ from workflow_src.data import checksum
 from workflow_src.data.store import SIGNALS, Store
 from workflow_src.errors import BadData
 
-Whole = NDArray[np.integer[Any]]
+Whole = NDArray[np.int32 | np.int64]
 _MOST_PIECES = 1022  # with two more within the 1024 that Linux takes in one call (IOV_MAX)
 _GENERAL = -1  # in place of the samples of a chunk: left to HDF5
 _METADATA_BYTES = 1 << 18
@@ -102,7 +102,7 @@ class ChunkReader:
         ends, begins, cuts = (places[plain] + 1) * size, begins[plain], cuts[plain]
         for end, begin, cut in zip(ends.tolist(), begins.tolist(), cuts.tolist(), strict=True):
             if cut >= size:
-                pieces: tuple[Any, ...] = (target[end - size : end],)
+                pieces: tuple[memoryview | bytearray, ...] = (target[end - size : end],)
                 asked = size
             else:
                 pieces = (target[end - size : end - size + cut], self._nowhere)

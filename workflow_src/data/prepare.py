@@ -22,10 +22,12 @@ from workflow_src.data.store import Heading, Store, remove_unfinished, write_sto
 from workflow_src.errors import UserError
 from workflow_src.files import write_text
 
+Part = Mapping[str, Any]  # of a configuration, from the JSON that a rule has passed on
+
 
 def prepare_rig(
     name: str,
-    part: Mapping[str, Any],
+    part: Part,
     *,
     description: str,
     data_root: Path | None,
@@ -59,9 +61,7 @@ def _context(rig: Rig, data_root: Path | None, config_folder: Path) -> Context:
     return Context(rig.unit, data_root, config_folder, stores)
 
 
-def prepare_built(
-    name: str, part: Mapping[str, Any], *, data_root: Path | None, config_folder: Path
-) -> None:
+def prepare_built(name: str, part: Part, *, data_root: Path | None, config_folder: Path) -> None:
     """Build what a rig's source reads; write `data/<name>/built.json` of what it is.
 
     ``part`` and ``config_folder`` are those of `prepare_rig`.
@@ -75,7 +75,7 @@ def prepare_built(
 
 def prepare_split(
     name: str,
-    part: Mapping[str, Any],
+    part: Part,
     *,
     config_folder: Path,
     before_landing: Callable[[], object] = lambda: None,

@@ -169,7 +169,7 @@ def _stages(table: pd.DataFrame) -> dict[str, int]:
 def _example(
     store: Store, table: pd.DataFrame, index: int, title: str, geometry: Geometry | None
 ) -> Example:
-    row: Any = table.loc[index]
+    row: Any = table.loc[index]  # its columns have types of their own
     channel = _vibration(row["channel_kinds"])[0]
     stop = min(int(row["length"]), STRETCH)
     signal = store.read(row["recording_id"], 0, stop)[:, channel].astype(np.float64)  # (L,)

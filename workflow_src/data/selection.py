@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -44,7 +43,7 @@ def select(table: pd.DataFrame, selector: Selector, where: str) -> NDArray[np.bo
     return chosen
 
 
-def _text(cell: Any) -> str:
+def _text(cell: str | float) -> str:
     """A cell as text, without blanks around it; of a missing number none."""
     return "" if isinstance(cell, float) and math.isnan(cell) else str(cell).strip()
 
@@ -59,7 +58,11 @@ def number_of(text: str) -> float | None:
 
 
 def _meant(
-    present: Mapping[str, float | None], column: str, values: Sequence[Any], i: int, where: str
+    present: Mapping[str, float | None],
+    column: str,
+    values: Sequence[str | float],
+    i: int,
+    where: str,
 ) -> str:
     """The text that ``values[i]`` selects, of those `present` with the numbers that they are."""
     text = _text(values[i])
@@ -102,7 +105,7 @@ def _unknown_column(table: pd.DataFrame, column: str, where: str) -> UserError:
     )
 
 
-def listed(values: Iterable[Any], most: int = _MOST) -> str:
+def listed(values: Iterable[Hashable], most: int = _MOST) -> str:
     """The different values as one line, sorted; at most `most` of them, and how many there are."""
     names = sorted({str(value) for value in values})
     return ", ".join(names[:most]) + (f", ... ({len(names)} in all)" if len(names) > most else "")

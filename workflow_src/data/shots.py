@@ -10,6 +10,7 @@ import pandas as pd
 
 from workflow_src.artifacts.split_summary import ShotSummary
 from workflow_src.configuration.patterns import natural_key
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.configuration.schema import Dataset, Shots
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.draws import SHOTS_DRAW
@@ -60,8 +61,8 @@ def _summary(shots: Shots, drawn: dict[str, tuple[str, ...]]) -> ShotSummary:
 
 def _too_few(shots: Shots, label: str, most: int, what: str, where: str) -> UserError:
     """`most` are there beside what the test part must keep."""
-    keys = {"per_class": most} if shots.of == "recordings" else {"per_class": most, "of": "blocks"}
-    mended = as_yaml(("split", "shots"), keys) if most else ""
+    of: dict[str, Yaml] = {} if shots.of == "recordings" else {"of": "blocks"}
+    mended = as_yaml(("split", "shots"), {"per_class": most, **of}) if most else ""
     blocks = as_yaml(("split", "shots"), {"per_class": shots.per_class, "of": "blocks"})
     remedies = [mended] * bool(mended) + [blocks] * (shots.of == "recordings")
     return UserError(

@@ -23,7 +23,7 @@ from workflow_src.features.energies import log_energies, log_shares
 from workflow_src.features.fault_lines import ORDERS, lines_of_channels
 from workflow_src.features.fault_orders import orders_by_recording, shaft_hz
 from workflow_src.features.shape import shape_features
-from workflow_src.features.table import FeatureTable, Values, write_spans
+from workflow_src.features.table import Columns, FeatureTable, Values, write_spans
 from workflow_src.files import remove, write_whole
 
 _AT_ONCE = 64  # spans
@@ -108,7 +108,7 @@ def _lines_of(
     return measure
 
 
-def _features(spans: SpanArrays, lines: Values) -> dict[str, NDArray[Any]]:
+def _features(spans: SpanArrays, lines: Values) -> dict[str, Columns]:
     """(n, columns) by kind, of n spans and their fault lines."""
     shape = shape_features(spans.window)
     return {

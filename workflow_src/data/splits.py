@@ -14,16 +14,11 @@ from workflow_src.artifacts.split_summary import (
     ValidationClaim,
 )
 from workflow_src.configuration.geometry import Geometry
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.configuration.schema import Dataset, Selector
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.data.disjointness import require_disjoint, strength
-from workflow_src.data.draws import (
-    COLUMN_OF,
-    STRENGTHS,
-    TEST_DRAW,
-    VALIDATION_DRAW,
-    draw_strongest,
-)
+from workflow_src.data.draws import COLUMN_OF, STRENGTHS, TEST_DRAW, VALIDATION_DRAW, draw_strongest
 from workflow_src.data.label_support import PARTS, figures, label_counts, task_support
 from workflow_src.data.leaky_windows import LEAKY, draw_windows, leak
 from workflow_src.data.provenance import require_gap, rigs_in_test
@@ -250,7 +245,7 @@ def _refuse_unused_keys(dataset: Dataset, where: str) -> None:
             remedy="remove `test:` and `train:`, or use strategy rig, unit, condition or run",
         )
     if split.train is not None and split.test is None:
-        keys = {"test": {"unit_id": ["..."]}, "train": dict(split.train)}
+        keys: Yaml = {"test": {"unit_id": ["..."]}, "train": split.train}
         raise UserError(
             "`train` is given, but not `test`.", where=where, remedy=as_yaml(("split",), keys)
         )

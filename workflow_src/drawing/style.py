@@ -24,7 +24,7 @@ MARKS: dict[str, tuple[str, tuple[float, ...]]] = {
     "wheel": ("#E69F00", (6, 2, 1, 2)),
     "mesh": ("#0072B2", (5, 2)),
 }
-_SETTINGS: dict[Any, Any] = {
+_SETTINGS: dict[Any, Any] = {  # the stubs of matplotlib list all keys, each by its letters
     "font.family": "DejaVu Sans",
     "font.size": 9,
     "axes.spines.top": False,

@@ -19,13 +19,14 @@ from numpy.typing import NDArray
 from workflow_src.errors import BadData, UserError
 
 Values = NDArray[np.float64]
+Columns = NDArray[np.int64 | np.float64]
 
 # A column or more a channel: the log amplitude that a network is given, the shape, the log shares
 # of power by octave, the log energies, the fault lines. The age has one in all.
 KINDS = ("age", "log_amplitude", "shape", "shares", "energies", "fault_lines")
 
 
-def write_spans(file: h5py.File, start: int, count: int, columns: Mapping[str, Values]) -> None:
+def write_spans(file: h5py.File, start: int, count: int, columns: Mapping[str, Columns]) -> None:
     """Put `columns` (m, ...) of the spans from `start` on into a table of `count` spans."""
     for name, values in columns.items():
         if name not in file:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pydantic import JsonValue
 from torch import Tensor, nn
 
 from workflow_src.errors import UserError
@@ -15,7 +16,7 @@ from workflow_src.models.embedding import HybridSpatialEmbedding, PatchEmbedding
 from workflow_src.models.normalisation import WindowScale, normalise
 from workflow_src.models.stack import Stack
 
-Options = Mapping[str, Any]
+Options = Mapping[str, JsonValue]
 
 _EMBEDDED_SALT = 0x454D42  # apart from the small salts of the layers
 

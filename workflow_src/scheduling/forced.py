@@ -8,15 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from workflow_src import cells as paths
 from workflow_src.cells import Cell
 
+if TYPE_CHECKING:
+    from snakemake.settings.types import DAGSettings
+
 TRAINED = ("model.safetensors", "predictions.h5", "training.json")
 
 
-def forced_cells(settings: Any, study: str, cells: Sequence[Cell]) -> list[Cell]:
+def forced_cells(settings: DAGSettings, study: str, cells: Sequence[Cell]) -> list[Cell]:
     """The cells of `cells` whose training `settings`, Snakemake's of its graph, forces.
 
     That is `--forcerun train` (-R), `--forceall` (-F), or a file that training declares, named

@@ -43,7 +43,7 @@ _POLL_S = 1.0
 _ASK_S = 30.0  # the controller of a cluster is not to be asked by every waiter every second
 _ALIVE = ("RUNNING", "COMPLETING", "SUSPENDED", "STOPPED", "RESIZING", "SIGNALING")
 
-Content = dict[str, Any]
+Content = dict[str, Any]  # of the JSON in a lock's file, which another release may have written
 
 
 class Lock:
@@ -123,7 +123,7 @@ class Lock:
             left_by_a_kill.unlink(missing_ok=True)
         return True
 
-    def beat(self, **sample: Any) -> bool:
+    def beat(self, **sample: JsonValue) -> bool:
         """Show that this process lives, and what it saw last; False: another one took over."""
         if not self._holds():
             return False

@@ -16,7 +16,8 @@ from workflow_src.cells import Cell
 from workflow_src.configuration import Configuration, Hardware
 from workflow_src.scheduling.next_request import JobRequest, most_memory_mb
 from workflow_src.scheduling.rank_share import largest_share
-from workflow_src.scheduling.status import State, Status, duration
+from workflow_src.scheduling.status import State, Status
+from workflow_src.scheduling.status_page import duration
 
 ROWS = 40  # more trainings are summed up, on the page and in a dry run
 _TO_DO = (State.NOT_STARTED, State.FAILED, State.INTERRUPTED, State.RUNNING)

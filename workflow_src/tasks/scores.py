@@ -15,6 +15,7 @@ from workflow_src.errors import BadData
 from workflow_src.predictions import Predictions
 
 Floats = NDArray[np.float64]
+Outputs = NDArray[Any]  # of floats, in single precision where they are wide
 
 
 V = TypeVar("V")  # what the metrics of a task are computed from
@@ -102,7 +103,7 @@ class Scored:
 
     spans: pd.DataFrame
     target: Floats
-    output: NDArray[Any]
+    output: Outputs
     weights: Floats  # (n,), sum 1; all spans of a recording together weigh as much as another's
 
     def __len__(self) -> int:
@@ -137,8 +138,8 @@ def labelled(
     """
     content = predictions.tasks[task]
     keep = content.mask & (predictions.spans["part"] == part).to_numpy(np.bool_)
-    output: NDArray[Any] = content.outputs[row][keep]
-    output = output if wide else output.astype(np.float64)
+    kept = content.outputs[row][keep]
+    output = kept if wide else kept.astype(np.float64)
     broken = ~np.isfinite(output).all(axis=tuple(range(1, output.ndim)))  # (n, ...) -> (n,)
     spans = predictions.spans[keep]
     if broken.any():
@@ -154,7 +155,7 @@ def labelled(
     return _scored(spans, content.target[keep], output)
 
 
-def _scored(spans: pd.DataFrame, target: Floats, output: NDArray[Any]) -> Scored:
+def _scored(spans: pd.DataFrame, target: Floats, output: Outputs) -> Scored:
     return Scored(spans, target, output, recording_weights(spans))
 
 

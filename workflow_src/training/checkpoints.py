@@ -17,6 +17,7 @@ from torch import nn
 
 from workflow_src.errors import Stopped
 from workflow_src.files import move, remove, write_whole
+from workflow_src.training.module import TrainingModule
 from workflow_src.training.ranks import Ranks
 
 CHECKPOINT, PREVIOUS = "last.ckpt", "previous.ckpt"
@@ -38,7 +39,7 @@ class SealedFiles(CheckpointIO):
     """
 
     def save_checkpoint(
-        self, checkpoint: dict[str, Any], path: Any, storage_options: Any = None
+        self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None
     ) -> None:
         """Write `checkpoint` to `path`; a failure leaves what was there before."""
 
@@ -51,7 +52,7 @@ class SealedFiles(CheckpointIO):
         write_whole(Path(path), write)
 
     def load_checkpoint(
-        self, path: Any, map_location: Any = None, weights_only: bool | None = None
+        self, path: str | Path, map_location: Any = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
         """What `save_checkpoint` was given, on the CPU unless `map_location` says otherwise."""
         loaded: dict[str, Any] = torch.load(
@@ -59,7 +60,7 @@ class SealedFiles(CheckpointIO):
         )
         return loaded
 
-    def remove_checkpoint(self, path: Any) -> None:
+    def remove_checkpoint(self, path: str | Path) -> None:
         """Remove the file."""
         remove(Path(path))
 
@@ -153,9 +154,9 @@ class BestWeights(Callback):
         loss = float(trainer.callback_metrics["val_loss"])
         if loss < self.loss:
             self.loss, self.epoch = loss, trainer.current_epoch
-            network: Any = module.network
+            assert isinstance(module, TrainingModule)
             if self.ranks.first:
-                save_weights(network, self.path)
+                save_weights(module.network, self.path)
 
     def on_saved(self) -> None:
         """Remove what neither of the two checkpoints knows as the best."""
@@ -164,13 +165,13 @@ class BestWeights(Callback):
                 remove(path)
         self._before = self.epoch
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         """The best so far, for a resumed run."""
         return {"loss": self.loss, "epoch": self.epoch}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """The best of the run that is resumed."""
-        self.loss, self.epoch = state_dict["loss"], state_dict["epoch"]
+        self.loss, self.epoch = state_dict["loss"], int(state_dict["epoch"])
         self._before = self.epoch
 
 
@@ -201,7 +202,7 @@ class Checkpoints(Checkpoint):
         self._cost_s = self._longest_s = 0.0
         self._saved = self._asked = time.monotonic()
 
-    def save(self, trainer: pl.Trainer, module: Any) -> None:
+    def save(self, trainer: pl.Trainer, module: TrainingModule) -> None:
         """Write the checkpoint; the one before stays, for a disk may damage what was whole."""
         begun = time.monotonic()
         module.metrics["train"].settle()
@@ -216,11 +217,11 @@ class Checkpoints(Checkpoint):
         self.spent_s += self._cost_s
         self.saves += 1
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         """The longest time between two chances to leave, validation included."""
         return {"longest_s": self._longest_s}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """What the attempts before have learned of it."""
         self._longest_s = state_dict["longest_s"]
 
@@ -230,18 +231,19 @@ class Checkpoints(Checkpoint):
 
     def on_train_batch_end(self, trainer: pl.Trainer, module: pl.LightningModule, *_: Any) -> None:
         """Save when the time has come; after an epoch's last batch its own end does."""
-        batches: Any = module.batches
-        if batches.position < batches.per_epoch:
+        assert isinstance(module, TrainingModule)
+        if module.batches.position < module.batches.per_epoch:
             since = time.monotonic() - self._saved
             self._leave_or_save(trainer, module, since >= self.seconds)
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Save the finished epoch."""
+        assert isinstance(module, TrainingModule)
         since = time.monotonic() - self._saved
         cheap = self._cost_s <= _SHARE * since
         self._leave_or_save(trainer, module, cheap or since >= self.seconds)
 
-    def _leave_or_save(self, trainer: pl.Trainer, module: Any, wanted: bool) -> None:
+    def _leave_or_save(self, trainer: pl.Trainer, module: TrainingModule, wanted: bool) -> None:
         now = time.monotonic()
         self._longest_s = max(self._longest_s, now - self._asked)
         self._asked = now

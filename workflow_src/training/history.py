@@ -8,12 +8,13 @@ import io
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TextIO
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
 
 from workflow_src.files import look_first, write_text
+from workflow_src.training.module import TrainingModule
 
 _PHASES = ("data", "forward", "backward", "optimizer", "evaluation")
 
@@ -61,18 +62,18 @@ class History(Callback):
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Drop rows of epochs that the checkpoint does not hold: they are run again."""
-        state: Any = module
+        assert isinstance(module, TrainingModule)
         text = io.StringIO()
         writer = self._writer(text)
         writer.writeheader()
         writer.writerows(
-            row for row in _whole_rows(self.path) if int(row["epoch"]) <= state.batches.epoch
+            row for row in _whole_rows(self.path) if int(row["epoch"]) <= module.batches.epoch
         )
         write_text(self.path, text.getvalue())
         # An epoch that was resumed in its middle began `_spent` seconds ago.
         self._start = time.monotonic() - self._spent
 
-    def _writer(self, file: Any) -> csv.DictWriter[str]:
+    def _writer(self, file: TextIO) -> csv.DictWriter[str]:
         return csv.DictWriter(file, self.columns, extrasaction="ignore", lineterminator="\n")
 
     def on_train_epoch_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -81,29 +82,29 @@ class History(Callback):
 
     def on_train_epoch_end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Write the epoch's row."""
-        state: Any = module
-        row: dict[str, Any] = {
-            "epoch": state.batches.epoch + 1,
+        assert isinstance(module, TrainingModule)
+        row: dict[str, str | float] = {
+            "epoch": module.batches.epoch + 1,
             "seconds": f"{time.monotonic() - self._start:.3f}",
-            "micro_batch_size": state.recovery.size,
+            "micro_batch_size": module.recovery.size,
             **self._peaks(),
         }
         if "val_loss" in trainer.callback_metrics:
             row["val_loss"] = f"{float(trainer.callback_metrics['val_loss']):.6g}"
-        for name, total in state.epoch_sums.items():
-            row[name] = f"{float(total) / state.batches.per_epoch:.6g}"
-        for part, running in state.metrics.items():
+        for name, total in module.epoch_sums.items():
+            row[name] = f"{float(total) / module.batches.per_epoch:.6g}"
+        for part, running in module.metrics.items():
             for name, value in running.compute().items():
                 row[f"{part}_{name}"] = f"{value:.6g}"
         look_first()
         with self.path.open("a", newline="", encoding="utf-8") as file:
             self._writer(file).writerow(row)
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self) -> dict[str, float]:
         """Seconds that the current epoch has taken."""
         return {"spent": time.monotonic() - self._start}
 
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
         """Seconds of an epoch that is resumed in its middle."""
         self._spent = state_dict["spent"]
 

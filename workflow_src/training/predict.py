@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from workflow_src.data.windows import SpanReader
 from workflow_src.predictions import (
@@ -22,6 +22,8 @@ from workflow_src.training.assembly import MultiTaskNetwork
 from workflow_src.training.batches import PartBatches, tensors
 from workflow_src.training.recovery import Recovery
 from workflow_src.training.step import Mark, micro_batches, unwatched
+
+Arrays = list[NDArray[np.float32]]
 
 
 def predict(
@@ -41,15 +43,17 @@ def predict(
     network.to(device).eval()
     mark("evaluation", None)
     rows = np.concatenate([reader.rows("val"), reader.rows("test")])
-    outputs: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
-    targets: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
-    masks: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
+    names = [objective.name for objective in network.objectives]
+    outputs: dict[str, Arrays] = {name: [] for name in names}
+    targets: dict[str, list[NDArray[np.float64]]] = {name: [] for name in names}
+    masks: dict[str, list[NDArray[np.bool_]]] = {name: [] for name in names}
     for spans in PartBatches(reader, rows, batch_size).spans():
         work = partial(outputs_of, network, tensors(spans), device)
         for name, kept in recovery.run("prediction", work).items():
             target, mask = task_labels(name, spans)
             outputs[name] += kept
-            targets[name].append(target)
+            if target is not None:
+                targets[name].append(target)
             masks[name].append(mask)
     return Predictions(
         spans=reader.frame(rows),
@@ -57,10 +61,10 @@ def predict(
             name: TaskPredictions(
                 mask=np.concatenate(masks[name]),
                 outputs={MODEL_ROW: np.concatenate(outputs[name])},
-                target=None if targets[name][0] is None else np.concatenate(targets[name]),
+                target=np.concatenate(targets[name]) if targets[name] else None,
                 columns=task_of(name).columns,
             )
-            for name in outputs
+            for name in names
         },
         facts=facts,
     )
@@ -69,9 +73,9 @@ def predict(
 @torch.no_grad()
 def outputs_of(
     network: MultiTaskNetwork, batch: Batch, device: torch.device, size: int
-) -> dict[str, list[Any]]:
+) -> dict[str, Arrays]:
     """What the predictions file keeps of each task: one array per micro-batch of `size` spans."""
-    kept: dict[str, list[Any]] = {objective.name: [] for objective in network.objectives}
+    kept: dict[str, Arrays] = {objective.name: [] for objective in network.objectives}
     for piece, _ in micro_batches(batch, size):
         part = piece.to(device)
         features = network.trunk(part.window)

@@ -8,7 +8,16 @@ from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import Callback
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from workflow_src.training.module import TrainingModule
 
 
 class Reporter(Callback):
@@ -19,13 +28,13 @@ class Reporter(Callback):
         self.every_s = every_s
         self._said = time.monotonic()
         self._bar = _bar() if sys.stderr.isatty() else None
-        self._task: Any = None
+        self._task = TaskID(0)  # the bar's only one
 
     def on_train_start(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         """Begin at the step that was restored."""
         if self._bar is not None:
-            state: Any = module
-            total = self.epochs * state.batches.per_epoch
+            assert isinstance(module, TrainingModule)
+            total = self.epochs * module.batches.per_epoch
             self._bar.start()
             self._task = self._bar.add_task("step", total=total, completed=trainer.global_step)
 
@@ -43,8 +52,8 @@ class Reporter(Callback):
             self._say(trainer, module)
 
     def _say(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        state: Any = module
-        batches, loss = state.batches, trainer.callback_metrics.get("val_loss")
+        assert isinstance(module, TrainingModule)
+        batches, loss = module.batches, trainer.callback_metrics.get("val_loss")
         done = batches.epoch * batches.per_epoch + batches.position
         text = "" if loss is None else f", validation loss {float(loss):.4f}"
         epoch = done / batches.per_epoch

@@ -4,11 +4,21 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+
+class SavedState(TypedDict):
+    """A `RandomState` in types that load without running code."""
+
+    torch_cpu: Tensor
+    torch_cuda: list[Tensor]
+    numpy: tuple[str, Tensor, int, int, float]
+    python: tuple[int, Tensor, float | None]
 
 
 @dataclass(frozen=True)
@@ -17,16 +27,18 @@ class RandomState:
 
     torch_cpu: Tensor
     torch_cuda: list[Tensor]  # of the device in use, if any
-    numpy: Any
-    python: Any
+    numpy: tuple[str, NDArray[np.uint32], int, int, float]  # as its legacy generator states it
+    python: tuple[int, tuple[int, ...], float | None]
 
     @staticmethod
     def now() -> RandomState:
         """The present state."""
+        legacy = np.random.get_state(legacy=True)
+        assert isinstance(legacy, tuple)
         return RandomState(
             torch.get_rng_state(),
             [torch.cuda.get_rng_state()] if torch.cuda.is_initialized() else [],
-            np.random.get_state(legacy=True),
+            legacy,
             random.getstate(),
         )
 
@@ -38,8 +50,8 @@ class RandomState:
         np.random.set_state(self.numpy)
         random.setstate(self.python)
 
-    def to_checkpoint(self) -> dict[str, Any]:
-        """The state in types that load without running code."""
+    def to_checkpoint(self) -> SavedState:
+        """What a checkpoint keeps of it."""
         kind, keys, position, has_normal, normal = self.numpy
         version, words, following = self.python
         return {
@@ -56,13 +68,13 @@ class RandomState:
         }
 
     @staticmethod
-    def from_checkpoint(saved: dict[str, Any]) -> RandomState:
+    def from_checkpoint(saved: SavedState) -> RandomState:
         """What `to_checkpoint` gave."""
-        kind, keys, *rest = saved["numpy"]
+        kind, keys, position, has_normal, normal = saved["numpy"]
         version, words, following = saved["python"]
         return RandomState(
             saved["torch_cpu"],
             saved["torch_cuda"],
-            (kind, keys.numpy().astype(np.uint32), *rest),
+            (kind, keys.numpy().astype(np.uint32), position, has_normal, normal),
             (version, tuple(words.tolist()), following),
         )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import torch
+from pydantic import JsonValue
 
 from workflow_src.errors import OutOfMemory, first_line
 from workflow_src.scheduling.events import AT_START, Levers, Shrank
@@ -46,7 +47,7 @@ class Recovery:
         self.ranks = ranks or Ranks()
         self.tell = tell
         self.checkpointing = checkpointing
-        self.rungs: list[dict[str, Any]] = []
+        self.rungs: list[dict[str, JsonValue]] = []
 
     @property
     def checkpointing(self) -> bool:
@@ -154,7 +155,7 @@ class Recovery:
 
     def _say(self, before: dict[str, int | bool], during: str, of: Memory, said: str) -> None:
         after = self._levers()
-        self.rungs.append({"of": of, "during": during, "before": before, "after": after})
+        self.rungs.append({"of": of, "during": during, "before": {**before}, "after": {**after}})
         self.tell(
             Shrank(
                 of=of,

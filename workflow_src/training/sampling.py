@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from workflow_src.data.provenance import RIG
 from workflow_src.data.windows import SpanReader
 from workflow_src.errors import UserError
 
-Rows = NDArray[np.integer[Any]]
+Rows = NDArray[np.int32 | np.int64]
 Sampling = Literal["uniform", "class", "rig", "task"]
 _SHUFFLE, _WITHIN = 1, 2  # what a draw is for
 

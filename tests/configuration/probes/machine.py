@@ -14,11 +14,16 @@ from workflow_src.__main__ import _parser
 from workflow_src.cells import grid, runs
 from workflow_src.errors import UserError
 from workflow_src.forecasting.seconds import Rates
+from workflow_src.rule_shell import prefix
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.events import Ended, Started
 from workflow_src.scheduling.journal import Journal
 
 CELL = {"dataset": "d", "model": "net", "task_set": "all", "seed": "1"}
+
+
+def shell_prefix(targets: Any) -> str:
+    return prefix(targets.configuration, targets.basedir)
 
 
 def told(world: Any, run: dict[str, Any] | None = None, **files: Any) -> dict[str, Any]:
@@ -69,7 +74,7 @@ def exclude(world: Any) -> None:
 def data_root(world: Any) -> None:
     root = world.new_folder()
     assert world.load({"data_root": str(root)}).data_root() == root
-    assert str(root) in world.targets({"data_root": str(root)}).shell_prefix()
+    assert str(root) in shell_prefix(world.targets({"data_root": str(root)}))
     assert world.load().data_root() is None
 
 
@@ -247,7 +252,7 @@ def device_memory_mb(world: Any) -> None:
     journal.path.parent.mkdir(parents=True)
     journal.append(Started(identity=identity, request=AttemptRequest(**smallest)))
     journal.append(Ended(cause="gpu_oom", message=""))
-    assert "the next class is huge with 40960 MB" in targets.request(cell).refusal
+    assert "the next class is huge with 40960 MB" in targets.requests.of(cell).refusal
 
 
 def rate(key: str, value: Any, of: str, expected: float) -> Any:
@@ -278,9 +283,9 @@ def site(key: str, resource: str) -> Any:
 
 def modules(world: Any) -> None:
     """They are loaded in a job, and there alone, by a shell that forbids unset variables."""
-    assert "module load" not in world.targets().shell_prefix()
+    assert "module load" not in shell_prefix(world.targets())
     site = {"local": {"modules": ["cuda/12.6", "a b"]}}
-    prefix = world.targets(site=site).shell_prefix().replace("{{", "{").replace("}}", "}")
+    prefix = shell_prefix(world.targets(site=site)).replace("{{", "{").replace("}}", "}")
     init = world.new_folder() / "init" / "bash"
     init.parent.mkdir(parents=True)
     init.write_text('module() { echo "$# $@ $UNSET_BEFORE"; }\n', encoding="utf-8")
@@ -297,7 +302,7 @@ def modules(world: Any) -> None:
     run = {"hardware": ["local", "small", "plain"]}
     classes = {"hardware__small": {"accelerator": "cpu"}, "hardware__plain": {"accelerator": "cpu"}}
     site["small"] = {"modules": ["other"]}
-    prefix = world.targets(run, site=site, **classes).shell_prefix()
+    prefix = shell_prefix(world.targets(run, site=site, **classes))
     prefix = prefix.replace("{{", "{").replace("}}", "}")
     variables = {**os.environ, "SLURM_JOB_ID": "7", "MODULESHOME": str(init.parents[1])}
     for name, said in (("small", "2 load other \n"), ("plain", "")):

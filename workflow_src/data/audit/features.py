@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Hashable
 
 import numpy as np
 import pandas as pd
@@ -32,7 +32,7 @@ def pieces(store: Store, split: SplitTable) -> pd.DataFrame:
         sums.setdefault(segment[:2], []).append(np.stack([sizes, total, square]))  # (3, C)
     rows = []
     for (name, part), found in sums.items():
-        row: dict[Any, Any] = table.loc[name].to_dict()
+        row: dict[Hashable, str | float] = table.loc[name].to_dict()
         labels = {column: row[column] for column in PIECE_COLUMNS if column != "part"}
         features = {"sampling rate": float(row["rate_hz"]), "length": float(row["length"])}
         rows.append({**labels, "part": part, **features, **_levels(np.sum(found, 0))})

@@ -18,7 +18,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 Signal = NDArray[np.float32]
-Float = TypeVar("Float", bound=np.floating)
+Float = TypeVar("Float", np.float32, np.float64)
 
 LOW, HIGH = (0.02, 0.04), (0.17, 0.22)  # edges of the band, in cycles a grid step
 _REACH = 32  # grid steps to each side, of which a landmark is the largest

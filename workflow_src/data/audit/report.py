@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from workflow_src.artifacts.audit_report import AuditReport, SharedContent, SharedSpans
 from workflow_src.cells import rig_folder, split_folder
@@ -85,14 +84,17 @@ def report_of(
     )
 
 
+Way = float | tuple[str, float]  # samples of shift, or a ratio of rates
+
+
 def _pairs(found: Sequence[Shared]) -> list[SharedContent]:
     """What two recordings share at one shift, or at one ratio of rates, the most samples first."""
-    groups: dict[tuple[Any, ...], list[Shared]] = {}
+    groups: dict[tuple[str, str, str, str, Way], list[Shared]] = {}
     for one in found:
-        way = (one.shift,) if one.ratio == 1 else ("ratio", round(one.ratio, 2))
-        groups.setdefault((*one.earlier[:2], *one.held[:2], *way), []).append(one)
+        way: Way = one.shift if one.ratio == 1 else ("ratio", round(one.ratio, 2))
+        groups.setdefault((*one.earlier[:2], *one.held[:2], way), []).append(one)
     pairs = []
-    for (earlier, earlier_part, held, held_part, *_), group in groups.items():
+    for (earlier, earlier_part, held, held_part, _), group in groups.items():
         covered = _union([(one.held_begin, one.held_begin + one.length) for one in group])
         longest = max(group, key=lambda one: one.length)
         channels = {(one.held_channel, one.earlier_channel) for one in group}

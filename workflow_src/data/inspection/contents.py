@@ -7,13 +7,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 
 from workflow_src.configuration.drafts import Values
 from workflow_src.configuration.folder import MOST_COLUMNS, FolderOptions
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.data.sources.folder import lvm
 from workflow_src.data.sources.folder.delimited import read_text
 from workflow_src.data.sources.folder.hdf5 import list_hdf5
@@ -127,9 +128,9 @@ def _look_at_text(path: Path) -> Look:
     return Look(frame, table.layout.names, len(frame), keys=keys)
 
 
-def _with_keys(read: Callable[[FolderOptions], T]) -> tuple[T, dict[str, Any]]:
+def _with_keys(read: Callable[[FolderOptions], T]) -> tuple[T, dict[str, Yaml]]:
     """What is read with the keys that errors name until there is none, and these keys."""
-    keys: dict[str, Any] = {}
+    keys: dict[str, Yaml] = {}
     while True:
         try:
             return read(_anything(**keys)), keys

@@ -50,12 +50,12 @@ def _split(entries: Sequence[ListedFile]) -> tuple[Values, str]:
         conditions[entry.fields["condition"]].add(fault)
     fewest = min(len(found) for found in units.values())
     counted = ", ".join(f"{len(found)} {fault}".strip() for fault, found in sorted(units.items()))
-    blocks = {"strategy": "time_block", "share": 0.2}
+    blocks: Values = {"strategy": "time_block", "share": 0.2}
     if fewest >= 2:
         snapshots = entries[0].time_s is not None
-        fallback = {"strategy": "none"} if snapshots else blocks
-        within = {"strategy": "unit", "share": 0.25} if fewest >= 4 else fallback
-        split = {"strategy": "unit", "test_share": 0.25, "validation": within}
+        fallback: Values = {"strategy": "none"} if snapshots else blocks
+        within: Values = {"strategy": "unit", "share": 0.25} if fewest >= 4 else fallback
+        split: Values = {"strategy": "unit", "test_share": 0.25, "validation": within}
         return split, f"by specimens, if unit_id names them: {counted}"
     if len(conditions) > 1 and all(faults == set(units) for faults in conditions.values()):
         split = {"strategy": "condition", "test_share": 0.25, "validation": blocks}

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from workflow_src.configuration.drafts import Values
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.data.inspection.columns import step_of_snapshots, usual
 from workflow_src.data.inspection.contents import is_stacked
 from workflow_src.data.inspection.names import Names, Slot
@@ -23,7 +23,7 @@ _KEYS = {  # why a file is read so
     "skip_lines": "lines before the names or the samples; is no sample among them?",
     "header": "the first line is not written as those below; is it no sample?",
 }
-Guess = dict[str, tuple[Any, str]]  # key -> its value, and why it is a guess ("" for a fact)
+Guess = dict[str, tuple[Yaml, str]]  # key -> its value, and why it is a guess ("" for a fact)
 
 
 def guess_rig(
@@ -43,7 +43,7 @@ def guess_rig(
         questions["folder", "fields"] = "no name tells a fault: recordings have no class"
     for key, (value, why) in _life(roles, files, sample).items():
         values[key], questions["folder", key] = value, why
-    rig: dict[str, Any] = {"source": "folder", "unit": "unknown", "amplitude_comparable": False}
+    rig: dict[str, Yaml] = {"source": "folder", "unit": "unknown", "amplitude_comparable": False}
     rig["folder"] = values
     questions["unit",] = "no file says it"
     questions["amplitude_comparable",] = "true if one sensor, gain and unit serve all files"
@@ -133,8 +133,8 @@ def _fields(roles: Roles) -> Guess:
         ),
     }
     if roles.fault is not None:
-        values = {"from": name[roles.fault], "values": roles.faults}
-        fields["fault"] = (values, "by the words in the names")
+        looked_up: Yaml = {"from": name[roles.fault], "values": roles.faults}
+        fields["fault"] = (looked_up, "by the words in the names")
     if roles.speed is not None:
         plain = all(value == f"{rpm:g}" for value, rpm in roles.speeds_rpm.items())
         rpm = {value: f"{rpm:g}" for value, rpm in roles.speeds_rpm.items()}
@@ -184,7 +184,11 @@ def _life(roles: Roles, files: Sequence[str], sample: ReadSample) -> Guess:
     ]
     step = step_of_snapshots([n for n, _ in seen], [s for _, s in seen])
     first = min(int(number) for number in roles.number.values)
-    time = {"from": roles.name_of[roles.number], "first": first, "step_s": _plain(step or 1.0)}
+    time: Yaml = {
+        "from": roles.name_of[roles.number],
+        "first": first,
+        "step_s": _plain(step or 1.0),
+    }
     why = "step_s by the times of day in the files" if step else "step_s is not told: how long?"
     return {
         "time": (time, why),

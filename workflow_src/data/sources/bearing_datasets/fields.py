@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from workflow_src.configuration.folder import OWN_FIELDS, Lookup
 from workflow_src.configuration.validation_errors import as_yaml
@@ -101,7 +100,7 @@ def _columns(channels: Sequence[Facts]) -> dict[str, str]:
     return found
 
 
-def _text(value: Any) -> str:
+def _text(value: str | float | None) -> str:
     """600.0 as 600, True as true; text as it is."""
     if isinstance(value, float):
         return format(value, ".12g")

@@ -134,7 +134,7 @@ class FolderSource:
         if (text or self._options.rate_hz) == "unknown":
             return Declared(None, entry.where)
         own = number_of(entry, "rate_hz")
-        if own is not None:
+        if own is not None and text is not None:
             typed = isinstance(rule, Lookup) or (rule is not None and not template_names(rule))
             group = template_names(rule)[0] if isinstance(rule, str) and not typed else "rate_hz"
             vouched = as_yaml(("fields", "rate_hz"), {"from": group, "values": {text: text}})

@@ -63,7 +63,7 @@ class Samples(Protocol):
 
     @property
     def dtype(self) -> np.dtype[np.generic]:
-        """Its kind of number."""
+        """Its kind, which no reader knows before."""
 
     def __getitem__(self, index: Any, /) -> Any: ...
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
+from workflow_src.configuration.scalars import Yaml
 from workflow_src.configuration.validation_errors import as_yaml
 from workflow_src.errors import BadData
 
@@ -17,7 +17,7 @@ class Misread(BadData):
         what: str,
         *,
         where: str,
-        put: Mapping[str, Any],
+        put: Mapping[str, Yaml],
         found: str | None = None,
         expected: str | None = None,
         other: str = "",

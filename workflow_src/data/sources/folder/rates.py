@@ -21,7 +21,7 @@ from workflow_src.errors import BadData
 
 RATE_TOLERANCE = 1e-3  # a rate is often rounded; the nearest that are mixed up differ by far more
 
-Held = Any  # a value as a file holds it
+Held = Any  # a value as a file holds it: of numpy, HDF5 or a header
 Stated = tuple[float | None, str]  # rate in Hz, and where the file says it
 UNSTATED: Stated = (None, "")
 

@@ -62,7 +62,7 @@ def _from_stack(
     at_once = max(1, BLOCK // form.length)
     for start in range(0, form.windows, at_once):
         part = slice(start, min(start + at_once, form.windows))
-        index: list[slice] = [slice(None)] * len(samples.shape)
+        index: list[slice[int | None]] = [slice(None)] * len(samples.shape)
         index[form.stored] = part
         block = np.asarray(samples[tuple(index)])
         block = np.moveaxis(block.T if reversed_axes else block, form.stack, 0)

@@ -6,7 +6,6 @@ import csv
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 from workflow_src.data.sources.folder.content import damage_named, package
 from workflow_src.data.sources.folder.spreadsheet import sheet_rows
@@ -115,7 +114,7 @@ def _parquet_lines(table: Path) -> Iterator[Line]:
         yield number, [_text(cell) for cell in row.values()]
 
 
-def _text(cell: Any) -> str:
+def _text(cell: str | float | None) -> str:
     if cell is None or cell != cell:  # an empty cell; pandas writes NaN for it
         return ""
     if isinstance(cell, float) and cell.is_integer():

@@ -1,0 +1,1 @@
+"""The verbs that rules and users call, by what they are about."""
