@@ -322,7 +322,9 @@ def test_what_is_learned_on_one_half_holds_on_the_other() -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [["--csv"], ["*/fno/*", "--score"], ["--score", "--hardware", "cpu"]], ids=str
+    "given",
+    [["--csv"], ["--figures", "here"], ["*/fno/*", "--score"], ["--score", "--hardware", "cpu"]],
+    ids=str,
 )
 def test_what_a_score_does_not_know_is_refused(
     given: list[str], capsys: pytest.CaptureFixture[str]

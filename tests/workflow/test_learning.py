@@ -67,9 +67,11 @@ def test_a_run_writes_what_attempts_before_it_used_and_asks_for_as_much(
 
     assert told_mb(finished, "dlinear", 2) == forecast_mb(finished, "dlinear")
     assert told_mb(finished, "fno", 2) == TOO_LITTLE * forecast_mb(finished, "fno")
-    scored = finished.verb("forecast", "--score", STUDY)
+    scored = finished.verb("forecast", "--score", STUDY, "--figures", "figures")
     assert scored.code == 0, scored.text
     assert "double after failure" in scored.text
+    names = {"forecast_observed.svg", "memory_parts.svg", "memory_policies.svg"}
+    assert {path.name for path in (finished.folder / "figures").iterdir()} == names
 
 
 def test_an_attempt_that_ends_meanwhile_changes_no_request_of_a_job_that_waits(

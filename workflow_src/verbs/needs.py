@@ -5,15 +5,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from workflow_src.errors import UserError
 from workflow_src.scheduling.cause import Cause
 from workflow_src.verbs.verb import Verb, configured, kept_configuration
 
+if TYPE_CHECKING:
+    from workflow_src.artifacts.forecast_file import CellForecast
+    from workflow_src.scheduling.observed import Observed
+    from workflow_src.targets import Targets
+
 
 def _forecast(options: argparse.Namespace) -> Cause:
-    if options.score is not None or options.csv:
+    if options.score is not None or options.csv or options.figures:
         return _score(options)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's notices; before torch
 
@@ -34,15 +42,44 @@ def _score(options: argparse.Namespace) -> Cause:
     chosen = options.cells != "*" or options.configfile or options.hardware
     if options.score is None or chosen:
         raise UserError(
-            "`--score` holds whole runs against their forecasts, and `--csv` is a form of it.",
+            "`--score` holds whole runs against their forecasts; the others go with it.",
             expected="no pattern, `--configfile` or `--hardware` beside them",
-            remedy="python -m workflow_src forecast --score [STUDY ...] [--csv]",
+            remedy="python -m workflow_src forecast --score [STUDY ...] [--csv] [--figures FOLDER]",
         )
     root = Path(__file__).parents[2]
     studies = [Targets(last_configuration(study), root) for study in options.score or [None]]
     rows = scored(row for study in studies for row in study.requests.observed)
     print(to_csv(rows) if options.csv else page(rows), end="" if options.csv else "\n")
+    if options.figures:
+        _draw(options.figures, rows, studies)
     return Cause.DONE
+
+
+def _draw(folder: Path, rows: Sequence[Observed], studies: Sequence[Targets]) -> None:
+    """Figures of the scored cells, and of the largest forecast of each model."""
+    from workflow_src.drawing.forecast_figures import write_figures
+    from workflow_src.forecasting.score import replays
+
+    known = {
+        f"{forecast.name}, {hardware}": dict(forecast.parts_mb)
+        for (hardware, _), forecast in _largest(studies).items()
+        if forecast.parts_mb
+    }
+    lost = {one.policy: one.wasted_gb_h for one in replays(rows)}
+    for path in write_figures(folder, rows, lost, known):
+        print(path, file=sys.stderr)
+
+
+def _largest(studies: Sequence[Targets]) -> dict[tuple[str, str], CellForecast]:
+    found: dict[tuple[str, str], CellForecast] = {}
+    for study in studies:
+        for cell in study.trainings:
+            for name in study.requests.classes_of(cell):
+                forecast = study.requests.forecast(cell, name)
+                before = found.get((name, cell.model))
+                if forecast and (before is None or forecast.host_mb > before.host_mb):
+                    found[name, cell.model] = forecast
+    return found
 
 
 def _plan(options: argparse.Namespace) -> Cause:
@@ -75,6 +112,7 @@ def add(verb: Verb) -> None:
     score = "hold forecasts against finished attempts of these studies; default: of the last run"
     forecast.add_argument("--score", nargs="*", metavar="STUDY", help=score)
     forecast.add_argument("--csv", action="store_true", help="the score as a table")
+    forecast.add_argument("--figures", type=Path, metavar="FOLDER", help="draw the score, as SVG")
     planned = verb("plan", _plan, "Print what each training will ask for, and what is left to do.")
     planned.add_argument("study", nargs="?", help="default: that of the last run here")
     planned.add_argument("--jobs", type=int, default=1, help="trainings side by side; default: 1")
