@@ -345,6 +345,20 @@ def test_a_shortcut_stands_under_the_tables_of_its_task_alone(study: Any) -> Non
     assert "not searched" not in text
 
 
+def test_what_several_columns_share_is_said_once(study: Any) -> None:
+    told = {"classification": ["RMS alone tells the class"]}
+    for name, note in (("a", "at one speed"), ("b", "at another"), ("c", "")):
+        study.dataset(name, shortcuts=told if name != "c" else {}, note=note)
+        for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):
+            study.classify(name, model, (0.5, 0.6, 0.7), row=row)
+    notes = only(study).notes
+    assert [note for note in notes if "speed" in note or "another" in note or "RMS" in note] == [
+        "a: at one speed.",
+        "a; b: warning: RMS alone tells the class.",
+        "b: at another.",
+    ]
+
+
 def test_a_split_whose_content_was_not_searched_says_so(study: Any) -> None:
     study.dataset("short", searched_from=None)
     for model, row in (("patchtst", "model"), ("fno", "model"), ("trivial", "majority class")):

@@ -136,13 +136,25 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
         what = "Runs to failure" if label_of(grid.task) == "rul" else "Units"
         notes.append(f"{what} in train/test: {_counts(counted)}.")
     told = {c.label: _told(plan, results, grid.task, c) for c in grid.columns}
-    notes += [f"{text}." for text in _grouped(told)]
+    notes += [f"{text}." for text in _said_once(told)]
     if label_of(grid.task) in ("fault", "anomaly"):
         notes += _one_specimen(results, grid)
     return notes + _about_noise(plan, grid)
 
 
-def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> str:
+def _said_once(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """`labels: text; text`: each text once, with the labels that share it."""
+    labels: dict[str, list[str]] = {}
+    for label, texts in told.items():
+        for text in texts:
+            labels.setdefault(text, []).append(label)
+    shared: dict[str, list[str]] = {}
+    for text, of in labels.items():
+        shared.setdefault(_listed(of), []).append(text)
+    return [f"{of}: {'; '.join(texts)}" for of, texts in shared.items()]
+
+
+def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> list[str]:
     """The notes, reasons and warnings of a column's splits and audits."""
     splits = [results.splits[name] for name in column.datasets if name in results.splits]
     told = [plan.datasets[column.datasets[0]].note]
@@ -153,7 +165,7 @@ def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> s
     told += [f"warning: {text}" for text in shortcuts]
     if any(a.certain_from_samples is None for a in audits):
         told.append(_NOT_SEARCHED)
-    return "; ".join(text.rstrip(".") for text in dict.fromkeys(told) if text)
+    return [text.rstrip(".") for text in dict.fromkeys(told) if text]
 
 
 def _about_noise(plan: TablePlan, grid: Grid) -> list[str]:
