@@ -5,7 +5,7 @@
     <study>/tables/                                         what goes into the paper
     data/<rig>/, data/<dataset>/                            recordings and splits, for all studies
 
-Rules are in rules/; what they ask is answered by workflow_src/targets.py.
+Rules are in rules/; workflow_src/start.py answers with the targets of a run (targets.py).
 """
 
 import sys

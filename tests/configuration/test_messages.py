@@ -268,6 +268,8 @@ WRONG_FILE: list[tuple[str, dict[str, Any], str, str]] = [
     ("models/tr", {"heads": 3}, "trivial has no `heads`", "remove the line `heads:`"),
     ("models/tr", {"method": None}, "needs `method`", "method: trivial"),
     ("models/tr", {"method": "trivia"}, "no method `trivia`", "method: trivial"),
+    ("hardware/local", {"rates": {"tflops": {"fp32": 9}, "copy_gb_s": 9}}, "this class has none",
+     "remove the line `rates:`"),
     ("datasets/d", {"horizon": 9}, "`span.horizon`", "span: {horizon: 9}"),
     ("datasets/d", {"span": {"window": 1}}, "`span.window`", "window: 1024"),
     ("datasets/d", {"channel_kinds": ["vibraton"]}, "acoustic", "channel_kinds: [vibration]"),

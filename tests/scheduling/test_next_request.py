@@ -109,6 +109,11 @@ CASES: dict[str, tuple[list[Any], int, dict[str, Any]]] = {
         2,
         {},
     ),
+    "out of memory beside another process": (
+        tried("gpu_oom", shrunk(1, checkpointing=True) | {"during": "start"}),
+        2,
+        {},
+    ),
     "shrank for host memory, then killed": (tried("terminated", shrunk(8, "host")), 2, {}),
     "deadline": (tried("deadline"), 2, {"runtime_minutes": 120}),
     "deadline at the cap": (tried("deadline", runtime_minutes=1440), 2, {"runtime_minutes": 1440}),

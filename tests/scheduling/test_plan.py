@@ -17,12 +17,13 @@ from workflow_src.scheduling.attempt_history import FinishedAttempt
 from workflow_src.scheduling.attempt_request import AttemptRequest
 from workflow_src.scheduling.cause import Cause
 from workflow_src.scheduling.next_request import Forecast, Policy, decide
-from workflow_src.scheduling.plan import ROWS, PlannedCell, page, to_csv, totals
+from workflow_src.scheduling.plan import ROWS, PlannedCell, may_not_fit, page, to_csv, totals
 from workflow_src.scheduling.status import State, Status
 
 GPU = Hardware(
     accelerator="cuda", gpu_model="a100", device_memory_mb=80_000, host_memory_mb=240_000
 )
+CPU = Hardware(accelerator="cpu", host_memory_mb=64_000)
 CLASSES = {"a100-80g": GPU}
 FORECAST = CellForecast(
     name="net/all",
@@ -135,6 +136,26 @@ def test_the_table_for_programs_has_every_cell() -> None:
     assert {row["device_mb"] for row in rows} == {"31000"}
     assert rows[0]["hours"] == "3.0"
     assert to_csv([replace(cells[0], hours=None)]).splitlines()[1].count(",,") >= 1
+
+
+@pytest.mark.parametrize(
+    ("hardware", "told", "needs", "expected"),
+    [
+        (GPU, {"micro_batch_size": 64}, {"device_mb": 90_000}, True),
+        (GPU, {"micro_batch_size": 64}, {"device_mb": 80_000}, False),
+        (GPU, {"micro_batch_size": 64}, {"host_mb": 300_000}, False),  # no micro-batch mends that
+        (CPU, {"memory_mb": 5_000}, {"host_mb": 6_000}, True),
+        (CPU, {"memory_mb": 6_000}, {"host_mb": 6_000}, False),
+    ],
+)
+def test_what_may_not_fit_is_what_a_request_lacks(
+    hardware: Hardware, told: dict[str, int], needs: dict[str, int], expected: bool
+) -> None:
+    is_gpu = hardware is GPU
+    forecast = FORECAST.model_copy(update={"device_mb": 1 if is_gpu else None, **needs})
+    configured = Forecast.configured(Request.model_validate(told), 512, forecast)
+    request = decide(configured, [], hardware, Policy(threads=1, site=SiteClass()))
+    assert may_not_fit(request, forecast, hardware) == expected
 
 
 def test_a_stated_micro_batch_that_is_too_large_is_named() -> None:

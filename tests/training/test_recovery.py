@@ -231,23 +231,38 @@ def test_a_step_done_again_is_the_clean_step(backbone: str, calls: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("free_mb", "begins"), [(4000.0, 64), (3999.0, 32), (2000.0, 32), (900.0, 8), (0.0, 1)]
+    ("others_mb", "begins"), [(0, 64), (2000, 64), (2001, 32), (4000, 32), (5200, 8), (6000, 1)]
 )
 def test_an_attempt_begins_smaller_where_another_process_holds_memory(
-    free_mb: float, begins: int
+    others_mb: float, begins: int
 ) -> None:
     made, told = recovery(64)
-    made.begin_within(free_mb, 4000.0)
+    made.begin_beside(others_mb, 4000.0, 6000.0)
     assert (made.size, made.told) == (begins, begins)
     if begins == 64:
         assert told == []
         return
     (event,) = told
     assert (event["of"], event["during"]) == ("gpu", "start")
-    assert event["message"].startswith(f"{free_mb:,.0f} MB of the GPU are free, and 4,000 MB")
+    assert event["message"].startswith(f"others hold {others_mb:,.0f} of 6,000 MB, and 4,000 MB")
     again, _ = recovery(64)  # the neighbour has left
     again.load_state_dict(made.state_dict())
     assert again.size == 64
+
+
+def test_a_need_that_exceeds_the_card_alone_is_tried() -> None:
+    made, told = recovery(64)
+    made.begin_beside(0.0, 7000.0, 6000.0)
+    assert (made.size, told) == (64, [])
+
+
+def test_what_began_smaller_stays_among_the_rungs_of_an_attempt_that_resumes() -> None:
+    before, _ = recovery(64)
+    before.run("training", Work(32))
+    made, _ = recovery(64)
+    made.begin_beside(3000.0, 4000.0, 6000.0)
+    made.load_state_dict(before.state_dict())
+    assert [rung["during"] for rung in made.rungs] == ["training", "start"]
 
 
 # --------------------------------------------------------------------------- checkpoints

@@ -24,7 +24,7 @@ def rules(project: Project) -> dict[str, int]:
 
 
 def raise_revision(project: Project) -> None:
-    file = project.folder / "workflow_src" / "configuration" / "loading.py"
+    file = project.folder / "workflow_src" / "configuration" / "revisions.py"
     text = file.read_text(encoding="utf-8")
     assert text.count('"forecasts": 2') == 1
     file.write_text(text.replace('"forecasts": 2', '"forecasts": 3'), encoding="utf-8")

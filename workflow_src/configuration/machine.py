@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from workflow_src.configuration.base import StrictModel, optional
+from workflow_src.configuration.base import ConfigError, StrictModel, optional
 
 
 class RequestKeys(StrictModel):
@@ -63,8 +63,8 @@ class Request(RequestKeys):
     runtime_minutes: int | None = Field(
         None,
         ge=1,
-        description="Time of one attempt; default: twice the forecast and 10 minutes, or an hour "
-        "where no time is forecast.",
+        description="Time of one attempt; default: twice the forecast and 10 minutes, on a GPU "
+        "at least an hour; an hour where no time is forecast.",
         examples=[240],
     )
 
@@ -154,6 +154,12 @@ class Hardware(StrictModel):
         description="What one GPU does a second; default: no time is forecast for it.",
         examples=[{"tflops": {"fp32": 19.5}, "copy_gb_s": 2039.0}],
     )
+
+    @model_validator(mode="after")
+    def _rates_are_of_a_gpu(self) -> Self:
+        if self.accelerator == "cpu" and self.rates is not None:
+            raise ConfigError("`rates` are those of a GPU, and this class has none.", drop="rates")
+        return self
 
     @property
     def tensors_in(self) -> Literal["gpu", "host"]:

@@ -30,7 +30,7 @@ def write_figures(
         folder: where they go; made if it is not there.
         rows: cells with a forecast.
         lost: GB-hours asked for and not used, by policy.
-        parts: of the memory of a process as forecast, MB, by cell.
+        parts: of the memory of a process as forecast, MB, by name of what it trains.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with house_style():
@@ -97,14 +97,14 @@ def _around(values: Sequence[float]) -> tuple[float, float]:
     low, high = min(values), max(values)
     ticks = [
         step * 10.0**power
-        for power in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 2)
+        for power in range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 2)
         for step in _STEPS
     ]
     return max(t for t in ticks if t <= low), min(t for t in ticks if t >= high and t > low)
 
 
 def memory_by_part(parts: Mapping[str, Mapping[str, float]]) -> Figure:
-    """What the memory of a process is forecast to hold; a bar a cell."""
+    """What the memory of a process is forecast to hold; a bar a process."""
     names = list(dict.fromkeys(name for found in parts.values() for name in found))
     figure = Figure(figsize=(7.2, 1.2 + 0.35 * len(parts)), layout="constrained")
     (axes,) = _row_of(figure, 1)

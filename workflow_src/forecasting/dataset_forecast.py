@@ -86,11 +86,15 @@ def forecast_cell(
         refusal=refusal,
         epoch_s=None if run is None else round(run.epoch, 3),
         around_s=None if run is None else round(run.start + run.prediction, 1),
-        parts_mb=tuple(
-            (name, round(part / MB, 1))
-            for name, part in memory.parts(levers, hardware.accelerator).items()
-        ),
+        parts_mb=_parts_mb(memory, levers, hardware.accelerator),
     )
+
+
+def _parts_mb(
+    memory: StepMemory, levers: Levers, accelerator: str
+) -> tuple[tuple[str, float], ...]:
+    parts = memory.parts(levers, accelerator)
+    return tuple((name, round(part / MB, 1)) for name, part in parts.items())
 
 
 def _seconds(

@@ -31,6 +31,8 @@ class FinishedAttempt:
         message: what it said.
         steps: optimizer steps done in all; None where it did not say.
         shrank: whether the GPU's memory made it take a smaller micro-batch on its way.
+        beside_others: whether other processes held memory of its GPU: its micro-batches teach
+            nothing.
         text: all that its log said of the error, as far as the journal has it.
         peak_mb: host memory that its processes used, MB; 0 where it is not known.
         device_mb: memory of one GPU, the same.
@@ -44,6 +46,7 @@ class FinishedAttempt:
     message: str = ""
     steps: int | None = None
     shrank: bool = False
+    beside_others: bool = False
     text: str = ""
     peak_mb: float = 0.0
     device_mb: float = 0.0
@@ -60,21 +63,23 @@ def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAtt
     found: list[FinishedAttempt] = []
     started: Started | None = None
     shrunk: Levers | None = None
-    ran_out = False  # of the GPU's memory; a neighbour's share of it teaches nothing
+    ran_out = beside_others = False
     is_short = False  # of host memory; checkpoints keep what was given up for it
     for event in journal:
         if isinstance(event, Started):
             started = event if event.identity == identity else None
-            shrunk, ran_out = None, False
+            shrunk, ran_out, beside_others = None, False, False
         elif isinstance(event, Shrank) and event.of == "gpu":
             shrunk = event.after if event.after.micro_batch is not None else shrunk
             ran_out |= event.during != AT_START
+            beside_others |= event.during == AT_START
         elif isinstance(event, Shrank):
             is_short |= started is not None
         elif isinstance(event, Ended) and started is not None:
             if event.how is not None:
                 attempt = _finished(event.how, started.request, shrunk, event)
-                found.append(replace(attempt, shrank=ran_out, is_short=is_short))
+                attempt = replace(attempt, shrank=ran_out, beside_others=beside_others)
+                found.append(replace(attempt, is_short=is_short))
             started = None
     return found
 

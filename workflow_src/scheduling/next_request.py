@@ -86,9 +86,11 @@ class Forecast(RequestKeys):
 
 def _forecast_minutes(forecast: CellForecast | None, epochs: int) -> int:
     seconds = None if forecast is None else forecast.seconds(epochs)
-    if seconds is None:
+    if forecast is None or seconds is None:
         return UNKNOWN_MINUTES
-    return STARTUP_MINUTES + math.ceil(SLOWER * seconds / 60)
+    minutes = STARTUP_MINUTES + math.ceil(SLOWER * seconds / 60)
+    # The seconds of a GPU are a guess from the rates of its class.
+    return minutes if forecast.device_mb is None else max(minutes, UNKNOWN_MINUTES)
 
 
 @dataclass(frozen=True)
@@ -241,7 +243,7 @@ def _rung(forecast: Forecast, here: Sequence[FinishedAttempt]) -> tuple[int | No
     whole = largest_share(forecast.batch_size, forecast.devices)
     size = forecast.micro_batch_size or whole
     checkpointing = forecast.activation_checkpointing
-    for attempt in here:
+    for attempt in (each for each in here if not each.beside_others):
         had = attempt.request.micro_batch_size or whole
         if attempt.shrank or attempt.cause is Cause.GPU_OOM:
             size = min(size, had)
@@ -269,7 +271,7 @@ def _fits_nowhere(
             )
         had = attempt.request
         smallest = had.micro_batch_size == 1 and had.activation_checkpointing
-        if attempt.cause is Cause.GPU_OOM and smallest:
+        if attempt.cause is Cause.GPU_OOM and smallest and not attempt.beside_others:
             return (
                 "fits nowhere: out of GPU memory at micro-batch 1 with activations recomputed, "
                 f"class {policy.hardware}{larger_in_words(policy.classes, hardware)}"

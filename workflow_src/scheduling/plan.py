@@ -128,16 +128,18 @@ def plan(
         own = status.epoch_s if status.hardware == asked.hardware else None
         seconds = own or epoch_s.get((asked.hardware, *status.cell.of_all_seeds))
         hours = _hours(training.epochs - status.epoch, seconds, known)
-        tight = _may_not_fit(asked, known, configuration.hardware[asked.hardware])
+        tight = may_not_fit(asked, known, configuration.hardware[asked.hardware])
         found.append(PlannedCell(status, asked, known, training.batch_size, hours, tight))
     return found
 
 
-def _may_not_fit(asked: JobRequest, known: CellForecast | None, hardware: Hardware) -> bool:
+def may_not_fit(asked: JobRequest, known: CellForecast | None, hardware: Hardware) -> bool:
+    """Whether what is forecast for the micro-batch that is asked for is more than there is."""
     if known is None or asked.refused:
         return False
-    device_mb = hardware.device_memory_mb or math.inf
-    return (known.device_mb or 0) > device_mb or known.host_mb > most_memory_mb(hardware)
+    if asked.accelerator == "cuda":
+        return (asked.device_mb or 0) > (hardware.device_memory_mb or math.inf)
+    return known.host_mb > asked.memory_mb
 
 
 def _hours(epochs: int, epoch_s: float | None, forecast: CellForecast | None) -> float | None:

@@ -13,11 +13,11 @@ def one_timer_at_a_time() -> None:
     Snakemake (9.27) starts a timer at the end of each round of its scheduler, so that jobs held
     back by `--max-jobs-per-timespan` are started later. Each timer starts a round, and each job
     that ends starts another: the rounds per time span are as many as the jobs that have ended, and
-    each looks at the inputs of all jobs that are ready. After some hundred jobs that is half a core
-    (github.com/snakemake/snakemake/issues/3955). The timers also keep Snakemake from ending for a
-    time span after its last job.
+    each looks at the inputs of all jobs that are ready. After some hundred jobs that is half a
+    core. The timers also keep Snakemake from ending for a time span after its last job.
     """
-    JobScheduler._schedule_reevalutation = _schedule_once
+    if hasattr(JobScheduler, "_schedule_reevalutation"):  # else another version, of other habits
+        JobScheduler._schedule_reevalutation = _schedule_once
 
 
 def _schedule_once(scheduler: JobScheduler, delay: float) -> None:

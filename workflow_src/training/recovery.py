@@ -69,28 +69,32 @@ class Recovery:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """What an attempt has learned holds for those that are told the same."""
-        self.rungs = state["rungs"]
+        self.rungs = [*state["rungs"], *self.rungs]
         if state["told"] == self.told:
             self.size = state["size"]
             self.checkpointing |= state["checkpointing"]
 
-    def begin_within(self, free_mb: float, needed_mb: float, device: torch.device = CPU) -> None:
+    def begin_beside(
+        self, others_mb: float, needed_mb: float, limit_mb: float, device: torch.device = CPU
+    ) -> None:
         """Begin at a smaller size where another process holds memory of the GPU.
 
         Args:
-            free_mb: what is free of it.
+            others_mb: that others hold; 0: none.
             needed_mb: what the size in force is to need.
+            limit_mb: memory of the GPU.
             device: where ranks exchange.
         """
-        size = self.size
-        while size > 1 and needed_mb * size > free_mb * self.size:
+        size, free_mb = self.size, limit_mb - others_mb
+        while others_mb and size > 1 and needed_mb * size > free_mb * self.size:
             size //= 2
         size = -self.ranks.largest(-size, device)
         if size < self.size:
             before, self.size = self._levers(), size
             # A later attempt that finds it free is told otherwise, and begins with the whole.
             self.told = size
-            said = f"{free_mb:,.0f} MB of the GPU are free, and {needed_mb:,.0f} MB were to be used"
+            said = f"others hold {others_mb:,.0f} of {limit_mb:,.0f} MB, and {needed_mb:,.0f} MB "
+            said += "were to be used" if others_mb else "were to be used: so on another rank's GPU"
             self._say(before, AT_START, "gpu", said)
 
     def run(

@@ -188,10 +188,14 @@ def _begin_beside_others(recovery: Recovery, request: AttemptRequest, watch: Wat
     """Begin smaller where another process holds memory of the GPU. Unproven on a GPU."""
     if request.device_mb is None or request.accelerator != "cuda":
         return
-    memory, device = watch.now(), recovery.ranks.device(request.accelerator)
-    free_mb = memory["device_limit_mb"] - memory["device_used_mb"]
-    # This process has its context already.
-    recovery.begin_within(free_mb, request.device_mb - CUDA_CONTEXT_MB, device)
+    device = recovery.ranks.device(request.accelerator)
+    torch.zeros(1, device=device)  # makes the context, so that it counts as used
+    memory = watch.now()
+    others_mb = memory["device_used_mb"] - CUDA_CONTEXT_MB
+    # Without NVML nothing is known (0); less than a context is what the driver keeps.
+    if not memory["device_limit_mb"] or others_mb <= CUDA_CONTEXT_MB:
+        others_mb = 0.0
+    recovery.begin_beside(others_mb, request.device_mb, memory["device_limit_mb"], device)
 
 
 def _add_code(report: Path) -> None:

@@ -42,7 +42,7 @@ def _score(options: argparse.Namespace) -> Cause:
     chosen = options.cells != "*" or options.configfile or options.hardware
     if options.score is None or chosen:
         raise UserError(
-            "`--score` holds whole runs against their forecasts; the others go with it.",
+            "`--csv` and `--figures` are forms of `--score`, which takes whole runs.",
             expected="no pattern, `--configfile` or `--hardware` beside them",
             remedy="python -m workflow_src forecast --score [STUDY ...] [--csv] [--figures FOLDER]",
         )
@@ -63,7 +63,6 @@ def _draw(folder: Path, rows: Sequence[Observed], studies: Sequence[Targets]) ->
     known = {
         f"{forecast.name}, {hardware}": dict(forecast.parts_mb)
         for (hardware, _), forecast in _largest(studies).items()
-        if forecast.parts_mb
     }
     lost = {one.policy: one.wasted_gb_h for one in replays(rows)}
     for path in write_figures(folder, rows, lost, known):
@@ -77,9 +76,14 @@ def _largest(studies: Sequence[Targets]) -> dict[tuple[str, str], CellForecast]:
             for name in study.requests.classes_of(cell):
                 forecast = study.requests.forecast(cell, name)
                 before = found.get((name, cell.model))
-                if forecast and (before is None or forecast.host_mb > before.host_mb):
+                if forecast and (before is None or _held_mb(forecast) > _held_mb(before)):
                     found[name, cell.model] = forecast
-    return found
+    return {key: forecast for key, forecast in found.items() if forecast.parts_mb}
+
+
+def _held_mb(forecast: CellForecast) -> float:
+    """By one process, of the memory in which its tensors lie; 0: of an earlier version."""
+    return sum(part for _, part in forecast.parts_mb)
 
 
 def _plan(options: argparse.Namespace) -> Cause:
