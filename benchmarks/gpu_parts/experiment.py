@@ -93,10 +93,8 @@ def measured(setting: Setting, outside: float) -> dict[str, Any]:
     bench, network = setting.bench, setting.network()
     points = {size: cost(setting, network, size) for size in setting.micro_batches}
     middle = setting.micro_batches[1]
-    levers = {
-        name: relative(cost(setting, network, middle, *lever), points[middle])
-        for name, lever in LEVERS.items()
-    }
+    costs = {name: cost(setting, network, middle, *lever) for name, lever in LEVERS.items()}
+    levers = {name: relative(each, points[middle]) for name, each in costs.items()}
     reserved = line({size: each["reserved"] for size, each in points.items()})
     seconds = line({size: each["seconds"] for size, each in points.items()})
     fits = {f"{gb}_gb": largest(reserved, gb * GB - outside) for gb in CARDS_GB}
@@ -107,7 +105,7 @@ def measured(setting: Setting, outside: float) -> dict[str, Any]:
         "line_s": {"constant": seconds[0], "per_span": seconds[1]},
         "levers_at": middle,
         "levers": levers,
-        "forecast": forecasts(setting, points[middle], levers),
+        "forecast": forecasts(setting, {"fp32": points[middle], **costs}),
         "fits": fits,
         **hours(setting.backbone, seconds, max(1, fits["80_gb"]), levers["bf16"]["seconds"]),
     }
@@ -143,21 +141,17 @@ def cost(
 
 
 def forecasts(
-    setting: Setting, measured: dict[str, float], levers: dict[str, dict[str, float]]
+    setting: Setting, measured: dict[str, dict[str, float]]
 ) -> dict[str, dict[str, float]]:
     """Forecast over measured bytes at the middle micro-batch: of tensors, and as reserved.
 
-    Reserved without workspaces of libraries, context and margin (`StepMemory` adds those).
+    Reserved without workspaces of libraries, context and margin (`StepMemory` adds those). fp16
+    takes what bf16 takes.
     """
     found: dict[str, dict[str, float]] = {}
-    for name in ("fp32", *(lever for lever in LEVERS if lever != "fp16")):
-        precision, checkpointing = LEVERS.get(name, ("fp32", False))
-        traced = forecast(setting, precision, checkpointing)
-        of_fp32 = {} if name == "fp32" else levers[name]
-        found[name] = {
-            kind: bytes_ / (measured[kind] * of_fp32.get(kind, 1.0))
-            for kind, bytes_ in traced.items()
-        }
+    for name in [each for each in measured if each != "fp16"]:
+        traced = forecast(setting, *LEVERS.get(name, ("fp32", False)))
+        found[name] = {kind: taken / measured[name][kind] for kind, taken in traced.items()}
     return found
 
 
@@ -181,7 +175,7 @@ def forecast(setting: Setting, precision: PrecisionName, checkpointing: bool) ->
 
 def relative(some: dict[str, float], base: dict[str, float]) -> dict[str, float]:
     """Bytes of tensors and seconds over those of float32 with activations kept."""
-    return {key: some[key] / base[key] for key in ("tensors", "reserved", "seconds")}
+    return {key: some[key] / base[key] for key in ("tensors", "seconds")}
 
 
 def largest(bytes_line: tuple[float, float], allowed: float) -> int:

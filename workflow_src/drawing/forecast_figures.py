@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -109,7 +110,7 @@ def memory_by_part(parts: Mapping[str, Mapping[str, float]]) -> Figure:
     figure = Figure(figsize=(7.2, 1.2 + 0.35 * len(parts)), layout="constrained")
     (axes,) = _row_of(figure, 1)
     left = [0.0] * len(parts)
-    for name, colour in zip(names, (INK, *COLOURS), strict=False):
+    for name, colour in zip(names, cycle((INK, *COLOURS)), strict=False):
         widths = [found.get(name, 0.0) for found in parts.values()]
         axes.barh(list(parts), widths, left=left, color=colour, height=0.6, label=name)
         left = [before + width for before, width in zip(left, widths, strict=True)]

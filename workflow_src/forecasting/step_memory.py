@@ -52,8 +52,8 @@ class StepMemory:
     def __init__(self, cell: NetworkCell, split: SplitSummary, devices: int = 1) -> None:
         self.tasks, _ = require(split, cell.task_names, "drop")
         self.share = largest_share(cell.training.batch_size, devices)
-        self._training = cell.training.model_copy(update={"batch_size": self.share})
-        self.cell = cell.model_copy(update={"training": self._training})
+        training = cell.training.model_copy(update={"batch_size": self.share})
+        self.cell = cell.model_copy(update={"training": training})
         self._split = split
         self._build = partial(build_network, cell, self.tasks, split)
         self._draw = partial(noise, cell=cell, split=split)
@@ -65,8 +65,9 @@ class StepMemory:
         """Bytes of the step."""
         key = levers, accelerator
         if key not in self._traces:
-            torch.set_num_threads(self._training.torch_threads)
-            self._traces[key] = trace_step(self._build, self._draw, self._training, *key)
+            training = self.cell.training
+            torch.set_num_threads(training.torch_threads)
+            self._traces[key] = trace_step(self._build, self._draw, training, *key)
         return self._traces[key]
 
     def work(self, levers: Levers) -> StepWork:

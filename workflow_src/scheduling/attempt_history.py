@@ -11,7 +11,6 @@ from workflow_src.scheduling.events import (
     AT_START,
     Ended,
     Event,
-    Levers,
     MemorySample,
     Shrank,
     Started,
@@ -62,23 +61,19 @@ def attempt_history(journal: Sequence[Event], identity: str) -> list[FinishedAtt
     """
     found: list[FinishedAttempt] = []
     started: Started | None = None
-    shrunk: Levers | None = None
-    ran_out = beside_others = False
+    shrunk: list[Shrank] = []  # by the GPU's memory, within one attempt
     is_short = False  # of host memory; checkpoints keep what was given up for it
     for event in journal:
         if isinstance(event, Started):
             started = event if event.identity == identity else None
-            shrunk, ran_out, beside_others = None, False, False
+            shrunk = []
         elif isinstance(event, Shrank) and event.of == "gpu":
-            shrunk = event.after if event.after.micro_batch is not None else shrunk
-            ran_out |= event.during != AT_START
-            beside_others |= event.during == AT_START
+            shrunk.append(event)
         elif isinstance(event, Shrank):
             is_short |= started is not None
         elif isinstance(event, Ended) and started is not None:
             if event.how is not None:
                 attempt = _finished(event.how, started.request, shrunk, event)
-                attempt = replace(attempt, shrank=ran_out, beside_others=beside_others)
                 found.append(replace(attempt, is_short=is_short))
             started = None
     return found
@@ -139,11 +134,11 @@ def _asked_until(started: Started) -> float | None:
 
 
 def _finished(
-    cause: Cause, request: AttemptRequest, shrunk: Levers | None, ended: Ended
+    cause: Cause, request: AttemptRequest, shrunk: Sequence[Shrank], ended: Ended
 ) -> FinishedAttempt:
-    if shrunk is not None:
-        checkpointing = shrunk.activation_checkpointing
-        at_its_end = {"micro_batch_size": shrunk.micro_batch} | (
+    for after in [each.after for each in shrunk if each.after.micro_batch is not None][-1:]:
+        checkpointing = after.activation_checkpointing
+        at_its_end = {"micro_batch_size": after.micro_batch} | (
             {} if checkpointing is None else {"activation_checkpointing": checkpointing}
         )
         request = request.model_copy(update=at_its_end)
@@ -153,6 +148,8 @@ def _finished(
         request,
         ended.message,
         ended.steps,
+        shrank=any(each.during != AT_START for each in shrunk),
+        beside_others=any(each.during == AT_START for each in shrunk),
         text=ended.text,
         # That of one process, of which there are as many as devices.
         peak_mb=request.devices * peaks.get("host_mb", 0.0),

@@ -85,8 +85,7 @@ class Forecast(RequestKeys):
 
 
 def _forecast_minutes(forecast: CellForecast | None, epochs: int) -> int:
-    seconds = None if forecast is None else forecast.seconds(epochs)
-    if forecast is None or seconds is None:
+    if forecast is None or (seconds := forecast.seconds(epochs)) is None:
         return UNKNOWN_MINUTES
     minutes = STARTUP_MINUTES + math.ceil(SLOWER * seconds / 60)
     # The seconds of a GPU are a guess from the rates of its class.

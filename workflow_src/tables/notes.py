@@ -60,11 +60,19 @@ def _listed(labels: Sequence[str]) -> str:
 
 def _grouped(texts: Mapping[str, str]) -> list[str]:
     """`labels: text`, grouped by text; labels without text are left out."""
+    return _said_once({label: [text] for label, text in texts.items() if text})
+
+
+def _said_once(told: Mapping[str, Sequence[str]]) -> list[str]:
+    """`labels: text; text`: each text once, with the labels that share it."""
     labels: dict[str, list[str]] = {}
-    for label, text in texts.items():
-        if text:
+    for label, texts in told.items():
+        for text in texts:
             labels.setdefault(text, []).append(label)
-    return [f"{_listed(of)}: {text}" for text, of in labels.items()]
+    shared: dict[str, list[str]] = {}
+    for text, of in labels.items():
+        shared.setdefault(_listed(of), []).append(text)
+    return [f"{of}: {'; '.join(texts)}" for of, texts in shared.items()]
 
 
 def other_code_notes(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
@@ -140,18 +148,6 @@ def _about_splits(plan: TablePlan, results: Results, grid: Grid) -> list[str]:
     if label_of(grid.task) in ("fault", "anomaly"):
         notes += _one_specimen(results, grid)
     return notes + _about_noise(plan, grid)
-
-
-def _said_once(told: Mapping[str, Sequence[str]]) -> list[str]:
-    """`labels: text; text`: each text once, with the labels that share it."""
-    labels: dict[str, list[str]] = {}
-    for label, texts in told.items():
-        for text in texts:
-            labels.setdefault(text, []).append(label)
-    shared: dict[str, list[str]] = {}
-    for text, of in labels.items():
-        shared.setdefault(_listed(of), []).append(text)
-    return [f"{of}: {'; '.join(texts)}" for of, texts in shared.items()]
 
 
 def _told(plan: TablePlan, results: Results, task: str, column: DataColumn) -> list[str]:

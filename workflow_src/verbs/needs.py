@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from workflow_src.errors import UserError
 from workflow_src.scheduling.cause import Cause
-from workflow_src.verbs.verb import Verb, configured, kept_configuration
+from workflow_src.verbs.verb import ROOT, Verb, configured, kept_configuration
 
 if TYPE_CHECKING:
     from workflow_src.artifacts.forecast_file import CellForecast
@@ -46,8 +46,7 @@ def _score(options: argparse.Namespace) -> Cause:
             expected="no pattern, `--configfile` or `--hardware` beside them",
             remedy="python -m workflow_src forecast --score [STUDY ...] [--csv] [--figures FOLDER]",
         )
-    root = Path(__file__).parents[2]
-    studies = [Targets(last_configuration(study), root) for study in options.score or [None]]
+    studies = [Targets(last_configuration(study), ROOT) for study in options.score or [None]]
     rows = scored(row for study in studies for row in study.requests.observed)
     print(to_csv(rows) if options.csv else page(rows), end="" if options.csv else "\n")
     if options.figures:
@@ -95,7 +94,7 @@ def _plan(options: argparse.Namespace) -> Cause:
     kept = kept_configuration()
     learned = None if kept is None else snapshot.corrections()
     configuration = kept or last_configuration(options.study)
-    targets = Targets(configuration, Path(__file__).parents[2], learned)
+    targets = Targets(configuration, ROOT, learned)
     cells = targets.planned()
     if options.json:
         print(json.dumps([one.to_json() for one in cells], indent=1))

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from workflow_src.configuration import Configuration
 
 
+ROOT = Path(__file__).parents[2]  # of the Snakefile and config/
+
+
 class Verb(Protocol):
     """Adds a verb."""
 
@@ -37,7 +40,7 @@ def configured(file: Path | None) -> Configuration:
     from workflow_src.configuration import load
     from workflow_src.configuration.reading import merged, read
 
-    folder = Path(__file__).parents[2] / "config"
+    folder = ROOT / "config"
     files = ([] if file is None else [file]) + [folder / "config.yaml"]
     values: dict[str, JsonValue] = {"hardware": "local"}
     for path in reversed(files):
